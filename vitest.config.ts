@@ -1,10 +1,38 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
+    silent: 'passed-only',
     projects: [
-      /** Plain TypeScript, fake clocks, no I/O. */
+      /** Plain TypeScript, fake clocks; I/O on loopback at most. */
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      /** In workerd: the router, the objects, their storage. A real Supabase, a scripted vendor. */
+      {
+        plugins: [
+          cloudflareTest(({ inject }) => ({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: {
+              bindings: {
+                OPENAI_API_KEY: 'test-key',
+                OPENAI_BASE_URL: 'http://vendor.test/v1',
+                SUPABASE_URL: inject('supabaseUrl'),
+                SUPABASE_SERVICE_ROLE_KEY: inject('supabaseKey'),
+                RATE_LIMIT_PER_IP: '0',
+              },
+            },
+          })),
+        ],
+        test: {
+          name: 'workers',
+          include: ['test/workers/**/*.test.ts'],
+          globalSetup: ['test/workers/global-setup.ts'],
+          // Storage is isolated by file in any case; one runtime for all files saves 2 s each.
+          isolate: false,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
       /** The embedded engines and the embedded Supabase, each on a loopback port of its own. */
       {
         test: {
@@ -12,6 +40,16 @@ export default defineConfig({
           include: ['test/embedded/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
+        },
+      },
+      /** The built service with the embedded engines, as `npm start` runs it. */
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
         },
       },
     ],

@@ -131,12 +131,12 @@ export const closeCodes = {
   internal: 1011,
   /** No `start_call`, or no frame, within the time allowed; or the longest call's time is over. */
   timeout: 4408,
+  /** `start_call` was refused: the error before it says why. */
+  refused: 4403,
   /** The call id is in use by another live call, or has been used. */
   callIdInUse: 4409,
   /** Too many bad messages. */
   badMessages: 4400,
   /** Faster than real time beyond the bound. */
   tooFast: 4429,
-  /** No more calls here at the moment. */
-  tooManyCalls: 4503,
 } as const;

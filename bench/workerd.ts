@@ -1,0 +1,148 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const bin = (name: string) => join(root, 'node_modules', '.bin', name);
+
+/** A running workerd. */
+export interface Workerd {
+  port: number;
+  /** CPU that the process has used, in microseconds. */
+  cpuUs(): number;
+  stop(): Promise<void>;
+}
+
+/** Builds the Worker as `wrangler deploy` would, into a new folder. */
+export function buildWorker(): string {
+  const out = mkdtempSync(join(tmpdir(), 'bench-worker-'));
+  execFileSync(bin('wrangler'), ['deploy', '--dry-run', '--outdir', out], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, WRANGLER_SEND_METRICS: 'false' },
+  });
+  return out;
+}
+
+/**
+ * Runs plain `workerd serve`, without wrangler's proxies in between.
+ *
+ * @param modules folder of the bundle: `index.js` and what it imports.
+ */
+export async function serve(
+  modules: string,
+  options: { objects: Record<string, string>; text?: Record<string, string>; bucket?: string },
+): Promise<Workerd> {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-workerd-'));
+  mkdirSync(join(folder, 'storage'));
+  const files = readdirSync(modules).filter((file) => /\.(js|mjs|wasm)$/.test(file));
+  for (const file of files) copyFileSync(join(modules, file), join(folder, file));
+  const port = await freePort();
+  writeFileSync(join(folder, 'config.capnp'), capnp(files, port, options));
+  const child = spawn(bin('workerd'), ['serve', '--experimental', 'config.capnp'], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  await untilListening(port, child);
+  return {
+    port,
+    cpuUs: () => cpuOf(child.pid!),
+    stop: () =>
+      new Promise((resolve) => {
+        child.once('exit', () => {
+          rmSync(folder, { recursive: true, force: true });
+          resolve();
+        });
+        child.kill('SIGKILL');
+      }),
+  };
+}
+
+function capnp(
+  files: string[],
+  port: number,
+  options: { objects: Record<string, string>; text?: Record<string, string>; bucket?: string },
+): string {
+  const main = files.find((file) => /^index\.m?js$|^counting-worker\.mjs$/.test(file))!;
+  const ordered = [main, ...files.filter((file) => file !== main)];
+  const modules = ordered.map((file) => {
+    const name = file === main ? file : `./${file}`;
+    return `(name = "${name}", ${file.endsWith('.wasm') ? 'wasm' : 'esModule'} = embed "${file}")`;
+  });
+  const bindings = [
+    ...Object.entries(options.objects).map(
+      ([name, className]) => `(name = "${name}", durableObjectNamespace = "${className}")`,
+    ),
+    ...Object.entries(options.text ?? {}).map(
+      ([name, value]) => `(name = "${name}", text = ${JSON.stringify(value)})`,
+    ),
+    ...(options.bucket === undefined ? [] : [`(name = "${options.bucket}", r2Bucket = "nobucket")`]),
+  ];
+  const namespaces = Object.values(options.objects).map(
+    (className) => `(className = "${className}", uniqueKey = "${className}", enableSql = true)`,
+  );
+  const date = /compatibility_date = "(.+)"/.exec(readFileSync(join(root, 'wrangler.toml'), 'utf8'))![1];
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .main),
+    (name = "internet", network = (allow = ["local", "private"])),
+    (name = "storage", disk = (path = "storage", writable = true)),
+    (name = "nobucket", external = (address = "127.0.0.1:1", http = ())),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+);
+const main :Workerd.Worker = (
+  modules = [${modules.join(', ')}],
+  compatibilityDate = "${date}",
+  bindings = [${bindings.join(', ')}],
+  durableObjectNamespaces = [${namespaces.join(', ')}],
+  durableObjectStorage = (localDisk = "storage"),
+  globalOutbound = "internet",
+);
+`;
+}
+
+/** User and system time, from the process' own account. */
+function cpuOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  return (ticks * 1_000_000) / ticksPerSecond;
+}
+
+const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+async function untilListening(port: number, child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (Date.now() < deadline && child.exitCode === null) {
+    try {
+      await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(2_000) });
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  throw new Error(`workerd did not start (exit code ${child.exitCode})`);
+}

@@ -1,0 +1,27 @@
+/** What is used of `sherpa-onnx-node` 1.13, which has no types of its own for Moonshine's merged decoder. */
+declare module 'sherpa-onnx-node' {
+  interface OfflineStream {
+    acceptWaveform(wave: { samples: Float32Array; sampleRate: number }): void;
+  }
+
+  interface OfflineRecognizer {
+    createStream(): OfflineStream;
+    decodeAsync(stream: OfflineStream): Promise<{ text: string }>;
+  }
+
+  interface OfflineRecognizerConfig {
+    featConfig: { sampleRate: number; featureDim: number };
+    modelConfig: {
+      moonshine: { encoder: string; mergedDecoder: string };
+      tokens: string;
+      numThreads: number;
+      provider: 'cpu';
+    };
+  }
+
+  const sherpa: {
+    OfflineRecognizer: { createAsync(config: OfflineRecognizerConfig): Promise<OfflineRecognizer> };
+  };
+  export default sherpa;
+  export type { OfflineRecognizer, OfflineStream };
+}

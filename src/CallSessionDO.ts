@@ -1,0 +1,182 @@
+import { DurableObject } from 'cloudflare:workers';
+import fvadWasm from '@echogarden/fvad-wasm/fvad.wasm';
+import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-activity.ts';
+import { Call } from './call/call.ts';
+import { systemClock, systemRandom } from './call/clock.ts';
+import { type CallEvent, CallEvents } from './call/events.ts';
+import { type Config, defaultAgent, loadConfig, providerSettings } from './config.ts';
+import { createNativeDialect } from './dialects/native.ts';
+import { closeCodes } from './dialects/native-messages.ts';
+import { Alarms } from './durable/alarms.ts';
+import { CallArchive } from './durable/call-archive.ts';
+import { LegSocket } from './durable/leg-socket.ts';
+import { hasTables } from './durable/storage.ts';
+import type { Env } from './env.ts';
+import { apiError } from './http/errors.ts';
+import { type LegRequest, readLegRequest } from './http/leg-request.ts';
+import { describeError, log, logCallEvent } from './log.ts';
+import { createProviders } from './providers/registry.ts';
+
+/** A call whose object was restarted under it is given this long before it is closed. */
+const LOST_CALL_MS = 30_000;
+
+/** One WebAssembly module an isolate; each call has a detector of its own. */
+let voiceActivity: Promise<VoiceActivityFactory> | null = null;
+/** Sockets open in this isolate, for `MAX_CONCURRENT_CALLS_PER_WORKER`. */
+let openLegs = 0;
+
+/** Who holds a call id, and until when it is refused to others. */
+interface Claim {
+  owner: string;
+  until: number;
+}
+
+/**
+ * One call. A thin shell: it lends the call (`Call`) a socket, a clock and storage, and the call's archive
+ * (`CallArchive`) its alarms. Under the name of a call id it also remembers who holds that id.
+ */
+export class CallSessionDO extends DurableObject<Env> {
+  readonly #config: Config;
+  readonly #alarms: Alarms;
+  #archive: CallArchive | null = null;
+  #call: Call | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#config = loadConfig(env);
+    this.#alarms = new Alarms(ctx.storage);
+    if (!hasTables(ctx.storage.sql)) return;
+    this.#archive = this.#openArchive();
+    // A new object has no socket: a call that it finds unfinished has lost its own.
+    if (this.#archive.unfinished) this.#alarms.set('recover', systemClock.now() + LOST_CALL_MS);
+  }
+
+  /** Takes a leg's WebSocket, handed on by the router. */
+  override async fetch(request: Request): Promise<Response> {
+    const leg = readLegRequest(request);
+    if (openLegs >= this.#config.MAX_CONCURRENT_CALLS_PER_WORKER) {
+      return apiError(503, 'TOO_MANY_CALLS', 'No more calls can be taken here at the moment', {
+        'Retry-After': '5',
+      });
+    }
+    voiceActivity ??= loadVoiceActivity(fvadWasm);
+    const detectors = await voiceActivity;
+    const pair = new WebSocketPair();
+    const socket = new LegSocket(pair[1]);
+    if (leg.bound && (this.#call !== null || this.#archive !== null || this.#claim() !== null)) {
+      socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
+    } else {
+      this.#accept(socket, leg, detectors);
+    }
+    return new Response(null, { status: 101, webSocket: pair[0] });
+  }
+
+  /**
+   * Takes the call id that this object is named after for `owner`. False: another holds it, or its call's record
+   * has not left this object.
+   */
+  claim(owner: string, until: number): boolean {
+    const claim = this.#claim();
+    if (claim !== null && claim.owner !== owner) return false;
+    if (this.#archive !== null && this.#call === null) return false;
+    this.ctx.storage.kv.put<Claim>('claim', { owner, until });
+    this.#alarms.set('forget', until);
+    return true;
+  }
+
+  override async alarm(): Promise<void> {
+    for (const alarm of this.#alarms.takeDue(systemClock.now())) {
+      if (alarm === 'recover' && this.#call === null) this.#archive?.closeLost();
+      if (alarm === 'forget') this.ctx.storage.kv.delete('claim');
+    }
+    await this.#deliver();
+  }
+
+  #accept(socket: LegSocket, leg: LegRequest, detectors: VoiceActivityFactory): void {
+    const config = this.#config;
+    const resumeToken = systemRandom.id();
+    const claimant = systemRandom.id();
+    const dialect = createNativeDialect((message) => socket.send(message));
+    const events = new CallEvents(systemClock.now, (error) =>
+      log('error', 'a listener of the call failed', { callId: leg.callId, error: describeError(error) }),
+    );
+    events.listen((event) => dialect.show(event));
+    events.listen((event, at) => this.#archiveEvent(event, at, resumeToken));
+    events.listen((event) => logCallEvent(leg.callId, event));
+    openLegs++;
+    const call = new Call({
+      clock: systemClock,
+      dialect,
+      events,
+      principal: leg.principal,
+      providers: createProviders(providerSettings(config)),
+      callId: leg.callId,
+      callIdBound: leg.bound,
+      resumeToken,
+      limits: {
+        callMs: config.WEBSOCKET_TIMEOUT,
+        startMs: config.START_TIMEOUT,
+        idleMs: config.IDLE_TIMEOUT,
+        aheadMs: config.MAX_AUDIO_AHEAD,
+      },
+      spoolMs: config.SPOOL_INTERVAL,
+      createDetector: (sampleRate) => detectors.create({ sampleRate }),
+      resolveAgent: async () => defaultAgent(config),
+      claimCallId: (callId) => this.#claimFor(leg, callId, claimant),
+      storeAudio: (chunk) => this.#archive?.storeAudio(chunk),
+      closeLeg: (closing) => socket.close(closing),
+    });
+    this.#call = call;
+    socket.listen({
+      message: (data) => call.receive(data),
+      closed: () => call.disconnected(),
+      failed: (error) => {
+        log('error', 'a message could not be taken', { callId: leg.callId, error: describeError(error) });
+        call.failed();
+      },
+    });
+  }
+
+  #archiveEvent(event: CallEvent, at: number, resumeToken: string): void {
+    if (event.type === 'call.started') this.#archive = this.#openArchive();
+    this.#archive?.hear(event, at, resumeToken);
+    if (event.type === 'leg.closed' || event.type === 'call.closed') {
+      this.#call = null;
+      openLegs--;
+      this.ctx.waitUntil(this.#deliver());
+    }
+  }
+
+  /** The object named after the id decides who holds it; a call without an id in the URL lives in another object. */
+  async #claimFor(leg: LegRequest, callId: string, claimant: string): Promise<boolean> {
+    const until = systemClock.now() + this.#config.CALL_ID_HOLD;
+    if (leg.bound) return this.claim(claimant, until);
+    const named = this.env.CALL_SESSION.get(this.env.CALL_SESSION.idFromName(callId));
+    return await named.claim(claimant, until);
+  }
+
+  #claim(): Claim | null {
+    const claim = this.ctx.storage.kv.get<Claim>('claim');
+    return claim !== undefined && claim.until > systemClock.now() ? claim : null;
+  }
+
+  /** Sends what the call has to say; when all has arrived, nothing of it is kept here. */
+  async #deliver(): Promise<void> {
+    const archive = this.#archive;
+    if (archive !== null && (await archive.deliver()) && this.#call === null) this.#archive = null;
+    if (this.#archive === null && this.#call === null && this.#claim() === null) {
+      await this.ctx.storage.deleteAll();
+    }
+  }
+
+  #openArchive(): CallArchive {
+    return new CallArchive({
+      storage: this.ctx.storage,
+      alarms: this.#alarms,
+      env: this.env,
+      config: this.#config,
+      clock: systemClock,
+      random: systemRandom,
+    });
+  }
+}

@@ -1,0 +1,337 @@
+import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
+import type { Dialect, LegHandler, StartRequest } from '../dialects/dialect.ts';
+import type { ErrorCode, SampleRate } from '../dialects/native-messages.ts';
+import type { Providers } from '../providers/registry.ts';
+import type { AgentConfig } from './agent-config.ts';
+import type { Clock, Timer } from './clock.ts';
+import type { Engine } from './engine.ts';
+import type { CallEvents, EndReason, StartedCallFacts } from './events.ts';
+import type { AudioChunk } from './journal.ts';
+import { Pipeline } from './pipeline.ts';
+import { Playout } from './playout.ts';
+import { mayStartCall, type Principal } from './principal.ts';
+import { RecordingTimeline } from './recording-timeline.ts';
+
+/** Why the leg's socket is closed; the shell turns it into a close code. */
+export type Closing = EndReason | 'refused' | 'id in use' | 'too fast';
+
+export interface CallLimits {
+  /** The longest call. */
+  callMs: number;
+  /** The longest wait for `start_call`. */
+  startMs: number;
+  /** The longest silence of the socket. */
+  idleMs: number;
+  /** How far the caller's audio may run ahead of real time. */
+  aheadMs: number;
+}
+
+export interface CallOptions {
+  clock: Clock;
+  dialect: Dialect;
+  events: CallEvents;
+  principal: Principal;
+  providers: Providers;
+  /** The id in the URL, or the minted one. */
+  callId: string;
+  /** The client chose `callId` in the URL: `start_call` must name the same. */
+  callIdBound: boolean;
+  resumeToken: string;
+  limits: CallLimits;
+  /** Length of the recording's chunks, in milliseconds. */
+  spoolMs: number;
+  createDetector(sampleRate: SampleRate): VoiceActivityDetector;
+  resolveAgent(campaignId: string | null): Promise<AgentConfig>;
+  /** Takes the id for this call. False: it is, or was, another's. */
+  claimCallId(callId: string): Promise<boolean>;
+  storeAudio(chunk: AudioChunk): void;
+  /** Closes the leg's socket. */
+  closeLeg(closing: Closing): void;
+}
+
+/** How long agent and call id may take to be found before the call is given up. */
+const SETUP_TIMEOUT_MS = 10_000;
+/** How long words that are still being transcribed are waited for after the call's end. */
+const FINISH_TIMEOUT_MS = 30_000;
+/** Errors that a leg may make before it is cut off. */
+const MOST_PROTOCOL_ERRORS = 100;
+/** The caller's audio kept while the call is being set up. */
+const EARLY_AUDIO_MS = 5_000;
+
+/**
+ * One call on one leg, from the accepted socket to the end: who may start it, what is recorded, when it is over.
+ * The conversation itself is the engine's. Nothing here knows Cloudflare: the Durable Object lends a socket,
+ * storage and a clock.
+ */
+export class Call implements LegHandler {
+  readonly #options: CallOptions;
+  #state: 'accepted' | 'starting' | 'active' | 'ended' = 'accepted';
+  #active: ActiveCall | null = null;
+  #engine: Engine | null = null;
+  #early: { samples: Int16Array; position: number }[] = [];
+  #earlySamples = 0;
+  readonly #timers = new Set<Timer>();
+  #lastMessageAt: number;
+  #protocolErrors = 0;
+  #recording = false;
+
+  constructor(options: CallOptions) {
+    this.#options = options;
+    this.#lastMessageAt = options.clock.now();
+    this.#after(options.limits.startMs, () => {
+      if (this.#state !== 'accepted') return;
+      this.#error('TIMEOUT', 'start_call did not come in time');
+      this.#end('idle');
+    });
+    options.events.emit({ type: 'leg.accepted', callId: options.callId, resumeToken: options.resumeToken });
+  }
+
+  /** Takes one WebSocket message. Never throws. */
+  receive(message: string | ArrayBuffer): void {
+    if (this.#state === 'ended') return;
+    this.#lastMessageAt = this.#options.clock.now();
+    this.#options.dialect.receive(message, this);
+  }
+
+  /** The socket is gone. */
+  disconnected(): void {
+    this.#end('disconnected');
+  }
+
+  /** The service itself failed under the call. */
+  failed(): void {
+    this.#end('error');
+  }
+
+  // --- LegHandler: what comes from the leg -----------------------------------------------------------------
+
+  start(request: StartRequest): void {
+    const { callId, callIdBound, principal, clock } = this.#options;
+    const campaignId = textOf(request.metadata.campaignId);
+    if (callIdBound && request.callId !== callId) {
+      this.#refuse('CALL_ID_MISMATCH', `callId must be ${callId}, as in the URL`, 'refused');
+    } else if (!mayStartCall(principal, request.userId, campaignId)) {
+      this.#refuse('UNAUTHORIZED', 'This user or campaign is not yours to call for', 'refused');
+    } else {
+      this.#state = 'starting';
+      const call = {
+        callId: request.callId,
+        userId: request.userId,
+        campaignId,
+        phoneNumber: textOf(request.metadata.phoneNumber),
+        startTime: clock.now(),
+        metadata: request.metadata,
+        sampleRate: request.sampleRate,
+      };
+      this.#active = this.#activate(call);
+      void this.#setUp(call, this.#active);
+    }
+  }
+
+  audio(samples: Int16Array): void {
+    const active = this.#active;
+    if (active === null) return;
+    const now = this.#options.clock.now();
+    const position = active.timeline.caller(samples, now);
+    if (this.#engine !== null) {
+      this.#engine.audio(samples, position);
+    } else if (this.#earlySamples * 1000 < EARLY_AUDIO_MS * active.call.sampleRate) {
+      this.#early.push({ samples: samples.slice(), position });
+      this.#earlySamples += samples.length;
+    }
+    if (active.timeline.callerAheadMs(now) > this.#options.limits.aheadMs) {
+      this.#error('TOO_FAST', 'Audio comes faster than real time');
+      this.#end('protocol', 'too fast');
+    }
+  }
+
+  dtmf(digit: string, durationMs: number): void {
+    if (this.#active === null) this.protocolError('NOT_STARTED', 'dtmf came before start_call');
+    else this.#options.events.emit({ type: 'dtmf', digit, durationMs });
+  }
+
+  markPlayed(name: string): void {
+    this.#options.events.emit({ type: 'mark.played', name });
+  }
+
+  hangUp(): void {
+    this.#end('hangup');
+  }
+
+  protocolError(code: ErrorCode, message: string): void {
+    this.#error(code, message);
+    if (++this.#protocolErrors >= MOST_PROTOCOL_ERRORS) this.#end('protocol');
+  }
+
+  // --- setting up --------------------------------------------------------------------------------------------
+
+  #activate(call: RequestedCall): ActiveCall {
+    const { clock, dialect, limits, spoolMs, storeAudio } = this.#options;
+    const timeline = new RecordingTimeline({
+      sampleRate: call.sampleRate,
+      startTime: call.startTime,
+      chunkMs: spoolMs,
+      store: (chunk) => {
+        if (this.#recording) storeAudio(chunk);
+      },
+    });
+    const playout = new Playout({
+      clock,
+      sampleRate: call.sampleRate,
+      pieceMs: dialect.pieceMs,
+      leadMs: dialect.leadMs,
+      send: (samples, text) => dialect.say(samples, text),
+      onHeard: (samples, startedAt) => timeline.agent(samples, startedAt),
+    });
+    this.#after(limits.callMs, () => this.#end('time limit'));
+    this.#every(spoolMs, () => {
+      if (this.#state !== 'active') return;
+      playout.settle();
+      timeline.storeUntil(clock.now());
+    });
+    this.#every(limits.idleMs / 4, () => {
+      if (clock.now() - this.#lastMessageAt >= limits.idleMs) this.#end('idle');
+    });
+    return { call, timeline, playout };
+  }
+
+  async #setUp(call: RequestedCall, active: ActiveCall): Promise<void> {
+    const { claimCallId, resolveAgent, events } = this.#options;
+    try {
+      const [claimed, agent] = await this.#within(
+        SETUP_TIMEOUT_MS,
+        Promise.all([claimCallId(call.callId), resolveAgent(call.campaignId)]),
+      );
+      if (this.#state !== 'starting') return;
+      if (!claimed) {
+        this.#refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', 'id in use');
+        return;
+      }
+      this.#state = 'active';
+      this.#recording = agent.recording;
+      events.emit({ type: 'call.started', call: { ...call, recording: agent.recording } });
+      this.#engine = this.#createEngine(agent, active);
+      this.#engine.begin();
+      for (const { samples, position } of this.#early) this.#engine.audio(samples, position);
+      this.#early = [];
+    } catch (error) {
+      if (this.#state !== 'starting' && this.#state !== 'active') return;
+      this.#internalError(error);
+      this.#end('error');
+    }
+  }
+
+  #createEngine(agent: AgentConfig, { call, playout }: ActiveCall): Engine {
+    const { clock, events, providers, dialect, createDetector } = this.#options;
+    return new Pipeline({
+      clock,
+      events,
+      playout,
+      providers,
+      agent,
+      detector: createDetector(call.sampleRate),
+      sampleRate: call.sampleRate,
+      startTime: call.startTime,
+      clearLeg: () => dialect.clear(),
+      markLeg: (name) => dialect.mark(name),
+    });
+  }
+
+  // --- the end -----------------------------------------------------------------------------------------------
+
+  /** Turns the leg away: no call has been. */
+  #refuse(code: ErrorCode, message: string, closing: Closing): void {
+    this.#error(code, message);
+    this.#state = 'ended';
+    this.#active?.playout.close();
+    this.#active = null;
+    this.#cancelTimers();
+    this.#options.closeLeg(closing);
+    this.#options.events.emit({ type: 'leg.closed', closing });
+  }
+
+  #end(reason: EndReason, closing: Closing = reason): void {
+    if (this.#state === 'ended') return;
+    const started = this.#state === 'active';
+    this.#state = 'ended';
+    this.#cancelTimers();
+    const { clock, events, dialect, closeLeg } = this.#options;
+    const endTime = clock.now();
+    const status = reason === 'error' ? 'failed' : 'ended';
+    if (started) events.emit({ type: 'call.ended', reason, status });
+    // Before the socket closes: what the caller heard is settled here, and nothing more is sent.
+    const engineFinished = this.#engine?.finish(FINISH_TIMEOUT_MS);
+    this.#active?.playout.close();
+    dialect.hangUp();
+    closeLeg(closing);
+    if (started) void this.#close(engineFinished, { reason, status, endTime });
+    else events.emit({ type: 'leg.closed', closing });
+  }
+
+  async #close(
+    engineFinished: Promise<void> | undefined,
+    end: { reason: EndReason; status: 'ended' | 'failed'; endTime: number },
+  ): Promise<void> {
+    try {
+      await engineFinished;
+    } catch (error) {
+      this.#internalError(error);
+    }
+    this.#active?.timeline.finish(end.endTime);
+    this.#options.events.emit({ type: 'call.closed', ...end });
+  }
+
+  // --- small things ------------------------------------------------------------------------------------------
+
+  #error(code: ErrorCode, message: string): void {
+    this.#options.events.emit({ type: 'leg.error', code, message });
+  }
+
+  #internalError(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#options.events.emit({ type: 'failure', code: 'INTERNAL_ERROR', provider: null, message });
+  }
+
+  #after(delayMs: number, task: () => void): void {
+    const timer = this.#options.clock.after(delayMs, () => {
+      this.#timers.delete(timer);
+      task();
+    });
+    this.#timers.add(timer);
+  }
+
+  #every(intervalMs: number, task: () => void): void {
+    this.#after(intervalMs, () => {
+      task();
+      if (this.#state !== 'ended') this.#every(intervalMs, task);
+    });
+  }
+
+  #cancelTimers(): void {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+  }
+
+  #within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#options.clock.after(timeoutMs, () =>
+        reject(new Error(`Setting up the call took longer than ${timeoutMs} ms`)),
+      );
+      work.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+}
+
+/** A call that was asked for, before its agent is known. */
+type RequestedCall = Omit<StartedCallFacts, 'recording'>;
+
+interface ActiveCall {
+  call: RequestedCall;
+  timeline: RecordingTimeline;
+  playout: Playout;
+}
+
+/** Metadata is whatever JSON the client sent. */
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' && value.length <= 256 ? value : null;
+}

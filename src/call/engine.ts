@@ -1,0 +1,16 @@
+/**
+ * What makes the conversation of a call: takes the caller's audio, produces turns and the agent's audio. Here the
+ * pipeline of speech-to-text, language model and text-to-speech; a speech-to-speech model stands behind the same
+ * port. An engine speaks only through the call's `Playout` and tells only through its `CallEvents`.
+ */
+export interface Engine {
+  /** The call has started: the agent speaks first. */
+  begin(): void;
+  /** The caller's audio; the first sample lies at `position` of the recording. Keeps no reference to `samples`. */
+  audio(samples: Int16Array, position: number): void;
+  /**
+   * The call is over. Stops speaking at once and records what was heard; then waits, at most `timeoutMs`, for
+   * words of the caller that are still being transcribed.
+   */
+  finish(timeoutMs: number): Promise<void>;
+}

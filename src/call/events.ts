@@ -1,0 +1,98 @@
+import type { ErrorCode, LatencyParts } from '../dialects/native-messages.ts';
+import type { ProviderFailure, Usage } from '../providers/ports.ts';
+import type { RecordedTurn } from '../records/call-records.ts';
+
+/**
+ * Everything that happens in a call, as one stream. The socket, the journal, the log and the metrics listen to
+ * it; call logic writes to nothing else (audio apart, which goes through `Playout`).
+ */
+export type CallEvent =
+  /** The socket stands and `start_call` may come. `callId` is the one in the URL, or a minted one. */
+  | { type: 'leg.accepted'; callId: string; resumeToken: string }
+  /** `start_call` was accepted. */
+  | { type: 'call.started'; call: StartedCallFacts }
+  /** The agent listens: after the start, and after each turn. */
+  | { type: 'listening' }
+  /** A caller's turn is over and its answer is being made. */
+  | { type: 'thinking'; turn: number }
+  /** What the caller says. Interim text replaces the interim text before it. */
+  | { type: 'transcript'; role: 'caller' | 'agent'; turn: number; text: string; final: boolean }
+  /** A turn is over and belongs to the record: the caller's words, or what was heard of the agent's. */
+  | { type: 'turn.recorded'; turn: RecordedTurn }
+  | ({ type: 'latency'; turn: number } & LatencyParts)
+  | { type: 'dtmf'; digit: string; durationMs: number }
+  /** The leg has played everything up to this mark. */
+  | { type: 'mark.played'; name: string }
+  | { type: 'usage'; usage: Usage }
+  /** The leg did something that the protocol forbids. The call goes on. */
+  | { type: 'leg.error'; code: ErrorCode; message: string }
+  /** Something failed on our side; belongs to the record. The call goes on unless `call.ended` follows. */
+  | { type: 'failure'; code: FailureCode; provider: string | null; message: string }
+  /** The leg was turned away, or went, before its call began; nothing is kept of it. */
+  | { type: 'leg.closed'; closing: string }
+  /** Nobody will hear or say anything more. Late transcripts may still follow, until `call.closed`. */
+  | { type: 'call.ended'; reason: EndReason; status: 'ended' | 'failed' }
+  /** The last event of a call: everything that can be known of it has been said. */
+  | { type: 'call.closed'; reason: EndReason; status: 'ended' | 'failed'; endTime: number };
+
+/** What is fixed when a call starts. */
+export interface StartedCallFacts {
+  callId: string;
+  userId: string;
+  campaignId: string | null;
+  phoneNumber: string | null;
+  /** Milliseconds since the epoch: sample 0 of the recording. */
+  startTime: number;
+  metadata: Record<string, unknown>;
+  /** Rate of the leg's audio and of the spooled recording, in Hz. */
+  sampleRate: 8000 | 16000;
+  /** Whether the call is recorded. */
+  recording: boolean;
+}
+
+/** Why a call ended. `call_logs.end_reason` holds it. */
+export type EndReason =
+  /** The client sent `end_call`, or the dialect's own hang-up. */
+  | 'hangup'
+  /** The socket closed or broke without it, or the object was restarted under the call. */
+  | 'disconnected'
+  /** The longest call's time (`WEBSOCKET_TIMEOUT`) was over. */
+  | 'time limit'
+  /** No frame within `IDLE_TIMEOUT`. */
+  | 'idle'
+  /** The leg broke the protocol too often, or sent too fast. */
+  | 'protocol'
+  /** The service failed. */
+  | 'error';
+
+export type FailureCode = `PROVIDER_${Uppercase<ProviderFailure>}` | 'INTERNAL_ERROR';
+
+/** Listens to one call. Must not throw; if it does, the others still hear the event. */
+export type CallListener = (event: CallEvent, at: number) => void;
+
+/** Distributes a call's events, synchronously and in order, to every listener. */
+export class CallEvents {
+  readonly #listeners: CallListener[] = [];
+  readonly #now: () => number;
+  readonly #onListenerError: (error: unknown) => void;
+
+  constructor(now: () => number, onListenerError: (error: unknown) => void) {
+    this.#now = now;
+    this.#onListenerError = onListenerError;
+  }
+
+  listen(listener: CallListener): void {
+    this.#listeners.push(listener);
+  }
+
+  emit(event: CallEvent): void {
+    const at = this.#now();
+    for (const listener of this.#listeners) {
+      try {
+        listener(event, at);
+      } catch (error) {
+        this.#onListenerError(error);
+      }
+    }
+  }
+}

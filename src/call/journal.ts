@@ -1,0 +1,31 @@
+import type { Usage } from '../providers/ports.ts';
+import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
+import type { EndReason, StartedCallFacts } from './events.ts';
+
+/**
+ * The call's durable facts, append-only: what a restarted object, the outbox and the recording are made from.
+ * Appending does not wait. No method is called on the path of a frame.
+ */
+export interface Journal {
+  append(fact: CallFact): void;
+  /** Stores one chunk of the recording. The same chunk again replaces it. */
+  appendAudio(chunk: AudioChunk): void;
+}
+
+export type CallFact =
+  | { type: 'started'; call: StartedCallFacts; resumeToken: string }
+  | { type: 'turn'; turn: RecordedTurn }
+  | { type: 'failure'; failure: RecordedFailure }
+  | { type: 'usage'; usage: Usage }
+  | { type: 'ended'; reason: EndReason; status: 'ended' | 'failed'; endTime: number };
+
+/** A stretch of the recording: both sides from the same sample on. */
+export interface AudioChunk {
+  /** Place in the recording: the chunk starts at sample `index × chunkSamples`. */
+  index: number;
+  /** Samples of it that lie within the call; all chunks but the last are full. */
+  length: number;
+  /** 16-bit PCM at the leg's rate, `length` samples; null for silence throughout. */
+  caller: Int16Array | null;
+  agent: Int16Array | null;
+}

@@ -1,0 +1,245 @@
+import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
+import {
+  ProviderError,
+  type SpeechToText,
+  type SpeechToTextEvent,
+  type SpeechToTextSession,
+  type Usage,
+} from '../providers/ports.ts';
+import type { EndpointingOptions } from './agent-config.ts';
+import type { Clock, Timer } from './clock.ts';
+import { Endpointer, FRAME_MS } from './endpointing.ts';
+
+/** One stretch of the caller's speech, from its first sample to the decision that it is over. */
+export interface Utterance {
+  /** The speech-to-text session's number of it. */
+  number: number;
+  /** Samples from the start of the recording. */
+  startSample: number;
+  endSample: number;
+  /** When the last voiced frame arrived, and when the turn was decided to be over: milliseconds since the epoch. */
+  lastVoicedAt: number;
+  decidedAt: number;
+}
+
+export interface ListenerHandler {
+  /** The caller began to speak. */
+  speechStarted(): void;
+  /** The caller's turn is over; its text follows. */
+  utteranceEnded(utterance: Utterance): void;
+  interim(text: string): void;
+  /** Exactly one of these two follows each `utteranceEnded`, in order. */
+  transcribed(utterance: Utterance, text: string): void;
+  transcriptionFailed(utterance: Utterance, error: ProviderError): void;
+  usage(usage: Usage): void;
+}
+
+export interface ListenerOptions {
+  clock: Clock;
+  sampleRate: 8000 | 16000;
+  endpointing: EndpointingOptions;
+  language: string | null;
+  detector: VoiceActivityDetector;
+  speechToText: SpeechToText;
+  handler: ListenerHandler;
+}
+
+/** Silence kept after the last voiced frame, so that the end of the last word is not clipped. */
+const TRAILING_MS = 240;
+/** How much longer than the end-of-turn silence a line may send nothing at all before the turn is closed. */
+const STALL_MS = 200;
+
+/**
+ * Turns the caller's audio into utterances and their text: voice activity → endpointing → speech-to-text.
+ * Silence is not sent to the provider, except between the words of an utterance.
+ */
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #endpointer: Endpointer;
+  readonly #session: SpeechToTextSession;
+  readonly #abort = new AbortController();
+  readonly #frame: Int16Array;
+  #frameFilled = 0;
+  /** The last frames before speech, as one ring of samples. */
+  readonly #preRoll: Int16Array;
+  #preRollFilled = 0;
+  /** Unvoiced frames since the last voiced one: sent when speech goes on, dropped when it does not. */
+  #pause: Int16Array[] = [];
+  #position = 0;
+  #startSample = 0;
+  #lastVoicedAt = 0;
+  #lastVoicedSample = 0;
+  #lastAudioAt = 0;
+  #stallTimer: Timer | null = null;
+  readonly #waiting = new Map<number, Utterance>();
+  #idle: (() => void) | null = null;
+  #closed = false;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#endpointer = new Endpointer(options.endpointing);
+    const samplesOf = (ms: number) => (options.sampleRate / 1000) * ms;
+    this.#frame = new Int16Array(samplesOf(FRAME_MS));
+    this.#preRoll = new Int16Array(Math.ceil(options.endpointing.preRollMs / FRAME_MS) * samplesOf(FRAME_MS));
+    this.#session = options.speechToText.open({
+      sampleRate: options.sampleRate,
+      ...(options.language === null ? {} : { language: options.language }),
+      signal: this.#abort.signal,
+    });
+    void this.#receive();
+  }
+
+  get speaking(): boolean {
+    return this.#endpointer.speaking;
+  }
+
+  /** Audio of any length, the first sample at `position` of the recording. Keeps no reference to `samples`. */
+  push(samples: Int16Array, position: number): void {
+    if (this.#closed) return;
+    this.#lastAudioAt = this.#options.clock.now();
+    // A part of a frame that waits belongs before these samples.
+    this.#position = position - this.#frameFilled;
+    let taken = 0;
+    while (taken < samples.length) {
+      const part = Math.min(this.#frame.length - this.#frameFilled, samples.length - taken);
+      this.#frame.set(samples.subarray(taken, taken + part), this.#frameFilled);
+      this.#frameFilled += part;
+      taken += part;
+      if (this.#frameFilled < this.#frame.length) return;
+      this.#frameFilled = 0;
+      this.#takeFrame();
+      this.#position += this.#frame.length;
+    }
+  }
+
+  /** The call is over: closes an utterance that is being spoken and waits for what is still being transcribed. */
+  async finish(timeoutMs: number): Promise<void> {
+    if (this.#endpointer.speaking) this.#endUtterance();
+    if (this.#waiting.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#options.clock.after(timeoutMs, resolve);
+        this.#idle = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+    }
+    this.close();
+  }
+
+  /** Ends the session at once. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stallTimer?.cancel();
+    this.#abort.abort();
+    this.#options.detector.close();
+  }
+
+  #takeFrame(): void {
+    const frame = this.#frame;
+    const voiced = this.#options.detector.isVoiced(frame);
+    if (voiced) {
+      this.#lastVoicedAt = this.#lastAudioAt;
+      this.#lastVoicedSample = this.#position + frame.length;
+    }
+    const change = this.#endpointer.push(voiced);
+    if (change === 'start') this.#startUtterance();
+    if (change === 'end') {
+      this.#endUtterance();
+    } else if (!this.#endpointer.speaking) {
+      this.#rememberBeforeSpeech(frame);
+    } else if (voiced || change === 'start') {
+      for (const paused of this.#pause) this.#session.push(paused);
+      this.#pause.length = 0;
+      this.#session.push(frame);
+    } else {
+      this.#pause.push(frame.slice());
+    }
+  }
+
+  #startUtterance(): void {
+    this.#startSample = Math.max(0, this.#position - this.#preRollFilled);
+    this.#session.push(this.#preRoll.subarray(this.#preRoll.length - this.#preRollFilled));
+    this.#preRollFilled = 0;
+    this.#watchForStall();
+    this.#options.handler.speechStarted();
+  }
+
+  #endUtterance(): void {
+    this.#endpointer.reset();
+    this.#stallTimer?.cancel();
+    const trailing = Math.ceil(TRAILING_MS / FRAME_MS);
+    for (const paused of this.#pause.slice(0, trailing)) this.#session.push(paused);
+    this.#pause.length = 0;
+    const utterance: Utterance = {
+      number: this.#session.endUtterance(),
+      startSample: this.#startSample,
+      endSample: this.#lastVoicedSample,
+      lastVoicedAt: this.#lastVoicedAt,
+      decidedAt: this.#options.clock.now(),
+    };
+    this.#waiting.set(utterance.number, utterance);
+    this.#options.handler.utteranceEnded(utterance);
+  }
+
+  /** A line that falls silent by sending nothing must end the turn too: no frame will come to end it. */
+  #watchForStall(): void {
+    const limit = this.#options.endpointing.endMs + STALL_MS;
+    const { clock } = this.#options;
+    const check = () => {
+      const stalledFor = clock.now() - this.#lastAudioAt;
+      if (stalledFor >= limit) this.#endUtterance();
+      else this.#stallTimer = clock.after(limit - stalledFor, check);
+    };
+    this.#stallTimer = clock.after(limit, check);
+  }
+
+  #rememberBeforeSpeech(frame: Int16Array): void {
+    if (this.#preRoll.length === 0) return;
+    this.#preRoll.copyWithin(0, frame.length);
+    this.#preRoll.set(frame, this.#preRoll.length - frame.length);
+    this.#preRollFilled = Math.min(this.#preRoll.length, this.#preRollFilled + frame.length);
+  }
+
+  async #receive(): Promise<void> {
+    try {
+      for await (const event of this.#session.events) {
+        if (this.#closed) return;
+        this.#take(event);
+      }
+      this.#failWaiting('the session ended');
+    } catch (error) {
+      this.#failWaiting(error);
+    }
+  }
+
+  #take(event: SpeechToTextEvent): void {
+    const { handler } = this.#options;
+    if (event.type === 'usage') {
+      handler.usage(event.usage);
+    } else if (event.type === 'interim') {
+      handler.interim(event.text);
+    } else {
+      const utterance = this.#waiting.get(event.utterance);
+      if (utterance === undefined) return;
+      this.#waiting.delete(event.utterance);
+      if (event.type === 'final') handler.transcribed(utterance, event.text);
+      else handler.transcriptionFailed(utterance, event.error);
+      if (this.#waiting.size === 0) this.#idle?.();
+    }
+  }
+
+  /** A session that breaks leaves no utterance without an answer. */
+  #failWaiting(cause: unknown): void {
+    if (this.#closed) return;
+    const error = new ProviderError('speech-to-text', 'unavailable', 'The speech-to-text session ended', {
+      cause,
+    });
+    for (const utterance of this.#waiting.values()) {
+      this.#options.handler.transcriptionFailed(utterance, error);
+    }
+    this.#waiting.clear();
+    this.#idle?.();
+  }
+}

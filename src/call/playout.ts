@@ -1,0 +1,305 @@
+import type { Clock, Timer } from './clock.ts';
+
+/** How a dialect wants its audio. All times are milliseconds. */
+export interface PlayoutOptions {
+  clock: Clock;
+  sampleRate: 8000 | 16000;
+  /** Length of a piece: what goes out in one message. */
+  pieceMs: number;
+  /** How far ahead of the caller's ear audio may be sent. */
+  leadMs: number;
+  /** Puts a piece on the line; `text` is the sentence, on its first piece only. Keeps no reference to `samples`. */
+  send(samples: Int16Array, text: string | null): void;
+  /** Audio has reached the caller's ear: at this moment of the clock, in order, each sample once. */
+  onHeard(samples: Int16Array, startedAt: number): void;
+}
+
+/** A sentence on its way to the caller's ear. */
+export interface Segment {
+  readonly text: string;
+  /** Adds audio as the provider yields it. Without effect once the segment was cleared. */
+  push(samples: Int16Array): void;
+  /** No more audio follows. */
+  end(): void;
+  /** True once every sample of it was heard, or it was cleared. */
+  readonly over: boolean;
+  /** Part of the text that the caller heard: all of it, or cut in proportion at a word boundary. */
+  heardText(): string;
+  /** When its first heard sample began and its last one ended, in milliseconds of the clock; null if none was. */
+  readonly heardSpan: { from: number; until: number } | null;
+}
+
+/** Speaking rate used to guess the length of a sentence whose audio is still arriving: some 15 characters a second. */
+const SPOKEN_CHARACTERS_PER_SECOND = 15;
+
+/**
+ * The only place that knows what was sent and what was heard. It sends audio in pieces against absolute
+ * deadlines, so that pacing does not drift, and keeps what is not yet heard.
+ */
+export class Playout {
+  readonly #options: PlayoutOptions;
+  readonly #pieceSamples: number;
+  readonly #samplesPerMs: number;
+  #segments: PlayoutSegment[] = [];
+  /** Pieces that were sent and not yet heard, in order. */
+  #unheard: { samples: Int16Array; segment: PlayoutSegment; startedAt: number }[] = [];
+  /** When the last sample that was sent will have been heard. */
+  #sentUntil = 0;
+  #timer: Timer | null = null;
+  #waiters: { test: () => boolean; resolve: () => void }[] = [];
+  #closed = false;
+
+  constructor(options: PlayoutOptions) {
+    this.#options = options;
+    this.#samplesPerMs = options.sampleRate / 1000;
+    this.#pieceSamples = options.pieceMs * this.#samplesPerMs;
+  }
+
+  /** Opens the next sentence; it is heard after those before it. `onFirstSent` is called with its first piece. */
+  begin(text: string, onFirstSent?: () => void): Segment {
+    const segment = new PlayoutSegment(text, this.#options.sampleRate, () => this.#pump(), onFirstSent);
+    if (this.#closed) segment.clear();
+    else this.#segments.push(segment);
+    return segment;
+  }
+
+  /** Milliseconds of audio that the caller has yet to hear. */
+  get queuedMs(): number {
+    const now = this.#options.clock.now();
+    const unsent = this.#segments.reduce((sum, segment) => sum + segment.unsentSamples, 0);
+    return Math.max(0, this.#sentUntil - now) + unsent / this.#samplesPerMs;
+  }
+
+  /** True while there is anything to hear, or a sentence is open. */
+  get busy(): boolean {
+    return this.#segments.length > 0 || this.#unheard.length > 0;
+  }
+
+  /** Resolves when at most `ms` of audio is left to hear (with 0: when all was heard), or at `clear`. */
+  async waitUntilQueued(ms: number): Promise<void> {
+    const test = () => (ms <= 0 ? !this.busy : this.queuedMs <= ms);
+    if (this.#closed || test()) return;
+    await new Promise<void>((resolve) => {
+      this.#waiters.push({ test, resolve });
+      this.#schedule();
+    });
+  }
+
+  /** Brings the account of what was heard up to now. */
+  settle(): void {
+    const now = this.#options.clock.now();
+    while (this.#unheard.length > 0) {
+      const piece = this.#unheard[0]!;
+      if (piece.startedAt + piece.samples.length / this.#samplesPerMs > now) break;
+      this.#unheard.shift();
+      this.#hear(piece.samples, piece);
+    }
+    this.#segments = this.#segments.filter((segment) => !segment.over);
+  }
+
+  /** The caller is to hear nothing more: forgets what was not heard. What was heard of each segment stays known. */
+  clear(): void {
+    this.settle();
+    const now = this.#options.clock.now();
+    const playing = this.#unheard[0];
+    if (playing !== undefined && playing.startedAt < now) {
+      const heard = Math.floor((now - playing.startedAt) * this.#samplesPerMs);
+      this.#hear(playing.samples.subarray(0, heard), playing);
+    }
+    for (const segment of this.#segments) segment.clear();
+    this.#segments = [];
+    this.#unheard = [];
+    this.#sentUntil = now;
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#wake();
+  }
+
+  /** Clears and takes no more audio. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.clear();
+    this.#closed = true;
+    this.#wake();
+  }
+
+  #hear(samples: Int16Array, piece: { segment: PlayoutSegment; startedAt: number }): void {
+    if (samples.length === 0) return;
+    piece.segment.hear(samples.length, piece.startedAt);
+    this.#options.onHeard(samples, piece.startedAt);
+  }
+
+  /** Sends what is due and arranges to be called again. */
+  #pump(): void {
+    if (this.#closed) return;
+    this.settle();
+    const now = this.#options.clock.now();
+    for (const segment of this.#segments) {
+      let piece = this.#take(segment, now);
+      while (piece !== null) {
+        this.#sendPiece(piece, segment, now);
+        piece = this.#take(segment, now);
+      }
+      // Sentences are heard in order: what follows waits for this one's audio.
+      if (!segment.ended || segment.unsentSamples > 0) break;
+    }
+    this.#wake();
+    this.#schedule();
+  }
+
+  /** The next piece of `segment` that may go out now, or null. */
+  #take(segment: PlayoutSegment, now: number): Int16Array | null {
+    const aheadMs = this.#sentUntil - now;
+    if (segment.unsentSamples === 0 || aheadMs > this.#options.leadMs) return null;
+    // A short piece costs as much as a whole one: unless the line runs dry, or nothing follows, wait for the rest.
+    const short = segment.unsentSamples < this.#pieceSamples;
+    if (short && !segment.ended && aheadMs > this.#options.pieceMs) return null;
+    return segment.take(Math.min(this.#pieceSamples, segment.unsentSamples));
+  }
+
+  #sendPiece(samples: Int16Array, segment: PlayoutSegment, now: number): void {
+    // After a pause the line starts anew from now; otherwise each piece starts where the last one ends.
+    const startedAt = Math.max(this.#sentUntil, now);
+    this.#sentUntil = startedAt + samples.length / this.#samplesPerMs;
+    this.#unheard.push({ samples, segment, startedAt });
+    const text = segment.announce();
+    this.#options.send(samples, text);
+  }
+
+  #schedule(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (this.#closed || (!this.busy && this.#waiters.length === 0)) return;
+    const now = this.#options.clock.now();
+    const dueToSend = this.#nextSendAt();
+    const first = this.#unheard[0];
+    const dueToHear =
+      first === undefined
+        ? Number.POSITIVE_INFINITY
+        : first.startedAt + first.samples.length / this.#samplesPerMs;
+    const due = Math.min(dueToSend, dueToHear);
+    if (due === Number.POSITIVE_INFINITY) return;
+    // Rounded up: a timer that fires early would find nothing to do and be set again for the rest of a millisecond.
+    this.#timer = this.#options.clock.after(Math.max(0, Math.ceil(due - now)), () => this.#pump());
+  }
+
+  /** When the next piece may go out; infinity where nothing is there to send until more audio arrives. */
+  #nextSendAt(): number {
+    const speaking = this.#segments.find((segment) => !segment.ended || segment.unsentSamples > 0);
+    if (speaking === undefined || speaking.unsentSamples === 0) return Number.POSITIVE_INFINITY;
+    const waitsForRest = !speaking.ended && speaking.unsentSamples < this.#pieceSamples;
+    return this.#sentUntil - (waitsForRest ? this.#options.pieceMs : this.#options.leadMs);
+  }
+
+  #wake(): void {
+    const waiting = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiting) {
+      if (this.#closed || waiter.test()) waiter.resolve();
+      else this.#waiters.push(waiter);
+    }
+  }
+}
+
+class PlayoutSegment implements Segment {
+  readonly text: string;
+  heardSamples = 0;
+  ended = false;
+  unsentSamples = 0;
+  readonly #sampleRate: number;
+  readonly #onChange: () => void;
+  readonly #onFirstSent: (() => void) | undefined;
+  #chunks: Int16Array[] = [];
+  #totalSamples = 0;
+  #announced = false;
+  #cleared = false;
+  heardSpan: { from: number; until: number } | null = null;
+
+  constructor(text: string, sampleRate: number, onChange: () => void, onFirstSent?: () => void) {
+    this.text = text;
+    this.#sampleRate = sampleRate;
+    this.#onChange = onChange;
+    this.#onFirstSent = onFirstSent;
+  }
+
+  get over(): boolean {
+    return this.#cleared || (this.ended && this.heardSamples >= this.#totalSamples);
+  }
+
+  push(samples: Int16Array): void {
+    if (this.#cleared || this.ended || samples.length === 0) return;
+    this.#chunks.push(samples);
+    this.unsentSamples += samples.length;
+    this.#totalSamples += samples.length;
+    this.#onChange();
+  }
+
+  end(): void {
+    if (this.#cleared || this.ended) return;
+    this.ended = true;
+    this.#onChange();
+  }
+
+  clear(): void {
+    this.#cleared = true;
+    this.#chunks = [];
+    this.unsentSamples = 0;
+  }
+
+  hear(samples: number, startedAt: number): void {
+    this.heardSamples += samples;
+    const until = startedAt + (samples * 1000) / this.#sampleRate;
+    this.heardSpan = { from: this.heardSpan?.from ?? startedAt, until };
+  }
+
+  /** The text, with the first piece only. */
+  announce(): string | null {
+    if (this.#announced) return null;
+    this.#announced = true;
+    this.#onFirstSent?.();
+    return this.text;
+  }
+
+  /** Removes the first `count` unsent samples; a view where they lie in one chunk. */
+  take(count: number): Int16Array {
+    this.unsentSamples -= count;
+    const first = this.#chunks[0]!;
+    if (first.length >= count) {
+      if (first.length === count) this.#chunks.shift();
+      else this.#chunks[0] = first.subarray(count);
+      return first.subarray(0, count);
+    }
+    const piece = new Int16Array(count);
+    let filled = 0;
+    while (filled < count) {
+      const chunk = this.#chunks[0]!;
+      const part = chunk.subarray(0, count - filled);
+      piece.set(part, filled);
+      filled += part.length;
+      if (part.length === chunk.length) this.#chunks.shift();
+      else this.#chunks[0] = chunk.subarray(part.length);
+    }
+    return piece;
+  }
+
+  heardText(): string {
+    if (this.heardSamples === 0) return '';
+    if (this.ended && this.heardSamples >= this.#totalSamples) return this.text;
+    const guessed = (this.text.length / SPOKEN_CHARACTERS_PER_SECOND) * this.#sampleRate;
+    const total = this.ended ? this.#totalSamples : Math.max(this.#totalSamples, guessed);
+    return cutAtWord(this.text, this.heardSamples / total);
+  }
+}
+
+/** The words of `text` that end within the first `share` (0 to 1) of its characters. */
+export function cutAtWord(text: string, share: number): string {
+  const limit = Math.floor(text.length * share);
+  if (limit >= text.length) return text;
+  let end = 0;
+  for (const word of text.matchAll(/\S+/g)) {
+    const wordEnd = word.index + word[0].length;
+    if (wordEnd > limit) break;
+    end = wordEnd;
+  }
+  return text.slice(0, end);
+}

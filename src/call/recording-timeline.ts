@@ -1,0 +1,126 @@
+import type { AudioChunk } from './journal.ts';
+
+export interface RecordingTimelineOptions {
+  sampleRate: 8000 | 16000;
+  /** Sample 0, in milliseconds since the epoch. */
+  startTime: number;
+  /** Length of a chunk: what a crash may cost. */
+  chunkMs: number;
+  /** Takes a finished chunk; owns its arrays from then on. */
+  store(chunk: AudioChunk): void;
+}
+
+/** Silence is recorded where the line delivered nothing for longer than this; shorter gaps are jitter. */
+const GAP_MS = 200;
+/** After this nothing more can arrive for a sample: the jitter that is tolerated, and the longest frame (1 s). */
+const SETTLED_MS = GAP_MS + 1000;
+
+interface OpenChunk {
+  caller: Int16Array | null;
+  agent: Int16Array | null;
+}
+
+/**
+ * Places both sides of the call on one timeline, indexed by sample: the caller's audio in the order of its
+ * arrival, the agent's where it was heard. So the sides stay aligned however long the call lasts: nothing is
+ * appended by the wall clock. Chunks are handed out in order, once nothing more can belong to them.
+ */
+export class RecordingTimeline {
+  readonly #options: RecordingTimelineOptions;
+  readonly #chunkSamples: number;
+  readonly #open = new Map<number, OpenChunk>();
+  #nextChunk = 0;
+  /** Where the caller's next sample goes. */
+  #callerAt = 0;
+  /** End of the last audio of either side. */
+  #end = 0;
+
+  constructor(options: RecordingTimelineOptions) {
+    this.#options = options;
+    this.#chunkSamples = Math.round((options.sampleRate * options.chunkMs) / 1000);
+  }
+
+  /** Sample of the timeline that a moment of the clock falls on. */
+  sampleAt(time: number): number {
+    return Math.round(((time - this.#options.startTime) * this.#options.sampleRate) / 1000);
+  }
+
+  /** Milliseconds by which the caller's audio runs ahead of real time. */
+  callerAheadMs(now: number): number {
+    return ((this.#callerAt - this.sampleAt(now)) * 1000) / this.#options.sampleRate;
+  }
+
+  /** Caller's audio that arrived at `now`. Returns the sample it was placed at. */
+  caller(samples: Int16Array, now: number): number {
+    const expected = this.sampleAt(now) - samples.length;
+    if (expected - this.#callerAt > (GAP_MS * this.#options.sampleRate) / 1000) this.#callerAt = expected;
+    const at = this.#callerAt;
+    this.#write('caller', samples, at);
+    this.#callerAt = at + samples.length;
+    return at;
+  }
+
+  /** Agent's audio that began to be heard at `startedAt`. */
+  agent(samples: Int16Array, startedAt: number): void {
+    this.#write('agent', samples, Math.max(0, this.sampleAt(startedAt)));
+  }
+
+  /** Hands out the chunks that lie wholly before `now`; the agent's audio must have been accounted for up to it. */
+  storeUntil(now: number): void {
+    const complete = Math.min(
+      Math.floor(this.sampleAt(now) / this.#chunkSamples),
+      this.#completeByCaller(now),
+    );
+    while (this.#nextChunk < complete) this.#store(this.#nextChunk++, this.#chunkSamples);
+  }
+
+  /** The call ended at `endTime`: hands out the rest. The recording is as long as the call, or as its audio. */
+  finish(endTime: number): void {
+    const length = Math.max(this.#end, this.sampleAt(endTime));
+    while (this.#nextChunk * this.#chunkSamples < length) {
+      const from = this.#nextChunk * this.#chunkSamples;
+      this.#store(this.#nextChunk++, Math.min(this.#chunkSamples, length - from));
+    }
+  }
+
+  #completeByCaller(now: number): number {
+    const settled = this.sampleAt(now - SETTLED_MS);
+    return Math.floor(Math.max(this.#callerAt, settled) / this.#chunkSamples);
+  }
+
+  #write(side: 'caller' | 'agent', samples: Int16Array, at: number): void {
+    let written = 0;
+    // Audio that would fall into a chunk already stored is lost only by a bug; it is placed at the earliest open sample.
+    let position = Math.max(at, this.#nextChunk * this.#chunkSamples);
+    while (written < samples.length) {
+      const index = Math.floor(position / this.#chunkSamples);
+      const offset = position - index * this.#chunkSamples;
+      const part = Math.min(samples.length - written, this.#chunkSamples - offset);
+      this.#track(index, side).set(samples.subarray(written, written + part), offset);
+      written += part;
+      position += part;
+    }
+    this.#end = Math.max(this.#end, position);
+  }
+
+  #track(index: number, side: 'caller' | 'agent'): Int16Array {
+    let chunk = this.#open.get(index);
+    if (chunk === undefined) {
+      chunk = { caller: null, agent: null };
+      this.#open.set(index, chunk);
+    }
+    chunk[side] ??= new Int16Array(this.#chunkSamples);
+    return chunk[side];
+  }
+
+  #store(index: number, length: number): void {
+    const chunk = this.#open.get(index);
+    this.#open.delete(index);
+    this.#options.store({
+      index,
+      length,
+      caller: chunk?.caller?.subarray(0, length) ?? null,
+      agent: chunk?.agent?.subarray(0, length) ?? null,
+    });
+  }
+}

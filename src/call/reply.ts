@@ -1,0 +1,180 @@
+import type { Message, Usage } from '../providers/ports.ts';
+import { ProviderError } from '../providers/ports.ts';
+import type { Providers } from '../providers/registry.ts';
+import { SentenceChunker } from '../text/sentences.ts';
+import type { AgentConfig } from './agent-config.ts';
+import { AsyncQueue } from './async-queue.ts';
+import type { Clock } from './clock.ts';
+import type { Playout, Segment } from './playout.ts';
+import type { Turn } from './turn.ts';
+
+export interface ReplyOptions {
+  turn: Turn;
+  agent: AgentConfig;
+  providers: Providers;
+  playout: Playout;
+  clock: Clock;
+  sampleRate: 8000 | 16000;
+  /** The first audio of this sentence goes out. */
+  onSentence(text: string): void;
+  /** The first audio of the whole reply goes out: its latency is known. */
+  onFirstAudio(): void;
+  onUsage(usage: Usage): void;
+  /** A provider failed, all its retries spent. The reply goes on with the apology where that is possible. */
+  onFailure(error: ProviderError): void;
+}
+
+/**
+ * Speech is made at most this far ahead of the caller's ear: what an interruption throws away was paid for.
+ */
+const SYNTHESIS_AHEAD_MS = 10_000;
+
+/**
+ * What the agent says in one turn: sentence by sentence to speech, the first sentence on its way while the model
+ * still writes. Everything it starts ends with the turn's signal.
+ */
+export class Reply {
+  readonly turn: Turn;
+  readonly #options: ReplyOptions;
+  readonly #segments: Segment[] = [];
+
+  constructor(options: ReplyOptions) {
+    this.turn = options.turn;
+    this.#options = options;
+  }
+
+  /** What the caller has heard so far. */
+  heardText(): string {
+    return this.#segments
+      .map((segment) => segment.heardText())
+      .filter((text) => text !== '')
+      .join(' ');
+  }
+
+  /** When the caller heard it, in milliseconds of the clock; null if nothing was heard. */
+  heardSpan(): { from: number; until: number } | null {
+    const spans = this.#segments.flatMap((segment) => segment.heardSpan ?? []);
+    const first = spans[0];
+    const last = spans.at(-1);
+    return first === undefined || last === undefined ? null : { from: first.from, until: last.until };
+  }
+
+  /** True where a sentence was not heard to its end. */
+  cutShort(): boolean {
+    return this.#segments.some((segment) => segment.heardText() !== segment.text);
+  }
+
+  /** Speaks a fixed text. Resolves when it was heard, or the turn was cancelled; never rejects. */
+  async speak(text: string): Promise<void> {
+    const sentences = new AsyncQueue<string>();
+    const chunker = new SentenceChunker();
+    for (const sentence of [...chunker.push(text), ...chunker.flush()]) sentences.push(sentence);
+    sentences.end();
+    await this.#speakSentences(sentences);
+    await this.#options.playout.waitUntilQueued(0);
+  }
+
+  /** Answers the conversation. Resolves and fails as {@link speak}. */
+  async answer(messages: readonly Message[]): Promise<void> {
+    const sentences = new AsyncQueue<string>();
+    const unspeakable = new AbortController();
+    const signal = AbortSignal.any([this.turn.signal, unspeakable.signal]);
+    const written = this.#write(messages, sentences, signal);
+    // What cannot be spoken need not be written either.
+    if (!(await this.#speakSentences(sentences))) unspeakable.abort();
+    if (!(await written) && !this.turn.signal.aborted && this.#options.agent.apology !== '') {
+      await this.speak(this.#options.agent.apology);
+    }
+    await this.#options.playout.waitUntilQueued(0);
+  }
+
+  /** Fills `sentences` from the language model. False where the model failed. */
+  async #write(
+    messages: readonly Message[],
+    sentences: AsyncQueue<string>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { agent, providers, clock, turn } = this.#options;
+    const { ledger } = turn;
+    const chunker = new SentenceChunker();
+    const add = (complete: string[]) => {
+      for (const sentence of complete) {
+        ledger.mark('firstSentence', clock.now());
+        sentences.push(sentence);
+      }
+    };
+    try {
+      ledger.mark('modelRequested', clock.now());
+      const request = { messages, maxOutputTokens: agent.maxOutputTokens };
+      for await (const event of providers.languageModel.reply(request, signal)) {
+        if (signal.aborted) return true;
+        if (event.type === 'usage') {
+          this.#options.onUsage(event.usage);
+        } else {
+          ledger.mark('firstToken', clock.now());
+          add(chunker.push(event.text));
+        }
+      }
+      add(chunker.flush());
+      return true;
+    } catch (error) {
+      if (signal.aborted) return true;
+      // What was written before the failure is worth hearing.
+      add(chunker.flush());
+      return this.#fail(error);
+    } finally {
+      sentences.end();
+    }
+  }
+
+  /** False where speech failed: the next sentence would fail as well, and cost its retries' time again. */
+  async #speakSentences(sentences: AsyncQueue<string>): Promise<boolean> {
+    const { playout, turn } = this.#options;
+    for await (const sentence of sentences) {
+      await playout.waitUntilQueued(SYNTHESIS_AHEAD_MS);
+      if (turn.signal.aborted) return true;
+      if (!(await this.#speakSentence(sentence))) return false;
+    }
+    return true;
+  }
+
+  async #speakSentence(sentence: string): Promise<boolean> {
+    const { agent, providers, playout, clock, turn, sampleRate } = this.#options;
+    const segment = playout.begin(sentence, () => {
+      const first = turn.ledger.at('firstSent') === undefined;
+      turn.ledger.mark('firstSent', clock.now());
+      if (first) this.#options.onFirstAudio();
+      this.#options.onSentence(sentence);
+    });
+    this.#segments.push(segment);
+    try {
+      turn.ledger.mark('speechRequested', clock.now());
+      const request = { text: sentence, sampleRate, voice: agent.voice };
+      for await (const event of providers.textToSpeech.speak(request, turn.signal)) {
+        if (turn.signal.aborted) return true;
+        if (event.type === 'usage') {
+          this.#options.onUsage(event.usage);
+        } else {
+          turn.ledger.mark('firstAudio', clock.now());
+          segment.push(event.samples);
+        }
+      }
+      return true;
+    } catch (error) {
+      return this.#fail(error);
+    } finally {
+      segment.end();
+    }
+  }
+
+  /** Tells of a failure, unless it is the turn's own cancellation. Returns whether all is well. */
+  #fail(error: unknown): boolean {
+    if (this.turn.signal.aborted) return true;
+    this.#options.onFailure(
+      error instanceof ProviderError
+        ? error
+        : new ProviderError('unknown', 'malformed', 'A provider failed in an unknown way', { cause: error }),
+    );
+    return false;
+  }
+}

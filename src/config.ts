@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { type AgentConfig, defaultEndpointing } from './call/agent-config.ts';
+import type { ProviderSettings } from './providers/registry.ts';
+
+/** Settings that come from outside are text; an empty one counts as not set. */
+const text = (fallback: string) => z.preprocess(emptyIsUnset, z.string().max(20_000).default(fallback));
+const optionalText = z.preprocess(emptyIsUnset, z.string().max(20_000).optional());
+const url = z.preprocess(emptyIsUnset, z.url({ protocol: /^https?$/ }).optional());
+const whole = (fallback: number, min: number, max: number) =>
+  z.preprocess(emptyIsUnset, z.coerce.number().int().min(min).max(max).default(fallback));
+const flag = (fallback: boolean) =>
+  z.preprocess(emptyIsUnset, z.stringbool().or(z.boolean()).default(fallback));
+
+function emptyIsUnset(value: unknown): unknown {
+  return typeof value === 'string' && value.trim() === '' ? undefined : value;
+}
+
+/** Every setting with its default. Overridden by environment variables (`vars`, secrets) of the same names. */
+const configSchema = z.object({
+  // --- limits; times are milliseconds ---
+  /** Calls at once in one isolate. */
+  MAX_CONCURRENT_CALLS_PER_WORKER: whole(10_000, 1, 1_000_000),
+  /** Requests a minute and address; 0: no limit. */
+  RATE_LIMIT_PER_IP: whole(100, 0, 1_000_000),
+  /** The longest call. */
+  WEBSOCKET_TIMEOUT: whole(300_000, 1_000, 24 * 3_600_000),
+  /** The longest wait for `start_call` on an open socket. */
+  START_TIMEOUT: whole(30_000, 100, 3_600_000),
+  /** A socket without a frame for this long is closed. */
+  IDLE_TIMEOUT: whole(30_000, 100, 3_600_000),
+  /** How far a client's audio may run ahead of real time before it is cut off. */
+  MAX_AUDIO_AHEAD: whole(30_000, 1_000, 600_000),
+
+  // --- the call ---
+  /** Speech longer than this is transcribed while the caller still talks. */
+  AUDIO_BUFFER_MS: whole(2_000, 500, 30_000),
+  /** Length of the recording's chunks: what a crash may cost. */
+  SPOOL_INTERVAL: whole(2_000, 200, 60_000),
+  /** How often the transcript of a call in progress is written to the database. */
+  CONVERSATION_INTERVAL: whole(30_000, 1_000, 600_000),
+  /** How long a used call id stays refused. */
+  CALL_ID_HOLD: whole(24 * 3_600_000, 1_000, 365 * 24 * 3_600_000),
+  RECORDING: flag(true),
+
+  // --- the default agent ---
+  AGENT_PROMPT: text(
+    'You are a friendly telephone agent. You are heard, not read: answer in one to three short sentences, ' +
+      'without lists or formatting. Say so when you do not know something.',
+  ),
+  /** Empty: the agent waits for the caller. */
+  AGENT_GREETING: z.string().max(2_000).default('Hello, how can I help you?'),
+  /** Empty: nothing is said when an answer could not be made. */
+  AGENT_APOLOGY: z
+    .string()
+    .max(2_000)
+    .default('I am sorry, I could not get an answer just now. Please say that again.'),
+  AGENT_LANGUAGE: optionalText,
+  AGENT_MAX_OUTPUT_TOKENS: whole(300, 16, 4_096),
+  AGENT_HISTORY_MESSAGES: whole(40, 2, 400),
+  /** Silence after speech that ends a turn. */
+  ENDPOINTING_MS: whole(defaultEndpointing.endMs, 100, 5_000),
+
+  // --- providers: each port its own; the OPENAI_ ones stand in for what a port leaves out ---
+  OPENAI_API_KEY: optionalText,
+  OPENAI_BASE_URL: url,
+  STT_PROVIDER: z.preprocess(emptyIsUnset, z.enum(['openai']).default('openai')),
+  STT_MODEL: text('gpt-transcribe'),
+  STT_API_KEY: optionalText,
+  STT_BASE_URL: url,
+  LLM_PROVIDER: z.preprocess(emptyIsUnset, z.enum(['openai']).default('openai')),
+  LLM_MODEL: text('gpt-6-luna'),
+  LLM_API_KEY: optionalText,
+  LLM_BASE_URL: url,
+  TTS_PROVIDER: z.preprocess(emptyIsUnset, z.enum(['openai']).default('openai')),
+  TTS_MODEL: text('gpt-4o-mini-tts'),
+  TTS_VOICE: text('alloy'),
+  TTS_API_KEY: optionalText,
+  TTS_BASE_URL: url,
+
+  // --- records ---
+  SUPABASE_URL: url,
+  SUPABASE_SERVICE_ROLE_KEY: optionalText,
+
+  // --- the service ---
+  /** Origins of web pages that may call, comma-separated; the service's own is always allowed. */
+  CORS_ORIGINS: z.preprocess(
+    (value) =>
+      typeof value === 'string'
+        ? value
+            .split(',')
+            .map((part) => part.trim())
+            .filter(Boolean)
+        : value,
+    z
+      .array(z.url({ protocol: /^https?$/ }))
+      .max(100)
+      .default([]),
+  ),
+  /** Objects over which the counts of `/health` and `/metrics` are spread. Changing it starts the counts anew. */
+  METRICS_SHARDS: whole(4, 1, 256),
+});
+
+export type Config = z.output<typeof configSchema>;
+
+/** A setting is wrong; the message names it. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const parsed = new WeakMap<object, Config>();
+
+/** The settings in `env`, parsed once for each environment. Throws `ConfigError`. */
+export function loadConfig(env: object): Config {
+  let config = parsed.get(env);
+  if (config === undefined) {
+    const result = configSchema.safeParse(env);
+    if (!result.success) {
+      const wrong = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+      throw new ConfigError(`Wrong settings: ${wrong.join('; ')}`);
+    }
+    config = result.data;
+    parsed.set(env, config);
+  }
+  return config;
+}
+
+/** Names of the settings without which no call can be answered and kept; empty when all are there. */
+export function missingSettings(config: Config): string[] {
+  const missing: string[] = [];
+  for (const port of ['STT', 'LLM', 'TTS'] as const) {
+    if ((config[`${port}_API_KEY`] ?? config.OPENAI_API_KEY) === undefined) missing.push(`${port}_API_KEY`);
+  }
+  // One key serves all three: name that one.
+  if (missing.length === 3) missing.splice(0, 3, 'OPENAI_API_KEY');
+  if (config.SUPABASE_URL === undefined) missing.push('SUPABASE_URL');
+  if (config.SUPABASE_SERVICE_ROLE_KEY === undefined) missing.push('SUPABASE_SERVICE_ROLE_KEY');
+  return missing;
+}
+
+/** The agent of calls whose campaign names none. */
+export function defaultAgent(config: Config): AgentConfig {
+  return {
+    prompt: config.AGENT_PROMPT,
+    greeting: config.AGENT_GREETING,
+    apology: config.AGENT_APOLOGY,
+    voice: config.TTS_VOICE,
+    language: config.AGENT_LANGUAGE ?? null,
+    maxOutputTokens: config.AGENT_MAX_OUTPUT_TOKENS,
+    historyMessages: config.AGENT_HISTORY_MESSAGES,
+    endpointing: { ...defaultEndpointing, endMs: config.ENDPOINTING_MS },
+    recording: config.RECORDING,
+  };
+}
+
+/** What each port's vendor is told. */
+export function providerSettings(config: Config): ProviderSettings {
+  const connection = (port: 'STT' | 'LLM' | 'TTS') => {
+    const baseUrl = config[`${port}_BASE_URL`] ?? config.OPENAI_BASE_URL;
+    return {
+      apiKey: config[`${port}_API_KEY`] ?? config.OPENAI_API_KEY ?? '',
+      model: config[`${port}_MODEL`],
+      ...(baseUrl === undefined ? {} : { baseUrl }),
+    };
+  };
+  return {
+    speechToText: {
+      vendor: config.STT_PROVIDER,
+      ...connection('STT'),
+      bufferMs: config.AUDIO_BUFFER_MS,
+    },
+    languageModel: { vendor: config.LLM_PROVIDER, ...connection('LLM') },
+    textToSpeech: { vendor: config.TTS_PROVIDER, ...connection('TTS') },
+  };
+}

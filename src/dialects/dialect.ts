@@ -1,0 +1,53 @@
+import type { CallEvent } from '../call/events.ts';
+import type { ErrorCode, SampleRate } from './native-messages.ts';
+
+/** What a leg asks for when it starts a call, whatever its wire format. */
+export interface StartRequest {
+  callId: string;
+  userId: string;
+  metadata: Record<string, unknown>;
+  /** Rate of the audio in both directions. */
+  sampleRate: SampleRate;
+}
+
+/** What comes from the leg. One message may cause several of these, or none. */
+export interface LegHandler {
+  start(request: StartRequest): void;
+  /** 16-bit PCM at the leg's rate. `samples` is valid during the call only: the dialect reuses it. */
+  audio(samples: Int16Array): void;
+  dtmf(digit: string, durationMs: number): void;
+  /** A mark that was sent by `Dialect.mark` was played. */
+  markPlayed(name: string): void;
+  hangUp(): void;
+  /** The message broke the protocol; the call goes on. */
+  protocolError(code: ErrorCode, message: string): void;
+}
+
+/**
+ * One wire format, for one leg: bytes and text to what comes from the leg, and the call's actions to bytes.
+ * Nothing past it knows which carrier is on the line.
+ */
+export interface Dialect {
+  readonly name: string;
+  /** Length of the pieces in which this leg likes its audio, in milliseconds. */
+  readonly pieceMs: number;
+  /** How far ahead of the caller's ear audio may be sent to this leg, in milliseconds. */
+  readonly leadMs: number;
+  /** Takes one WebSocket message apart. Never throws. */
+  receive(message: string | ArrayBuffer, handler: LegHandler): void;
+  /** Audio for the caller; `text` is the sentence, on its first piece only. */
+  say(samples: Int16Array, text: string | null): void;
+  /** Forget audio that was sent and not yet played. */
+  clear(): void;
+  /** Ask to be told when what was sent so far has been played. */
+  mark(name: string): void;
+  /** Connect the caller to somebody else. */
+  transfer(to: string): void;
+  /** End the call, in dialects that have a message for it; the socket is closed afterwards in any case. */
+  hangUp(): void;
+  /** Tell the leg what happens in the call, in dialects that have messages for it. */
+  show(event: CallEvent): void;
+}
+
+/** Puts one message on the socket; a socket that is closed swallows it. */
+export type SendToLeg = (message: string | Uint8Array) => void;

@@ -1,0 +1,55 @@
+/** Why a call's object may want to be woken. */
+export type AlarmName =
+  /** Deliveries of the outbox are due. */
+  | 'outbox'
+  /** The call should be over; if its object lost it, it is closed then. */
+  | 'recover'
+  /** The call id may be used again, and the object forgotten. */
+  | 'forget';
+
+const KEY = 'alarms';
+
+/**
+ * Named alarms over the one alarm that an object has: the earliest is set. Kept in the object's storage, so they
+ * survive it.
+ */
+export class Alarms {
+  readonly #storage: DurableObjectStorage;
+  #times: Partial<Record<AlarmName, number>>;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#times = storage.kv.get<Partial<Record<AlarmName, number>>>(KEY) ?? {};
+  }
+
+  at(name: AlarmName): number | null {
+    return this.#times[name] ?? null;
+  }
+
+  /** Sets one alarm, in milliseconds since the epoch; null cancels it. */
+  set(name: AlarmName, at: number | null): void {
+    if (this.at(name) === at) return;
+    if (at === null) delete this.#times[name];
+    else this.#times[name] = at;
+    this.#store();
+  }
+
+  /** Takes the alarms that are due. The caller carries them out; one that fails sets itself again. */
+  takeDue(now: number): AlarmName[] {
+    const due = (Object.keys(this.#times) as AlarmName[]).filter((name) => this.#times[name]! <= now);
+    for (const name of due) delete this.#times[name];
+    this.#store();
+    return due;
+  }
+
+  #store(): void {
+    const times = Object.values(this.#times);
+    if (times.length === 0) {
+      this.#storage.kv.delete(KEY);
+      void this.#storage.deleteAlarm();
+    } else {
+      this.#storage.kv.put(KEY, this.#times);
+      void this.#storage.setAlarm(Math.min(...times));
+    }
+  }
+}

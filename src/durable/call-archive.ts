@@ -1,0 +1,131 @@
+import type { Clock, Random, Timer } from '../call/clock.ts';
+import type { CallEvent } from '../call/events.ts';
+import type { AudioChunk } from '../call/journal.ts';
+import type { Config } from '../config.ts';
+import type { Env } from '../env.ts';
+import type { CallRecords } from '../records/call-records.ts';
+import { createSupabaseCallRecords } from '../records/supabase-call-records.ts';
+import type { Alarms } from './alarms.ts';
+import { callDeliveries, LEASE_MARGIN_MS } from './call-deliveries.ts';
+import { Outbox } from './outbox.ts';
+import { SqliteJournal } from './sqlite-journal.ts';
+import { dropTables, migrate } from './storage.ts';
+
+/** The longest wait for one answer of the database. */
+const DATABASE_TIMEOUT_MS = 15_000;
+
+export interface CallArchiveOptions {
+  storage: DurableObjectStorage;
+  alarms: Alarms;
+  env: Env;
+  config: Config;
+  clock: Clock;
+  random: Random;
+}
+
+/**
+ * The durable half of a call: writes its events down as facts, its audio as chunks, and sees to it that they reach
+ * the database, the bucket and the metrics, however often the object is restarted meanwhile.
+ */
+export class CallArchive {
+  readonly #options: CallArchiveOptions;
+  readonly #journal: SqliteJournal;
+  readonly #outbox: Outbox;
+  #failures = 0;
+  #conversationTimer: Timer | null = null;
+
+  constructor(options: CallArchiveOptions) {
+    this.#options = options;
+    const { storage, alarms, env, config, clock, random } = options;
+    migrate(storage.sql);
+    this.#journal = new SqliteJournal(storage.sql);
+    const deliver = callDeliveries({ env, config, journal: this.#journal, records: connectRecords(config) });
+    this.#outbox = new Outbox({ sql: storage.sql, alarms, clock, random, deliver });
+  }
+
+  /** True where the call has begun and its end is not written down. */
+  get unfinished(): boolean {
+    const journaled = this.#journal.read();
+    return journaled !== null && journaled.end === null;
+  }
+
+  storeAudio(chunk: AudioChunk): void {
+    this.#journal.appendAudio(chunk);
+  }
+
+  /** The object lost the call, by a crash or an update: it ended with its last trace. */
+  closeLost(): void {
+    const journaled = this.#journal.read();
+    if (journaled === null || journaled.end !== null) return;
+    const { call, turns } = journaled;
+    const chunkSamples = Math.round((call.sampleRate * this.#options.config.SPOOL_INTERVAL) / 1000);
+    const audioMs = (this.#journal.audioExtent(chunkSamples).samples * 1000) / call.sampleRate;
+    const lastMs = Math.max(audioMs, ...turns.map((turn) => turn.endMs));
+    const endTime = call.startTime + Math.round(lastMs);
+    this.#end({ type: 'call.closed', reason: 'disconnected', status: 'failed', endTime });
+  }
+
+  /** Delivers what is due. Once all of an ended call is delivered, deletes it and resolves to true. */
+  async deliver(): Promise<boolean> {
+    await this.#outbox.run();
+    if (this.#outbox.depth > 0 || this.unfinished) return false;
+    dropTables(this.#options.storage.sql);
+    this.#options.alarms.set('recover', null);
+    return true;
+  }
+
+  /** Takes one event of the call. `resumeToken` is the proof with which a client may come back to it. */
+  hear(event: CallEvent, at: number, resumeToken: string): void {
+    switch (event.type) {
+      case 'call.started': {
+        this.#journal.append({ type: 'started', call: event.call, resumeToken });
+        const { WEBSOCKET_TIMEOUT } = this.#options.config;
+        this.#options.alarms.set('recover', event.call.startTime + WEBSOCKET_TIMEOUT + LEASE_MARGIN_MS);
+        this.#outbox.put('metrics started', 'log started');
+        void this.#outbox.run();
+        return;
+      }
+      case 'turn.recorded':
+        this.#journal.append({ type: 'turn', turn: event.turn });
+        this.#conversationTimer ??= this.#options.clock.after(
+          this.#options.config.CONVERSATION_INTERVAL,
+          () => {
+            this.#conversationTimer = null;
+            this.#outbox.put('log conversation');
+            void this.#outbox.run();
+          },
+        );
+        return;
+      case 'failure': {
+        const { code, provider, message } = event;
+        const failure = { position: this.#failures++, at, code, provider, message };
+        this.#journal.append({ type: 'failure', failure });
+        return;
+      }
+      case 'usage':
+        this.#journal.append({ type: 'usage', usage: event.usage });
+        return;
+      case 'call.closed':
+        this.#end(event);
+        return;
+    }
+  }
+
+  #end({ reason, status, endTime }: Extract<CallEvent, { type: 'call.closed' }>): void {
+    this.#conversationTimer?.cancel();
+    this.#journal.append({ type: 'ended', reason, status, endTime });
+    const recorded = this.#journal.read()?.call.recording === true;
+    this.#outbox.put('metrics ended', 'log ended', ...(recorded ? (['recording'] as const) : []));
+  }
+}
+
+/** Connects when a delivery needs it: an object may be woken where the database's settings are missing. */
+function connectRecords(config: Config): () => CallRecords {
+  let records: CallRecords | null = null;
+  return () => {
+    const { SUPABASE_URL: url, SUPABASE_SERVICE_ROLE_KEY: key } = config;
+    if (url === undefined || key === undefined) throw new Error('the database is not set up');
+    records ??= createSupabaseCallRecords({ url, key, timeoutMs: DATABASE_TIMEOUT_MS });
+    return records;
+  };
+}

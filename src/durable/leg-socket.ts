@@ -1,0 +1,87 @@
+import type { Closing } from '../call/call.ts';
+import { closeCodes, type ErrorCode, type ServerMessage } from '../dialects/native-messages.ts';
+
+/** The close code that each end of a call has on the wire. */
+const codeOf: Record<Closing, number> = {
+  hangup: closeCodes.ended,
+  disconnected: closeCodes.ended,
+  'time limit': closeCodes.timeout,
+  idle: closeCodes.timeout,
+  protocol: closeCodes.badMessages,
+  error: closeCodes.internal,
+  refused: closeCodes.refused,
+  'id in use': closeCodes.callIdInUse,
+  'too fast': closeCodes.tooFast,
+};
+
+/** What happens on a leg's socket. */
+export interface LegSocketHandler {
+  message(data: string | ArrayBuffer): void;
+  /** The socket is closed or broken; once. */
+  closed(): void;
+  /** Handling a message threw. */
+  failed(error: unknown): void;
+}
+
+/**
+ * The server's end of a leg's WebSocket. Plain `accept()`: a call with live audio never hibernates, and a frame
+ * costs half of what it costs through the hibernation API.
+ */
+export class LegSocket {
+  readonly #socket: WebSocket;
+  #open = true;
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket;
+    // From compatibility date 2026-03-17 on binary messages would come as Blob, which can be read asynchronously only.
+    socket.binaryType = 'arraybuffer';
+    socket.accept();
+  }
+
+  listen(handler: LegSocketHandler): void {
+    this.#socket.addEventListener('message', ({ data }) => {
+      try {
+        handler.message(data as string | ArrayBuffer);
+      } catch (error) {
+        handler.failed(error);
+      }
+    });
+    const closed = () => {
+      this.close('disconnected');
+      handler.closed();
+    };
+    this.#socket.addEventListener('close', closed);
+    this.#socket.addEventListener('error', closed);
+  }
+
+  /** A socket that is closed swallows the message: its `closed` event is on its way. */
+  send(message: string | Uint8Array): void {
+    if (!this.#open) return;
+    try {
+      this.#socket.send(message);
+    } catch {
+      this.#open = false;
+    }
+  }
+
+  close(closing: Closing): void {
+    this.#closeWith(codeOf[closing], closing);
+  }
+
+  /** Turns a client away before there is a call. */
+  refuse(code: ErrorCode, message: string, closeCode: number): void {
+    const error: ServerMessage = { type: 'error', code, message };
+    this.send(JSON.stringify(error));
+    this.#closeWith(closeCode, code);
+  }
+
+  #closeWith(code: number, reason: string): void {
+    if (!this.#open) return;
+    this.#open = false;
+    try {
+      this.#socket.close(code, reason);
+    } catch {
+      // Broken already: the peer cannot be told.
+    }
+  }
+}

@@ -1,0 +1,9 @@
+import type { CallSessionDO } from './CallSessionDO.ts';
+import type { MetricsDO } from './MetricsDO.ts';
+
+/** What `wrangler.toml` binds, beside the settings that `config.ts` parses. */
+export interface Env {
+  CALL_SESSION: DurableObjectNamespace<CallSessionDO>;
+  METRICS: DurableObjectNamespace<MetricsDO>;
+  RECORDINGS: R2Bucket;
+}

@@ -1,0 +1,14 @@
+import type { ErrorCode } from '../dialects/native-messages.ts';
+
+/** Codes of HTTP errors: those of the native dialect, and what only HTTP knows. */
+export type HttpErrorCode = ErrorCode | 'NOT_FOUND' | 'METHOD_NOT_ALLOWED' | 'UPGRADE_REQUIRED' | 'FORBIDDEN';
+
+/** Every HTTP error has this shape. */
+export function apiError(
+  status: number,
+  code: HttpErrorCode,
+  message: string,
+  headers: Record<string, string> = {},
+): Response {
+  return Response.json({ error: { code, message } }, { status, headers });
+}

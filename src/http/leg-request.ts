@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { anonymous, type Principal } from '../call/principal.ts';
+import { callIdSchema } from '../dialects/native-messages.ts';
+
+/** What the router tells the call's object about a leg, beside the upgrade itself. */
+export interface LegRequest {
+  callId: string;
+  /** The client chose the id, in the URL or a header: the object is named after it. */
+  bound: boolean;
+  principal: Principal;
+}
+
+const HEADER = 'X-Leg';
+
+const principalSchema = z.object({
+  kind: z.literal(anonymous.kind),
+  id: z.string(),
+  users: z.literal('*').or(z.array(z.string())),
+  campaigns: z.literal('*').or(z.array(z.string())),
+});
+const legSchema = z.object({ callId: callIdSchema, bound: z.boolean(), principal: principalSchema });
+
+/** The client's upgrade request with what the router knows; a header of that name from outside is overwritten. */
+export function writeLegRequest(request: Request, leg: LegRequest): Request {
+  const handedOn = new Request(request);
+  handedOn.headers.set(HEADER, JSON.stringify(leg));
+  return handedOn;
+}
+
+/** Reads it back. Throws if the request did not come through the router. */
+export function readLegRequest(request: Request): LegRequest {
+  return legSchema.parse(JSON.parse(request.headers.get(HEADER) ?? 'null'));
+}

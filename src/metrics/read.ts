@@ -1,0 +1,15 @@
+import type { Env } from '../env.ts';
+import { addTotals, noTotals, type Totals } from './totals.ts';
+
+/** The object that counts a shard's calls. Its name has the number of shards: a change starts the counts anew. */
+export function metricsShard(env: Env, shard: number, shards: number) {
+  return env.METRICS.get(env.METRICS.idFromName(`${shards}/${shard}`));
+}
+
+/** The counts of the whole deployment, at `now` (milliseconds since the epoch). */
+export async function readTotals(env: Env, shards: number, now: number): Promise<Totals> {
+  const all = await Promise.all(
+    Array.from({ length: shards }, (_, shard) => metricsShard(env, shard, shards).read(now)),
+  );
+  return all.reduce(addTotals, noTotals);
+}

@@ -1,0 +1,33 @@
+import OpenAI from 'openai';
+
+/** What each port needs to reach OpenAI, or a server that speaks its API. */
+export interface OpenAiSettings {
+  apiKey: string;
+  /** With the version, e.g. `https://api.openai.com/v1`, the default. */
+  baseUrl?: string;
+  model: string;
+  /** The longest wait for the head of one attempt's answer, and for the whole of it unless it is streamed. Default 10,000. */
+  timeoutMs?: number;
+  /** Attempts after the first on 408, 409, 429, 5xx and broken connections, with exponential back-off. Default 3. */
+  maxRetries?: number;
+}
+
+const defaultBaseUrl = 'https://api.openai.com/v1';
+const defaultTimeoutMs = 10_000;
+const defaultMaxRetries = 3;
+
+/** The official client, configured by the settings alone: nothing is taken from the environment. */
+export function createOpenAiClient(settings: OpenAiSettings): OpenAI {
+  return new OpenAI({
+    apiKey: settings.apiKey,
+    baseURL: settings.baseUrl ?? defaultBaseUrl,
+    organization: null,
+    project: null,
+    adminAPIKey: null,
+    webhookSecret: null,
+    timeout: settings.timeoutMs ?? defaultTimeoutMs,
+    maxRetries: settings.maxRetries ?? defaultMaxRetries,
+    // Failures come back as ProviderError; the client would print them as well.
+    logLevel: 'off',
+  });
+}

@@ -1,0 +1,120 @@
+import type OpenAI from 'openai';
+import { z } from 'zod';
+import { encodePcm16 } from '../../audio/pcm.ts';
+import { wavHeader } from '../../audio/wav.ts';
+import { type Clock, systemClock } from '../../call/clock.ts';
+import type { SpeechToText, Usage } from '../ports.ts';
+import { Watchdog } from '../watchdog.ts';
+import { type Transcribe, WindowedSession } from '../windowed-session.ts';
+import { createOpenAiClient, type OpenAiSettings } from './client.ts';
+import { malformed, timedOut, toProviderError } from './errors.ts';
+
+export interface OpenAiSpeechToTextSettings extends OpenAiSettings {
+  /** Speech longer than this is transcribed while the caller still talks; 0 or Infinity: never. Default 2,000. */
+  bufferMs?: number;
+  /** Windows being transcribed at once. Default 3. */
+  maxInFlight?: number;
+  /** The longest wait for one window's text, all retries included. Default 15,000. */
+  deadlineMs?: number;
+  /** Words to expect, or the style to write in, in the language of the audio. */
+  prompt?: string;
+}
+
+const defaultBufferMs = 2_000;
+const defaultMaxInFlight = 3;
+const defaultDeadlineMs = 15_000;
+
+/** Ten minutes of the fastest speech have some 15,000 characters. */
+const longestText = 50_000;
+
+const transcriptionSchema = z.object({
+  text: z.string().max(longestText),
+  usage: z
+    .union([
+      z.object({ type: z.literal('duration'), seconds: z.number() }),
+      z.object({ type: z.literal('tokens'), input_tokens: z.number(), output_tokens: z.number() }),
+    ])
+    .nullish()
+    .catch(null),
+});
+
+/**
+ * Transcription of whole utterances, or of windows of long ones (see {@link WindowedSession}), as WAV files at the leg's
+ * own rate: every model of the endpoint resamples by itself. When the session's signal fires, its events end quietly.
+ */
+export function openAiSpeechToText(
+  settings: OpenAiSpeechToTextSettings,
+  clock: Clock = systemClock,
+): SpeechToText {
+  const client = createOpenAiClient(settings);
+  return {
+    open(options) {
+      const transcribe: Transcribe = (samples, signal) =>
+        transcribeWindow(client, settings, clock, { ...options, samples, signal });
+      return new WindowedSession(transcribe, options, {
+        bufferMs: settings.bufferMs ?? defaultBufferMs,
+        maxInFlight: settings.maxInFlight ?? defaultMaxInFlight,
+      });
+    },
+  };
+}
+
+interface WindowRequest {
+  samples: Int16Array;
+  sampleRate: number;
+  language?: string;
+  signal: AbortSignal;
+}
+
+async function transcribeWindow(
+  client: OpenAI,
+  settings: OpenAiSpeechToTextSettings,
+  clock: Clock,
+  request: WindowRequest,
+): Promise<{ text: string; usage: Usage }> {
+  const provider = `openai/${settings.model}`;
+  const watchdog = new Watchdog(clock, request.signal);
+  watchdog.expect('transcript', settings.deadlineMs ?? defaultDeadlineMs);
+  try {
+    const answer: unknown = await client.audio.transcriptions.create(
+      {
+        file: wavFile(request.samples, request.sampleRate),
+        model: settings.model,
+        response_format: 'json',
+        // The endpoint takes ISO 639 codes: the language without its region.
+        ...(request.language === undefined
+          ? {}
+          : { language: request.language.split('-')[0]!.toLowerCase() }),
+        ...(settings.prompt === undefined ? {} : { prompt: settings.prompt }),
+      },
+      { signal: watchdog.signal },
+    );
+    const parsed = transcriptionSchema.safeParse(answer);
+    if (!parsed.success) throw malformed(provider, 'answered with no transcription');
+    const seconds = request.samples.length / request.sampleRate;
+    return { text: parsed.data.text, usage: usageOf(provider, seconds, parsed.data.usage) };
+  } catch (error) {
+    if (watchdog.expired !== null) throw timedOut(provider, watchdog.expired);
+    throw toProviderError(provider, error);
+  } finally {
+    watchdog.close();
+  }
+}
+
+function wavFile(samples: Int16Array, sampleRate: number): File {
+  const data = encodePcm16(samples);
+  const header = wavHeader({ sampleRate, channels: 1, bitsPerSample: 16, dataBytes: data.length });
+  return new File([header, data], 'speech.wav', { type: 'audio/wav' });
+}
+
+function usageOf(
+  provider: string,
+  audioSeconds: number,
+  usage: z.infer<typeof transcriptionSchema>['usage'],
+): Usage {
+  if (usage?.type === 'duration') return { provider, audioSeconds: usage.seconds };
+  if (usage?.type === 'tokens') {
+    return { provider, audioSeconds, inputTokens: usage.input_tokens, outputTokens: usage.output_tokens };
+  }
+  return { provider, audioSeconds };
+}

@@ -1,0 +1,118 @@
+import { Hono } from 'hono';
+import { cors } from 'hono/cors';
+import { version } from '../package.json';
+import { anonymous } from './call/principal.ts';
+import { loadConfig, missingSettings } from './config.ts';
+import { callIdSchema } from './dialects/native-messages.ts';
+import type { Env } from './env.ts';
+import { apiError } from './http/errors.ts';
+import { writeLegRequest } from './http/leg-request.ts';
+import { RateLimiter } from './http/rate-limit.ts';
+import { describeError, log } from './log.ts';
+import { readTotals } from './metrics/read.ts';
+import { metricsOf, prometheusText, recentErrorRate } from './metrics/totals.ts';
+
+/** Above this share of failed calls the service is degraded (contract). */
+const DEGRADED_ERROR_RATE = 0.05;
+
+const requests = new RateLimiter();
+/** When this isolate took its first request: a Worker's clock stands still before it. */
+let upSince: number | null = null;
+
+/** The service's whole HTTP surface. */
+export const router = new Hono<{ Bindings: Env }>();
+
+router.use(async (c, next) => {
+  upSince ??= Date.now();
+  const { RATE_LIMIT_PER_IP } = loadConfig(c.env);
+  const address = c.req.header('CF-Connecting-IP') ?? 'unknown';
+  const retryAfter = requests.take(address, RATE_LIMIT_PER_IP, Date.now());
+  if (retryAfter !== null) {
+    return apiError(429, 'RATE_LIMIT', `More than ${RATE_LIMIT_PER_IP} requests a minute`, {
+      'Retry-After': String(retryAfter),
+    });
+  }
+  await next();
+});
+
+// Not on the upgrade: a 101's headers are fixed, and browsers ask no leave for WebSockets; `Origin` is checked there.
+for (const path of ['/health', '/metrics']) {
+  router.use(path, (c, next) =>
+    cors({ origin: loadConfig(c.env).CORS_ORIGINS, allowMethods: ['GET'] })(c, next),
+  );
+}
+
+router.get('/health', async (c) => {
+  const config = loadConfig(c.env);
+  const now = Date.now();
+  const totals = await readTotals(c.env, config.METRICS_SHARDS, now);
+  const missing = missingSettings(config);
+  const degraded = recentErrorRate(totals) > DEGRADED_ERROR_RATE || missing.length > 0;
+  return c.json({
+    status: degraded ? 'degraded' : 'ok',
+    timestamp: now,
+    version,
+    activeCalls: totals.active,
+    uptime: Math.floor((now - (upSince ?? now)) / 1000),
+    ...(missing.length > 0 ? { missingSettings: missing } : {}),
+  });
+});
+
+router.get('/metrics', async (c) => {
+  const totals = await readTotals(c.env, loadConfig(c.env).METRICS_SHARDS, Date.now());
+  const accept = c.req.header('Accept') ?? '';
+  if (accept.includes('text/plain') || accept.includes('application/openmetrics-text')) {
+    return c.text(prometheusText(totals), 200, {
+      'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
+    });
+  }
+  return c.json(metricsOf(totals));
+});
+
+router.get('/ws/call-session', async (c) => {
+  if (c.req.header('Upgrade')?.toLowerCase() !== 'websocket') {
+    return apiError(426, 'UPGRADE_REQUIRED', 'This path speaks WebSocket', { Upgrade: 'websocket' });
+  }
+  const config = loadConfig(c.env);
+  const missing = missingSettings(config);
+  if (missing.length > 0) {
+    return apiError(503, 'INTERNAL_ERROR', `The service is not set up: ${missing.join(', ')} not set`);
+  }
+  if (!originAllowed(c.req.raw, config.CORS_ORIGINS)) {
+    return apiError(403, 'FORBIDDEN', 'Pages of this origin may not call; see CORS_ORIGINS');
+  }
+  const chosen = c.req.query('callId') ?? c.req.header('X-Call-Id');
+  const sessions = c.env.CALL_SESSION;
+  if (chosen === undefined) {
+    const id = sessions.newUniqueId();
+    const leg = { callId: id.toString(), bound: false, principal: anonymous };
+    return sessions.get(id).fetch(writeLegRequest(c.req.raw, leg));
+  }
+  const callId = callIdSchema.safeParse(chosen);
+  if (!callId.success) {
+    return apiError(400, 'BAD_MESSAGE', `callId: ${callId.error.issues[0]?.message}`);
+  }
+  const leg = { callId: callId.data, bound: true, principal: anonymous };
+  return sessions.get(sessions.idFromName(callId.data)).fetch(writeLegRequest(c.req.raw, leg));
+});
+
+router.notFound(() => apiError(404, 'NOT_FOUND', 'There is nothing at this path'));
+
+router.onError((error) => {
+  log('error', 'request failed', { error: describeError(error) });
+  return apiError(500, 'INTERNAL_ERROR', 'Something failed here');
+});
+
+/**
+ * A browser sends its page's origin with every WebSocket, and no page but the service's own and the configured ones
+ * may call through a visitor's browser. FreeSWITCH's modules send the service's own address, other clients nothing.
+ */
+function originAllowed(request: Request, allowed: readonly string[]): boolean {
+  const origin = request.headers.get('Origin');
+  if (origin === null || allowed.includes(origin)) return true;
+  try {
+    return new URL(origin).hostname === new URL(request.url).hostname;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,120 @@
+import { type AgentConfig, defaultEndpointing } from '../../src/call/agent-config.ts';
+import { Call, type CallOptions, type Closing } from '../../src/call/call.ts';
+import { type CallEvent, CallEvents } from '../../src/call/events.ts';
+import type { AudioChunk } from '../../src/call/journal.ts';
+import { anonymous } from '../../src/call/principal.ts';
+import type { Dialect, LegHandler, StartRequest } from '../../src/dialects/dialect.ts';
+import { FakeClock } from './fake-clock.ts';
+import { type Script, scriptedProviders } from './scripted-providers.ts';
+
+export const testAgent: AgentConfig = {
+  prompt: 'You are a test.',
+  greeting: 'Hello there.',
+  apology: 'Sorry about that.',
+  voice: 'voice',
+  language: null,
+  maxOutputTokens: 100,
+  historyMessages: 10,
+  endpointing: defaultEndpointing,
+  recording: true,
+};
+
+/** A call on a fake clock with scripted providers, a leg that notes what it is told, and a caller to speak. */
+export function createCall(
+  options: { script?: Partial<Script>; agent?: Partial<AgentConfig>; call?: Partial<CallOptions> } = {},
+) {
+  const clock = new FakeClock();
+  const startedAt = clock.now();
+  const scripted = scriptedProviders(clock, options.script);
+  const events: CallEvent[] = [];
+  const chunks: AudioChunk[] = [];
+  const leg = {
+    /** Each piece of audio: when it was sent, its length, and its sentence on the first. */
+    said: [] as { at: number; ms: number; text: string | null }[],
+    actions: [] as string[],
+    closed: null as Closing | null,
+  };
+  let handler: LegHandler | null = null;
+  const dialect: Dialect = {
+    name: 'test',
+    pieceMs: 100,
+    leadMs: 300,
+    receive(_message, receiver) {
+      handler = receiver;
+    },
+    say: (samples, text) => leg.said.push({ at: clock.now() - startedAt, ms: samples.length / 8, text }),
+    clear: () => leg.actions.push('clear'),
+    mark: (name) => leg.actions.push(`mark ${name}`),
+    transfer: (to) => leg.actions.push(`transfer ${to}`),
+    hangUp: () => leg.actions.push('hang up'),
+    show: () => {},
+  };
+  const callEvents = new CallEvents(clock.now.bind(clock), (error) => {
+    throw error;
+  });
+  callEvents.listen((event) => events.push(event));
+  const detectors = { open: 0 };
+  const call = new Call({
+    clock,
+    dialect,
+    events: callEvents,
+    principal: anonymous,
+    providers: scripted.providers,
+    callId: 'leg-1',
+    callIdBound: false,
+    resumeToken: 'token',
+    limits: { callMs: 300_000, startMs: 30_000, idleMs: 30_000, aheadMs: 30_000 },
+    spoolMs: 2_000,
+    createDetector: () => {
+      detectors.open++;
+      return {
+        isVoiced: (frame) => frame.some((sample) => sample !== 0),
+        reset: () => {},
+        close: () => {
+          detectors.open--;
+        },
+      };
+    },
+    resolveAgent: async () => ({ ...testAgent, ...options.agent }),
+    claimCallId: async () => true,
+    storeAudio: (chunk) => chunks.push(chunk),
+    closeLeg: (closing) => {
+      leg.closed ??= closing;
+    },
+    ...options.call,
+  });
+  call.receive('');
+  const leg2 = handler as unknown as LegHandler;
+  const frames = async (ms: number, value: number) => {
+    for (let at = 0; at < ms; at += 20) {
+      await clock.advance(20);
+      call.receive('');
+      leg2.audio(new Int16Array(160).fill(value));
+    }
+  };
+  return {
+    call,
+    clock,
+    /** Milliseconds since the harness was made. */
+    elapsed: () => clock.now() - startedAt,
+    ...scripted,
+    events,
+    chunks,
+    leg,
+    from: leg2,
+    detectors,
+    start: async (request: Partial<StartRequest> = {}) => {
+      leg2.start({ callId: 'call-1', userId: 'user-1', metadata: {}, sampleRate: 8000, ...request });
+      await clock.advance(0);
+    },
+    speak: (ms: number) => frames(ms, 1000),
+    silence: (ms: number) => frames(ms, 0),
+    ofType: <T extends CallEvent['type']>(type: T) =>
+      events.filter((event): event is Extract<CallEvent, { type: T }> => event.type === type),
+    /** What the record holds: who said what. */
+    transcript: () =>
+      events.flatMap((event) =>
+        event.type === 'turn.recorded' ? [`${event.turn.role}: ${event.turn.text}`] : [],
+      ),
+  };
+}

@@ -1,0 +1,124 @@
+import { AsyncQueue } from '../../src/call/async-queue.ts';
+import type { Clock } from '../../src/call/clock.ts';
+import type {
+  LanguageModelRequest,
+  Message,
+  SpeechToTextEvent,
+  TextToSpeechRequest,
+} from '../../src/providers/ports.ts';
+import type { Providers } from '../../src/providers/registry.ts';
+
+/** What scripted providers do; every entry may be changed during a test. */
+export interface Script {
+  /** Text of each utterance, in order; an error fails it. What is beyond the list is empty. */
+  transcripts: (string | Error)[];
+  transcriptMs: number;
+  /** The pieces in which the model writes its answer, or the error it throws after them. */
+  answer(messages: readonly Message[]): (string | Error)[];
+  firstTokenMs: number;
+  tokenMs: number;
+  /** Milliseconds of audio that a sentence makes, or the error. */
+  speech(request: TextToSpeechRequest): number | Error;
+  firstAudioMs: number;
+}
+
+/** Providers that do what a script says, on a fake clock, and note what was asked of them. */
+export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
+  const plan: Script = {
+    transcripts: [],
+    transcriptMs: 0,
+    answer: () => ['All right.'],
+    firstTokenMs: 0,
+    tokenMs: 0,
+    speech: (request) => request.text.length * 50,
+    firstAudioMs: 0,
+    ...script,
+  };
+  const asked = {
+    messages: [] as (readonly Message[])[],
+    spoken: [] as string[],
+    /** Samples of each utterance that reached speech-to-text. */
+    utteranceSamples: [] as number[],
+    /** Requests and sessions that are under way. */
+    open: 0,
+  };
+  const wait = (ms: number, signal: AbortSignal) =>
+    new Promise<void>((resolve, reject) => {
+      if (signal.aborted) reject(signal.reason);
+      const timer = clock.after(ms, resolve);
+      signal.addEventListener('abort', () => {
+        timer.cancel();
+        reject(signal.reason);
+      });
+    });
+
+  const providers: Providers = {
+    speechToText: {
+      open({ signal }) {
+        asked.open++;
+        const events = new AsyncQueue<SpeechToTextEvent>();
+        let utterance = 0;
+        let samples = 0;
+        signal.addEventListener('abort', () => {
+          asked.open--;
+          events.end();
+        });
+        return {
+          push(pushed) {
+            samples += pushed.length;
+          },
+          endUtterance() {
+            asked.utteranceSamples.push(samples);
+            samples = 0;
+            const number = utterance++;
+            const result = plan.transcripts[number] ?? '';
+            clock.after(plan.transcriptMs, () =>
+              events.push(
+                typeof result === 'string'
+                  ? { type: 'final', utterance: number, text: result }
+                  : { type: 'failed', utterance: number, error: result as never },
+              ),
+            );
+            return number;
+          },
+          discardUtterance() {
+            samples = 0;
+          },
+          events,
+        };
+      },
+    },
+    languageModel: {
+      async *reply(request: LanguageModelRequest, signal: AbortSignal) {
+        asked.messages.push(request.messages);
+        asked.open++;
+        try {
+          await wait(plan.firstTokenMs, signal);
+          for (const piece of plan.answer(request.messages)) {
+            if (piece instanceof Error) throw piece;
+            yield { type: 'text' as const, text: piece };
+            if (plan.tokenMs > 0) await wait(plan.tokenMs, signal);
+          }
+          yield { type: 'usage' as const, usage: { provider: 'scripted/model', outputTokens: 1 } };
+        } finally {
+          asked.open--;
+        }
+      },
+    },
+    textToSpeech: {
+      async *speak(request: TextToSpeechRequest, signal: AbortSignal) {
+        asked.spoken.push(request.text);
+        asked.open++;
+        try {
+          await wait(plan.firstAudioMs, signal);
+          const ms = plan.speech(request);
+          if (ms instanceof Error) throw ms;
+          yield { type: 'audio' as const, samples: new Int16Array((ms * request.sampleRate) / 1000).fill(9) };
+        } finally {
+          asked.open--;
+        }
+      },
+    },
+  };
+  return { providers, plan, asked };
+}

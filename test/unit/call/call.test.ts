@@ -1,0 +1,372 @@
+import { describe, expect, it } from 'vitest';
+import { ProviderError } from '../../../src/providers/ports.ts';
+import { createCall } from '../../support/call-harness.ts';
+
+const outage = () =>
+  new ProviderError('scripted/vendor', 'unavailable', 'The vendor is down', { status: 500 });
+
+describe('the start of a call', () => {
+  it('greets first, and listens when the greeting was heard', async () => {
+    const call = createCall();
+    await call.start();
+    expect(call.leg.said[0]).toMatchObject({ at: 0, text: 'Hello there.' });
+    expect(call.ofType('listening')).toEqual([]);
+    await call.silence(1000);
+    expect(call.transcript()).toEqual(['agent: Hello there.']);
+    expect(call.ofType('listening').length).toBe(1);
+    expect(call.leg.actions).toEqual(['mark turn-0']);
+  });
+
+  it('waits for the caller where there is no greeting', async () => {
+    const call = createCall({ agent: { greeting: '' }, script: { transcripts: ['Hi.'] } });
+    await call.start();
+    expect(call.ofType('listening').length).toBe(1);
+    await call.speak(500);
+    await call.silence(1500);
+    expect(call.transcript()).toEqual(['caller: Hi.', 'agent: All right.']);
+  });
+
+  it('is given up when start_call does not come in time', async () => {
+    const call = createCall();
+    await call.clock.advance(30_000);
+    expect(call.leg.closed).toBe('idle');
+    expect(call.ofType('leg.error').map((event) => event.code)).toEqual(['TIMEOUT']);
+    expect(call.ofType('call.closed')).toEqual([]);
+    expect(call.clock.pending).toBe(0);
+  });
+
+  it('refuses an id that is not the one in the URL', async () => {
+    const call = createCall({ call: { callIdBound: true, callId: 'other' } });
+    await call.start();
+    expect(call.ofType('leg.error').map((event) => event.code)).toEqual(['CALL_ID_MISMATCH']);
+    expect(call.leg.closed).toBe('refused');
+    expect(call.clock.pending).toBe(0);
+  });
+
+  it('refuses an id that another call holds, and says nothing to the caller', async () => {
+    const call = createCall({ call: { claimCallId: async () => false } });
+    await call.start();
+    expect(call.leg.closed).toBe('id in use');
+    expect(call.leg.said).toEqual([]);
+    expect(call.ofType('call.started')).toEqual([]);
+    expect(call.clock.pending).toBe(0);
+  });
+
+  it('refuses a user that the principal may not call for', async () => {
+    const principal = { kind: 'anonymous', id: 'x', users: ['someone else'], campaigns: '*' } as const;
+    const call = createCall({ call: { principal } });
+    await call.start();
+    expect(call.ofType('leg.error').map((event) => event.code)).toEqual(['UNAUTHORIZED']);
+  });
+
+  it('fails the call when its agent cannot be found in time', async () => {
+    const call = createCall({ call: { resolveAgent: () => new Promise(() => {}) } });
+    await call.start();
+    await call.silence(10_000);
+    expect(call.leg.closed).toBe('error');
+    expect(call.clock.pending).toBe(0);
+  });
+
+  it('hears what the caller said while the call was being set up', async () => {
+    let ready = () => {};
+    const claimed = new Promise<boolean>((resolve) => {
+      ready = () => resolve(true);
+    });
+    const call = createCall({
+      agent: { greeting: '' },
+      call: { claimCallId: () => claimed },
+      script: { transcripts: ['Quick.'] },
+    });
+    await call.start();
+    await call.speak(400);
+    ready();
+    await call.silence(1500);
+    expect(call.transcript()).toEqual(['caller: Quick.', 'agent: All right.']);
+  });
+});
+
+describe('a turn', () => {
+  it('sends the first sentence to speech while the model still writes', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: {
+        transcripts: ['Tell me.'],
+        answer: () => ['The first sentence is here. ', 'And ', 'this ', 'is ', 'the ', 'second one.'],
+        tokenMs: 500,
+      },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(600);
+    expect(call.asked.spoken).toEqual(['The first sentence is here.']);
+    await call.silence(5000);
+    expect(call.asked.spoken).toEqual(['The first sentence is here.', 'And this is the second one.']);
+    expect(call.transcript()).toEqual([
+      'caller: Tell me.',
+      'agent: The first sentence is here. And this is the second one.',
+    ]);
+  });
+
+  it('sends the whole conversation to the model, the prompt first', async () => {
+    const call = createCall({ script: { transcripts: ['One?', 'Two?'] } });
+    await call.start();
+    await call.silence(2000);
+    for (let i = 0; i < 2; i++) {
+      await call.speak(600);
+      await call.silence(2000);
+    }
+    expect(call.asked.messages.at(-1)).toEqual([
+      { role: 'system', content: 'You are a test.' },
+      { role: 'assistant', content: 'Hello there.' },
+      { role: 'user', content: 'One?' },
+      { role: 'assistant', content: 'All right.' },
+      { role: 'user', content: 'Two?' },
+    ]);
+  });
+
+  it('reports latency in three parts that add up to what the caller waited', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['Go.'], transcriptMs: 200, firstTokenMs: 300, firstAudioMs: 100 },
+    });
+    await call.start();
+    await call.speak(600);
+    const lastVoiced = call.elapsed();
+    await call.silence(3000);
+    const latency = call.ofType('latency')[0]!;
+    expect(latency.endpointWaitMs).toBe(500);
+    expect(latency.providerMs).toBe(600);
+    expect(latency.processingMs).toBe(0);
+    expect(latency.totalMs).toBe(1100);
+    expect(call.leg.said[0]!.at - lastVoiced).toBe(1100);
+  });
+
+  it('is none where nothing was understood', async () => {
+    const call = createCall({ agent: { greeting: '' } });
+    await call.start();
+    await call.speak(600);
+    await call.silence(2000);
+    expect(call.asked.messages).toEqual([]);
+    expect(call.transcript()).toEqual([]);
+    expect(call.ofType('listening').length).toBe(2);
+  });
+
+  it('is closed by the clock when the line goes silent by sending nothing', async () => {
+    const call = createCall({ agent: { greeting: '' }, script: { transcripts: ['Hello?'] } });
+    await call.start();
+    await call.speak(600);
+    await call.clock.advance(3000);
+    expect(call.transcript()).toEqual(['caller: Hello?', 'agent: All right.']);
+  });
+
+  it('sends silence to speech-to-text within an utterance only', async () => {
+    const call = createCall({ agent: { greeting: '' }, script: { transcripts: ['A b.'] } });
+    await call.start();
+    await call.silence(3000);
+    await call.speak(400);
+    await call.silence(300);
+    await call.speak(400);
+    await call.silence(3000);
+    // 1,100 ms of speech and pause, 300 ms before it (less what speech was detected in), 240 ms after it.
+    expect(call.asked.utteranceSamples).toEqual([(1100 + 200 + 240) * 8]);
+  });
+
+  it('supersedes an answer that is being given: it stops, and only what was heard is kept', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: {
+        transcripts: ['First?', 'Second?'],
+        answer: (messages) =>
+          messages.at(-1)?.content === 'First?'
+            ? ['This is a rather long answer that the caller does not want to hear to its end.']
+            : ['Short.'],
+      },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(1000);
+    await call.speak(600);
+    await call.silence(3000);
+    expect(call.leg.actions).toContain('clear');
+    const [, cut, , answer] = call.transcript();
+    expect('agent: This is a rather long answer that the caller does not want to hear to its end.').toContain(
+      cut,
+    );
+    expect(cut!.length).toBeGreaterThan('agent: This'.length);
+    expect(cut!.length).toBeLessThan(60);
+    expect(answer).toBe('agent: Short.');
+    expect(call.asked.messages.at(-1)?.map((message) => `${message.role}: ${message.content}`)).toContain(
+      cut!.replace('agent', 'assistant'),
+    );
+  });
+});
+
+describe('a provider that fails', () => {
+  it('is told and recorded, the caller hears the apology, and the next turn works', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['One?', 'Two?'], answer: () => [outage()] },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(3000);
+    expect(call.ofType('failure')).toEqual([
+      {
+        type: 'failure',
+        code: 'PROVIDER_UNAVAILABLE',
+        provider: 'scripted/vendor',
+        message: 'The vendor is down',
+      },
+    ]);
+    expect(call.transcript()).toEqual(['caller: One?', 'agent: Sorry about that.']);
+    call.plan.answer = () => ['Fine now.'];
+    await call.speak(600);
+    await call.silence(3000);
+    expect(call.transcript().slice(2)).toEqual(['caller: Two?', 'agent: Fine now.']);
+  });
+
+  it('in the middle of an answer does not take back what was said', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['One?'], answer: () => ['A good beginning. But th', outage()] },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(6000);
+    expect(call.transcript()[1]).toBe('agent: A good beginning. But th Sorry about that.');
+  });
+
+  it('does not stop the call where speech itself fails', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['One?'], speech: () => outage(), answer: () => ['First one. ', 'Second one.'] },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(3000);
+    expect(call.asked.spoken.length).toBe(1);
+    expect(call.ofType('listening').length).toBe(2);
+    expect(call.asked.open).toBe(1);
+  });
+
+  it('at transcription costs the turn, and says so', async () => {
+    const call = createCall({ agent: { greeting: '' }, script: { transcripts: [outage()] } });
+    await call.start();
+    await call.speak(600);
+    await call.silence(3000);
+    expect(call.ofType('failure').length).toBe(1);
+    expect(call.transcript()).toEqual(['agent: Sorry about that.']);
+  });
+});
+
+describe('the end of a call', () => {
+  const ends: [string, string, (call: ReturnType<typeof createCall>) => void | Promise<void>][] = [
+    ['end_call', 'hangup', (call) => call.from.hangUp()],
+    ['a dropped socket', 'disconnected', (call) => call.call.disconnected()],
+    ['the longest time', 'time limit', (call) => call.silence(300_000)],
+    ['a socket that falls silent', 'idle', (call) => call.clock.advance(40_000)],
+    ['a failure of the service', 'error', (call) => call.call.failed()],
+  ];
+  it.each(ends)('by %s is in order: recorded, closed, nothing left running', async (_, reason, end) => {
+    const call = createCall({ script: { transcripts: ['Hello.'] } });
+    await call.start();
+    await call.silence(1000);
+    await call.speak(600);
+    await call.silence(2000);
+    await end(call);
+    await call.clock.advance(0);
+    expect(call.ofType('call.ended').map((event) => event.reason)).toEqual([reason]);
+    expect(call.ofType('call.closed').map((event) => event.reason)).toEqual([reason]);
+    expect(call.leg.closed).toBe(reason);
+    expect(call.transcript()).toEqual(['agent: Hello there.', 'caller: Hello.', 'agent: All right.']);
+    const recordedMs = call.chunks.reduce((sum, chunk) => sum + chunk.length, 0) / 8;
+    const call0 = call.ofType('call.started')[0]!.call.startTime;
+    expect(recordedMs).toBe(call.ofType('call.closed')[0]!.endTime - call0);
+    expect({ timers: call.clock.pending, requests: call.asked.open, detectors: call.detectors.open }).toEqual(
+      {
+        timers: 0,
+        requests: 0,
+        detectors: 0,
+      },
+    );
+  });
+
+  it('in the middle of a word keeps the word: a transcript that comes late is recorded', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['Last words.'], transcriptMs: 800 },
+    });
+    await call.start();
+    await call.speak(600);
+    call.from.hangUp();
+    expect(call.ofType('call.closed')).toEqual([]);
+    await call.clock.advance(800);
+    expect(call.transcript()).toEqual(['caller: Last words.']);
+    expect(call.ofType('call.closed').length).toBe(1);
+    expect(call.asked.messages).toEqual([]);
+    expect(call.clock.pending).toBe(0);
+  });
+
+  it('does not wait for ever for a transcript', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['Never.'], transcriptMs: 3_600_000 },
+    });
+    await call.start();
+    await call.speak(600);
+    call.from.hangUp();
+    await call.clock.advance(30_000);
+    expect(call.ofType('call.closed').length).toBe(1);
+  });
+
+  it('in the middle of an answer records what was heard of it', async () => {
+    const call = createCall({ agent: { greeting: 'One two three four five six seven eight nine ten.' } });
+    await call.start();
+    await call.silence(1000);
+    call.from.hangUp();
+    await call.clock.advance(0);
+    expect(call.transcript()).toEqual(['agent: One two three four']);
+    expect(call.ofType('turn.recorded')[0]?.turn.interrupted).toBe(true);
+    expect(call.clock.pending).toBe(0);
+  });
+
+  it('comes after too many errors of the leg', async () => {
+    const call = createCall();
+    await call.start();
+    for (let i = 0; i < 100; i++) call.from.protocolError('BAD_AUDIO', 'bad');
+    expect(call.leg.closed).toBe('protocol');
+  });
+
+  it('comes when audio runs ahead of real time beyond the bound', async () => {
+    const call = createCall();
+    await call.start();
+    for (let i = 0; i < 31; i++) call.from.audio(new Int16Array(8000));
+    expect(call.leg.closed).toBe('too fast');
+    expect(call.ofType('leg.error').at(-1)?.code).toBe('TOO_FAST');
+  });
+});
+
+describe('a recording', () => {
+  it('is not kept where the agent does not record', async () => {
+    const call = createCall({ agent: { recording: false } });
+    await call.start();
+    await call.silence(6000);
+    call.from.hangUp();
+    await call.clock.advance(0);
+    expect(call.chunks).toEqual([]);
+    expect(call.ofType('call.started')[0]?.call.recording).toBe(false);
+  });
+
+  it('has the agent where it was heard', async () => {
+    const call = createCall({ agent: { greeting: 'Hello there.' } });
+    await call.start();
+    await call.silence(5000);
+    call.from.hangUp();
+    await call.clock.advance(0);
+    const agent = call.chunks.flatMap((chunk) => [...(chunk.agent ?? new Int16Array(chunk.length))]);
+    expect(agent.length).toBe(5000 * 8);
+    // 12 characters at 50 ms.
+    expect(agent.lastIndexOf(9)).toBe(600 * 8 - 1);
+    expect(agent.indexOf(9)).toBe(0);
+  });
+});

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import type { AudioChunk } from '../../../src/call/journal.ts';
+import { RecordingTimeline } from '../../../src/call/recording-timeline.ts';
+
+const start = 1_000_000;
+
+function setUp() {
+  const chunks: AudioChunk[] = [];
+  const timeline = new RecordingTimeline({
+    sampleRate: 8000,
+    startTime: start,
+    chunkMs: 1000,
+    store: (chunk) => chunks.push(chunk),
+  });
+  const track = (side: 'caller' | 'agent') =>
+    chunks.flatMap((chunk) => [...(chunk[side] ?? new Int16Array(chunk.length))]);
+  return { timeline, chunks, track };
+}
+
+const frame = (value: number, ms = 20) => new Int16Array(ms * 8).fill(value);
+
+describe('recording timeline', () => {
+  it('keeps 20 ms frames in order and ignores jitter up to 200 ms', () => {
+    const { timeline, track } = setUp();
+    const jitter = [0, 30, 180, 5, 90, 199, 0, 60];
+    jitter.forEach((late, i) => {
+      timeline.caller(frame(i + 1), start + (i + 1) * 20 + late);
+    });
+    timeline.finish(start + 160);
+    expect(track('caller').slice(0, 160 * 8)).toEqual(jitter.flatMap((_, i) => [...frame(i + 1)]));
+  });
+
+  it('records a gap of more than 200 ms as silence', () => {
+    const { timeline, track } = setUp();
+    timeline.caller(frame(1), start + 20);
+    const position = timeline.caller(frame(2), start + 1020);
+    timeline.finish(start + 1020);
+    expect(position).toBe(1000 * 8);
+    expect(track('caller')[8000 - 1]).toBe(0);
+    expect(track('caller')[8000]).toBe(2);
+  });
+
+  it('queues audio that comes faster than real time, in order, and says how far it is ahead', () => {
+    const { timeline, track } = setUp();
+    for (let i = 0; i < 100; i++) timeline.caller(frame(i + 1), start + 20);
+    expect(timeline.callerAheadMs(start + 20)).toBe(1980);
+    timeline.finish(start + 100);
+    expect(track('caller').length).toBe(2000 * 8);
+    expect(track('caller')[1999 * 8]).toBe(100);
+  });
+
+  it('places the agent where it was heard, beside the caller', () => {
+    const { timeline, track } = setUp();
+    timeline.caller(frame(1, 1000), start + 1000);
+    timeline.agent(frame(7, 100), start + 950);
+    timeline.finish(start + 2500);
+    const agent = track('agent');
+    expect(agent[950 * 8 - 1]).toBe(0);
+    expect(agent[950 * 8]).toBe(7);
+    expect(agent[1050 * 8 - 1]).toBe(7);
+    expect(agent[1050 * 8]).toBe(0);
+    expect(agent.length).toBe(2500 * 8);
+  });
+
+  it('hands out each chunk once, in order, when nothing more can belong to it', () => {
+    const { timeline, chunks } = setUp();
+    timeline.caller(frame(1, 900), start + 900);
+    timeline.storeUntil(start + 1100);
+    expect(chunks).toEqual([]);
+    timeline.caller(frame(2, 200), start + 1100);
+    timeline.storeUntil(start + 1100);
+    expect(chunks.map((chunk) => chunk.index)).toEqual([0]);
+    timeline.storeUntil(start + 4300);
+    expect(chunks.map((chunk) => chunk.index)).toEqual([0, 1, 2]);
+    timeline.finish(start + 4500);
+    expect(chunks.map((chunk) => [chunk.index, chunk.length])).toEqual([
+      [0, 8000],
+      [1, 8000],
+      [2, 8000],
+      [3, 8000],
+      [4, 4000],
+    ]);
+    expect(chunks[2]?.caller).toBeNull();
+  });
+
+  it('keeps both sides aligned to the sample over an hour', () => {
+    const starts = new Map<number, number>();
+    const timeline = new RecordingTimeline({
+      sampleRate: 8000,
+      startTime: start,
+      chunkMs: 2000,
+      store: ({ index, caller, agent }) => {
+        const at = caller?.findIndex((sample) => sample !== 0) ?? -1;
+        if (at >= 0) starts.set(index * 16000 + at, index * 16000 + (agent?.findIndex((s) => s !== 0) ?? -1));
+      },
+    });
+    for (let minute = 0; minute < 60; minute++) {
+      const at = start + minute * 60_000 + 10_000;
+      timeline.caller(frame(1), at + 20);
+      timeline.agent(frame(2), at);
+      timeline.storeUntil(at + 20_000);
+    }
+    timeline.finish(start + 3_600_000);
+    expect(starts.size).toBe(60);
+    for (const [caller, agent] of starts) expect(agent).toBe(caller);
+  });
+});

@@ -1,0 +1,111 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { version } from '../../package.json';
+import { bindings, fetchWorker } from './support.ts';
+
+afterEach(() => vi.restoreAllMocks());
+
+describe('the HTTP surface', () => {
+  it('answers /health with the contract’s fields', async () => {
+    const response = await fetchWorker('/health');
+    expect(response.status).toBe(200);
+    const health = await response.json<Record<string, unknown>>();
+    expect(health).toEqual({
+      status: 'ok',
+      timestamp: expect.any(Number),
+      version,
+      activeCalls: expect.any(Number),
+      uptime: expect.any(Number),
+    });
+    expect(Math.abs(Number(health.timestamp) - Date.now())).toBeLessThan(5_000);
+  });
+
+  it('answers /metrics with the contract’s fields, and as Prometheus text on request', async () => {
+    const json = await (await fetchWorker('/metrics')).json<Record<string, unknown>>();
+    expect(Object.keys(json).sort()).toEqual([
+      'activeCalls',
+      'averageCallDuration',
+      'averageLatency',
+      'errorRate',
+      'totalCalls',
+    ]);
+    const text = await fetchWorker('/metrics', { headers: { Accept: 'text/plain' } });
+    expect(text.headers.get('Content-Type')).toContain('version=0.0.4');
+    expect(await text.text()).toMatch(/^calls_active \d+$/m);
+  });
+
+  it('counts calls from their start to their end, once each', async () => {
+    const shard = bindings.METRICS.get(bindings.METRICS.idFromName('of this test'));
+    const now = 1_700_000_000_000;
+    await shard.started('a', now, now + 300_000);
+    await shard.started('a', now, now + 300_000);
+    await shard.started('lost', now, now + 1_000);
+    expect(await shard.read(now)).toMatchObject({ started: 2, active: 2, ended: 0 });
+    const end = {
+      callId: 'a',
+      startedAt: now,
+      endedAt: now + 5_000,
+      durationMs: 5_000,
+      latencyMsSum: 900,
+      latencyCount: 1,
+    };
+    await shard.ended({ ...end, failed: false });
+    await shard.ended({ ...end, failed: false });
+    // Its start never arrived.
+    await shard.ended({ ...end, callId: 'b', failed: true });
+    expect(await shard.read(now + 5_000)).toEqual({
+      started: 3,
+      // The call whose object vanished counts until its lease is over.
+      active: 0,
+      ended: 2,
+      failed: 1,
+      durationMsSum: 10_000,
+      latencyMsSum: 1_800,
+      latencyCount: 2,
+      recentEnded: 2,
+      recentFailed: 1,
+    });
+    expect(await shard.read(now + 400_000)).toMatchObject({ ended: 2, recentEnded: 0, recentFailed: 0 });
+  });
+
+  it.each(['/', '/nothing', '/ws', '/ws/other', '/metrics/x'])('answers %s with a JSON 404', async (path) => {
+    const response = await fetchWorker(path);
+    expect(response.status).toBe(404);
+    expect(await response.json()).toEqual({ error: { code: 'NOT_FOUND', message: expect.any(String) } });
+  });
+
+  it('lets only pages of the configured origins read it', async () => {
+    const stranger = await fetchWorker('/health', { headers: { Origin: 'https://stranger.example' } });
+    expect(stranger.headers.get('Access-Control-Allow-Origin')).toBeNull();
+  });
+});
+
+describe('the upgrade', () => {
+  it('is required on /ws/call-session', async () => {
+    const response = await fetchWorker('/ws/call-session');
+    expect(response.status).toBe(426);
+    expect(await response.json()).toMatchObject({ error: { code: 'UPGRADE_REQUIRED' } });
+  });
+
+  it('is refused to pages of other origins', async () => {
+    const response = await fetchWorker('/ws/call-session', {
+      headers: { Upgrade: 'websocket', Origin: 'https://stranger.example' },
+    });
+    expect(response.status).toBe(403);
+  });
+
+  it('is granted to the origin that FreeSWITCH’s modules send, which is our own host', async () => {
+    for (const Origin of ['http://service.test:8787', 'ws://service.test', 'http://service.test']) {
+      const response = await fetchWorker('/ws/call-session', { headers: { Upgrade: 'websocket', Origin } });
+      expect(response.status).toBe(101);
+      response.webSocket?.accept();
+      response.webSocket?.close(1000);
+    }
+  });
+
+  it.each(['..', 'a%2Fb', 'a%20b', 'x'.repeat(129), ''])('refuses the call id %j', async (id) => {
+    const response = await fetchWorker(`/ws/call-session?callId=${id}`, {
+      headers: { Upgrade: 'websocket' },
+    });
+    expect(response.status).toBe(400);
+  });
+});

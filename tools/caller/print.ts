@@ -1,0 +1,87 @@
+import type { CallerEvent, CallReport, Reply } from './types.ts';
+
+/** A call's events as lines for a person, as they happen. */
+export function conversationPrinter(print: (line: string) => void): (event: CallerEvent) => void {
+  return (event) => {
+    const line = describe(event);
+    if (line !== null) print(`  ${clockTime(event.atMs)}  ${line}`);
+  };
+}
+
+function describe(event: CallerEvent): string | null {
+  switch (event.type) {
+    case 'ready':
+      return `call     ${event.callId}`;
+    case 'sentence':
+      return event.text === '' ? null : `agent    ${oneLine(event.text)}`;
+    case 'said':
+      return event.utterance.label === '' ? null : `caller   ${oneLine(event.utterance.label)}`;
+    case 'reply':
+      return event.utterance === null ? null : `         ${describeLatency(event.reply)}`;
+    case 'closed':
+      return `closed   ${event.code} ${oneLine(event.reason)}`.trimEnd();
+    case 'message': {
+      const { message } = event;
+      if (message.type === 'error') return `error    ${message.code}: ${oneLine(message.message)}`;
+      if (message.type === 'clear') return 'agent    (stops)';
+      if (message.type === 'transcript' && message.role === 'caller' && message.final) {
+        return `         understood: ${oneLine(message.text)}`;
+      }
+      return message.type === 'transfer' ? `transfer ${oneLine(message.to)}` : null;
+    }
+  }
+}
+
+/** `answered after 812 ms (service: endpoint wait 510 + processing 12 + providers 270 = 792 ms)` */
+export function describeLatency(reply: Reply): string {
+  const own = reply.latencyMs === null ? 'answered' : `answered after ${Math.round(reply.latencyMs)} ms`;
+  if (reply.service === null) return own;
+  const { endpointWaitMs, processingMs, providerMs, totalMs } = reply.service;
+  const [wait, processing, provider, total] = [endpointWaitMs, processingMs, providerMs, totalMs].map(
+    Math.round,
+  );
+  return `${own} (service: endpoint wait ${wait} + processing ${processing} + providers ${provider} = ${total} ms)`;
+}
+
+/** The whole call in a few lines. */
+export function summarise(report: CallReport): string[] {
+  const { frames, playout, utterances } = report;
+  const answered = utterances.filter((utterance) => utterance.reply !== null);
+  const latencies = answered.flatMap((utterance) => utterance.reply?.latencyMs ?? []).sort((a, b) => a - b);
+  const median = latencies[Math.floor((latencies.length - 1) / 2)];
+  const worst = latencies.at(-1);
+  const lines = [
+    `${(report.durationMs / 1000).toFixed(1)} s, ${answered.length} of ${utterances.length} utterances answered` +
+      (median === undefined
+        ? ''
+        : `, latency median ${Math.round(median)} ms, worst ${Math.round(worst ?? 0)} ms`),
+  ];
+  if (frames.slippedMs > 0)
+    lines.push(`This machine was too busy: ${Math.round(frames.slippedMs)} ms of frames were skipped.`);
+  if (playout.underruns > 0) {
+    lines.push(
+      `The agent's audio ran dry ${playout.underruns} times, ${Math.round(playout.underrunMs)} ms in all.`,
+    );
+  }
+  return lines;
+}
+
+/** The report without audio, for `--json`. */
+export function reportJson(report: CallReport): Record<string, unknown> {
+  const { heard, sent, ...rest } = report;
+  return {
+    ...rest,
+    heardMs: (heard.length / report.sampleRate) * 1000,
+    sentMs: (sent.length / report.sampleRate) * 1000,
+  };
+}
+
+function clockTime(ms: number): string {
+  const minutes = Math.floor(ms / 60_000);
+  return `${String(minutes).padStart(2, '0')}:${((ms % 60_000) / 1000).toFixed(1).padStart(4, '0')}`;
+}
+
+/** Of text from outside, nothing that moves a terminal's cursor. */
+function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
+}

@@ -1,0 +1,113 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { unstable_DevEnv } from 'wrangler';
+import { z } from 'zod';
+import { hostPart } from './part-host.ts';
+
+/** The process that runs the Worker: wrangler bundles it, workerd (a child of this process) executes it. */
+
+const startSchema = z.object({
+  configFile: z.string(),
+  /** On loopback; 0: any that is free. */
+  port: z.number().int().min(0).max(65_535),
+  /** Where Durable Objects, R2 and KV are kept. */
+  stateDir: z.string(),
+  /** Text settings that override those of the configuration file and of `.dev.vars`. */
+  settings: z.record(z.string(), z.string()),
+});
+const exportSchema = z.object({
+  bucketBinding: z.string(),
+  key: z.string().min(1).max(1024),
+  file: z.string(),
+});
+
+let env: unstable_DevEnv | null = null;
+
+hostPart({
+  async start(params) {
+    const { configFile, port, stateDir, settings } = startSchema.parse(params);
+    const bindings: Record<string, { type: 'secret_text'; value: string }> = {};
+    for (const [name, value] of Object.entries(settings)) bindings[name] = { type: 'secret_text', value };
+    const starting = new unstable_DevEnv();
+    env = starting;
+    // That the Worker was loaded, or could not be, comes as events; wrangler's own promises say less, or wait for ever.
+    let reason = '';
+    const loaded = new Promise<void>((resolve, reject) => {
+      starting.once('reloadComplete', () => resolve());
+      for (const event of ['error', 'buildFailed', 'runtimeError']) {
+        starting.on(event, (what: unknown) => {
+          reason ||= describe(what);
+          reject(new Error(reason));
+        });
+      }
+    });
+    loaded.catch(() => {});
+    const worker = await starting
+      .startWorker({
+        config: configFile,
+        bindings,
+        dev: {
+          server: { hostname: '127.0.0.1', port },
+          inspector: false,
+          persist: stateDir,
+          watch: false,
+          logLevel: 'warn',
+          remote: false,
+          structuredLogsHandler: (entry: { message: string }) => console.log(entry.message),
+        },
+      })
+      .catch((error: unknown) => {
+        throw new Error(reason || describe(error));
+      });
+    await loaded;
+    return { url: (await worker.url).href };
+  },
+
+  /** Copies an object of the local R2 into a file; its size in bytes, or null if there is none of that key. */
+  async exportObject(params) {
+    const { bucketBinding, key, file } = exportSchema.parse(params);
+    if (env === null) throw new Error('the Worker is not running');
+    const bucket = await bucketOf(env, bucketBinding);
+    const object = await bucket.get(key);
+    if (object === null) return null;
+    const bytes = new Uint8Array(await object.arrayBuffer());
+    await writeFile(file, bytes);
+    return { bytes: bytes.length, file: path.resolve(file) };
+  },
+
+  async close() {
+    await env?.teardown();
+  },
+});
+
+interface Bucket {
+  get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
+}
+
+/** Miniflare beneath wrangler knows the bucket; wrangler has no interface of its own to it inside this process. */
+async function bucketOf(running: unstable_DevEnv, binding: string): Promise<Bucket> {
+  const [runtime] = running.runtimes as unknown as { mf?: { getR2Bucket(name: string): Promise<Bucket> } }[];
+  if (runtime?.mf === undefined)
+    throw new Error('this wrangler hides its R2: `wrangler r2 object get --local`');
+  return runtime.mf.getR2Bucket(binding);
+}
+
+const eventSchema = z.object({
+  reason: z.string().optional(),
+  message: z.string().optional(),
+  cause: z
+    .object({
+      message: z.string().optional(),
+      errors: z.array(z.object({ text: z.string() })).optional(),
+    })
+    .optional(),
+});
+
+/** What wrangler's event says of the reason, as text. */
+function describe(event: unknown): string {
+  const parsed = eventSchema.safeParse(event);
+  if (!parsed.success) return 'no reason given';
+  const { reason, message, cause } = parsed.data;
+  const errors = cause?.errors?.map((error) => error.text).join('; ');
+  return [reason, message, errors ?? cause?.message].filter(Boolean).join(': ');
+}

@@ -1,0 +1,158 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { InstallError, takeLock } from './install.mjs';
+import { demonstrate } from './service/demonstration.ts';
+import { PartError } from './service/part.ts';
+import { assertPortFree, PortError } from './service/ports.ts';
+import { type Service, startService } from './service/service.ts';
+import { readServiceFile, removeServiceFile, writeServiceFile } from './service/service-file.ts';
+import {
+  parseStartArguments,
+  type StartArguments,
+  StartUsageError,
+  startUsage,
+} from './service/start-arguments.ts';
+import { stopSignals } from './service/stop-signals.ts';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+
+let service: Service | null = null;
+const stop = stopSignals(() => {
+  console.error('Ending at once.');
+  service?.kill();
+  // Parts that are still starting are ended by the handler of `exit`.
+  process.exit(130);
+});
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (stop.aborted) {
+    process.exitCode = 130;
+  } else {
+    if (!isExplained(error)) console.error(error);
+    else console.error(`\n${error.message}${error instanceof StartUsageError ? `\n\n${startUsage}` : ''}`);
+    process.exitCode = 1;
+  }
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = parseStartArguments(args);
+  if (options.help) {
+    console.log(startUsage);
+    return 0;
+  }
+  const dataDir = path.resolve(root, options.data);
+  mkdirSync(dataDir, { recursive: true });
+  await assertPortFree(options.port);
+  const unlock = await takeDataDir(dataDir);
+  try {
+    return await run(options, dataDir);
+  } finally {
+    removeServiceFile(dataDir);
+    if (service !== null) {
+      console.log('Ending …');
+      await service.close();
+      console.log('Ended.');
+    }
+    unlock();
+  }
+}
+
+async function run(options: StartArguments, dataDir: string): Promise<number> {
+  const startedAt = performance.now();
+  const seconds = () => `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
+  console.log('AI Call Handler: starting the speech engines, Supabase and the Worker on this machine.');
+  console.log('  No account and no key is needed. The models load in 5 to 20 s.');
+  service = await startService({
+    root,
+    dataDir,
+    port: options.port,
+    signal: stop,
+    onProgress: (part, text) => console.log(`  ${seconds().padStart(6)}  ${part.padEnd(15)} ${text}`),
+  });
+  const { url, engines, supabase } = service;
+  writeServiceFile(dataDir, {
+    pid: process.pid,
+    url,
+    enginesUrl: engines.baseUrl,
+    enginesKey: engines.apiKey,
+  });
+  console.log(`  ${seconds().padStart(6)}  everything is healthy`);
+  console.log(`\nThe service listens on ${url}: on this machine only, since there is NO AUTHENTICATION yet.`);
+  const code = options['no-call'] ? 0 : await demonstrateHere(service, dataDir);
+  if (options.once) return code;
+  console.log(
+    `\n${howToTalk(url, options.port)}\n\nSupabase: ${supabase.url}   engines: ${engines.baseUrl}   logs: ${shown(path.join(dataDir, 'logs'))}`,
+  );
+  console.log('Ctrl-C ends everything.');
+  const died = await Promise.race([service.died, untilStopped()]);
+  if (died !== null) throw new PartError(died);
+  return 0;
+}
+
+/** Prints the call and what it left; the exit code. */
+async function demonstrateHere(running: Service, dataDir: string): Promise<number> {
+  console.log('\nA demonstration call (both voices are synthesised, the line is G.711 μ-law at 8 kHz):\n');
+  const result = await demonstrate(
+    running,
+    path.join(dataDir, 'recordings'),
+    (line) => console.log(line),
+    stop,
+  );
+  if (result.recording !== null)
+    console.log(`\n  Recording  ${shown(result.recording)}  (in R2: ${result.row?.recording})`);
+  if (result.row !== null) {
+    const { transcript, ...row } = result.row;
+    console.log('  Log row    call_logs:');
+    for (const [name, value] of Object.entries(row))
+      console.log(`               ${name.padEnd(17)} ${value}`);
+    console.log(`               transcript        ${transcript.length} turns`);
+  }
+  for (const problem of result.problems) console.error(`  FAILED     ${problem}`);
+  return result.problems.length === 0 ? 0 : 1;
+}
+
+function howToTalk(url: string, port: number): string {
+  const local = url.replace('127.0.0.1', 'localhost');
+  const flags = port === 8787 ? '' : ` --url ${local.replace(/^http/, 'ws')}/ws/call-session`;
+  return `Talk to it:
+  npm run call -- --say "When are you open on Saturday?" --out heard.wav${flags}
+  npx wscat -c ${local.replace(/^http/, 'ws')}/ws/call-session
+    > {"type":"start_call","callId":"my-call-1","userId":"me","features":["transcript"]}
+    > {"type":"end_call"}
+  curl ${local}/health
+  curl ${local}/metrics`;
+}
+
+/** One launcher for a data folder: two databases on one folder would destroy it. */
+async function takeDataDir(dataDir: string): Promise<() => void> {
+  try {
+    return await takeLock(path.join(dataDir, 'service.lock'), () => {}, { waitMs: 0 });
+  } catch (error) {
+    if (!(error instanceof InstallError)) throw error;
+    const running = readServiceFile(dataDir);
+    const where =
+      running === null ? 'it is still starting, or ending' : `process ${running.pid}, ${running.url}`;
+    throw new PortError(
+      `\`npm start\` already runs with ${shown(dataDir)} (${where}). End it, or use --data and --port.`,
+    );
+  }
+}
+
+function untilStopped(): Promise<null> {
+  return new Promise((resolve) => {
+    if (stop.aborted) resolve(null);
+    else stop.addEventListener('abort', () => resolve(null), { once: true });
+  });
+}
+
+function shown(file: string): string {
+  const relative = path.relative(process.cwd(), file);
+  return relative.startsWith('..') ? file : relative;
+}
+
+function isExplained(error: unknown): error is Error {
+  return [PartError, PortError, StartUsageError, InstallError].some((type) => error instanceof type);
+}
