@@ -26,7 +26,7 @@ export default defineConfig({
         test: {
           name: 'workers',
           include: ['test/workers/**/*.test.ts'],
-          globalSetup: ['test/workers/global-setup.ts'],
+          globalSetup: ['test/support/workers-global-setup.ts'],
           // Storage is isolated by file in any case; one runtime for all files saves 2 s each.
           isolate: false,
           testTimeout: 30_000,

@@ -59,22 +59,23 @@ export async function run(): Promise<object> {
   };
 }
 
-/** Speech-to-text understands nothing, so that no turn follows; the database stands at a closed port. */
+/** Speech-to-text understands nothing, so that no turn follows; the database says that all is well. */
 async function serveOurs(modules: string): Promise<Workerd> {
-  const nowhere = 'http://127.0.0.1:1';
   const deaf = createServer((request, response) => {
     request.resume().on('end', () => {
-      response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"text":""}');
+      const body = request.url?.startsWith('/rest/') ? 'true' : '{"text":""}';
+      response.writeHead(200, { 'Content-Type': 'application/json' }).end(body);
     });
   });
   await once(deaf.listen(0, '127.0.0.1'), 'listening');
+  const address = `http://127.0.0.1:${(deaf.address() as AddressInfo).port}`;
   const workerd = await serve(modules, {
     objects: { CALL_SESSION: 'CallSessionDO', METRICS: 'MetricsDO' },
     bucket: 'RECORDINGS',
     text: {
       OPENAI_API_KEY: 'bench',
-      OPENAI_BASE_URL: `http://127.0.0.1:${(deaf.address() as AddressInfo).port}/v1`,
-      SUPABASE_URL: nowhere,
+      OPENAI_BASE_URL: `${address}/v1`,
+      SUPABASE_URL: address,
       SUPABASE_SERVICE_ROLE_KEY: 'bench',
       AGENT_GREETING: '',
       AGENT_APOLOGY: '',

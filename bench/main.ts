@@ -16,3 +16,5 @@ if (bench === undefined) {
 }
 const { run } = await bench.load();
 console.log(JSON.stringify(await run()));
+
+export {};

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { SUPABASE_AUTH_HELPERS_SQL } from '@supabase/lite';
 import { PgliteConnection } from '@supabase/lite/pglite';
 
@@ -33,11 +34,33 @@ export class HostedLikeConnection extends PgliteConnection {
     const normalized = super.normalizeDbError(error);
     if (typeof normalized !== 'object' || normalized === null) return normalized;
     const { code, message, detail, hint } = normalized as Record<string, unknown>;
-    if (typeof code !== 'string' || !statesAnsweredWith400.test(code)) return normalized;
-    return Object.assign(new Error(JSON.stringify({ code, message, details: detail, hint })), {
+    if (typeof code !== 'string' || typeof message !== 'string') return normalized;
+    if (!statesAnsweredWith400.test(code)) return new RefusedRequest(message, { code, detail, hint });
+    return new RefusedRequest(JSON.stringify({ code, message, details: detail, hint }), {
       code: 'PGRST',
       detail: JSON.stringify({ status: 400, headers: {} }),
     });
+  }
+}
+
+/** lite prints every error that it answers: one line of this one, without the caller's data that Postgres adds. */
+class RefusedRequest extends Error {
+  override readonly name = 'RefusedRequest';
+  readonly code: string;
+  readonly detail: unknown;
+  readonly hint: unknown;
+
+  constructor(message: string, fields: { code: string; detail?: unknown; hint?: unknown }) {
+    super(message);
+    this.code = fields.code;
+    this.detail = fields.detail;
+    this.hint = fields.hint;
+  }
+
+  [inspect.custom](): string {
+    const { code, message }: { code: string; message: string } =
+      this.code === 'PGRST' ? JSON.parse(this.message) : this;
+    return `embedded Supabase refused a request: ${code} ${message}`;
   }
 }
 

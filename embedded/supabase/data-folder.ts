@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { apiKeyType, generateApiKey } from '@supabase/lite';
 import { z } from 'zod';
@@ -40,18 +40,22 @@ export function keysFile(dataDir: string): string {
 export async function openDataFolder(dataDir: string): Promise<DataFolder> {
   await mkdir(dataDir, { recursive: true });
   const lock = join(dataDir, 'lock');
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      await writeFile(lock, String(process.pid), { flag: 'wx' });
-      break;
-    } catch (cause) {
+  // Linked into place with its content: a lock without its owner would look abandoned.
+  const draft = `${lock}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  await writeFile(draft, String(process.pid));
+  try {
+    await link(draft, lock).catch(async (cause: unknown) => {
+      if (!isErrorCode(cause, 'EEXIST')) throw cause;
       const owner = Number(await readFile(lock, 'utf8').catch(() => ''));
-      if (attempt > 0 || isErrorCode(cause, 'EEXIST') === false || isAlive(owner)) {
+      if (isAlive(owner)) {
         const message = `${dataDir} is in use by process ${owner}; if that is no embedded Supabase, delete ${lock}`;
         throw new EmbeddedSupabaseError('DATA_IN_USE', message, cause);
       }
       await rm(lock, { force: true });
-    }
+      await link(draft, lock);
+    });
+  } finally {
+    await rm(draft, { force: true });
   }
   return { databaseDir: join(dataDir, 'postgres'), release: () => rm(lock, { force: true }) };
 }

@@ -1,8 +1,13 @@
 import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
-import type { App } from '@supabase/lite';
+import type { AppRequestContext } from '@supabase/lite';
 import { EmbeddedSupabaseError } from './error.ts';
 import { QueueFullError, type serial } from './serial.ts';
+
+/** lite's `App`, so far as the gateway uses it. */
+export interface RestApp {
+  fetch(request: Request, context: AppRequestContext): Promise<Response>;
+}
 
 /** Bytes of one request's body; a call of the longest kind with its transcript takes 4 MB. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -14,7 +19,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
  * `/_system` shows the configuration to anyone.
  */
 export async function listen(
-  app: App,
+  app: RestApp,
   oneAtATime: ReturnType<typeof serial>,
   address: { host: string; port: number },
 ): Promise<Server> {

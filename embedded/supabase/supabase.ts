@@ -44,6 +44,8 @@ export interface EmbeddedSupabase {
 }
 
 const root = join(import.meta.dirname, '..', '..');
+/** Where starts keep the empty database; deleting it costs 3 s once. */
+export const defaultCacheDir = join(root, 'node_modules', '.cache', 'embedded-supabase');
 /** Requests waiting for the one connection; a full queue answers 503. */
 const MAX_PENDING_REQUESTS = 1_000;
 
@@ -66,9 +68,8 @@ export async function startSupabase(options: StartSupabaseOptions = {}): Promise
     const keys = await projectKeys(dataDir);
 
     onProgress('starting Postgres');
-    const cacheDir = options.cacheDir ?? join(root, 'node_modules', '.cache', 'embedded-supabase');
     const image = () =>
-      emptyDatabaseImage(cacheDir, () =>
+      emptyDatabaseImage(options.cacheDir ?? defaultCacheDir, () =>
         onProgress('making an empty database, the first time only (about 4 s)'),
       );
     if (folder !== undefined) await ensureDatabaseFolder(folder.databaseDir, image);
@@ -97,7 +98,7 @@ export async function startSupabase(options: StartSupabaseOptions = {}): Promise
     const server = await listen(app, oneAtATime, { host, port });
     opened.push(async () => {
       await stopListening(server);
-      await oneAtATime(async () => undefined);
+      await oneAtATime(async () => undefined).catch(() => undefined);
     });
     const url = `http://${host.includes(':') ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
     onProgress(`Supabase is ready at ${url}`);

@@ -25,7 +25,7 @@ export function decodePcm16(bytes: Uint8Array): Int16Array {
 }
 
 /** Samples to 16-bit little-endian PCM bytes. The result is a copy. */
-export function encodePcm16(samples: Int16Array): Uint8Array {
+export function encodePcm16(samples: Int16Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(samples.length * 2);
   if (littleEndian) {
     bytes.set(new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength));

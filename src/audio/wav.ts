@@ -18,7 +18,7 @@ export interface WavFormat {
  *
  * @throws {AudioFormatError} if a value does not fit its field (a WAV file ends at 4 GiB).
  */
-export function wavHeader(format: WavFormat): Uint8Array {
+export function wavHeader(format: WavFormat): Uint8Array<ArrayBuffer> {
   const { sampleRate, channels, bitsPerSample, dataBytes } = format;
   const blockBytes = (channels * bitsPerSample) / 8;
   const whole = (value: number, most: number) => Number.isInteger(value) && value >= 0 && value <= most;

@@ -29,7 +29,8 @@ export interface ListenerHandler {
   utteranceEnded(utterance: Utterance): void;
   interim(text: string): void;
   /** Exactly one of these two follows each `utteranceEnded`, in order. */
-  transcribed(utterance: Utterance, text: string): void;
+  /** `lost`: why a part of it could not be transcribed. */
+  transcribed(utterance: Utterance, text: string, lost: ProviderError | null): void;
   transcriptionFailed(utterance: Utterance, error: ProviderError): void;
   usage(usage: Usage): void;
 }
@@ -224,7 +225,7 @@ export class Listener {
       const utterance = this.#waiting.get(event.utterance);
       if (utterance === undefined) return;
       this.#waiting.delete(event.utterance);
-      if (event.type === 'final') handler.transcribed(utterance, event.text);
+      if (event.type === 'final') handler.transcribed(utterance, event.text, event.lost ?? null);
       else handler.transcriptionFailed(utterance, event.error);
       if (this.#waiting.size === 0) this.#idle?.();
     }

@@ -90,8 +90,9 @@ export class Pipeline implements Engine, ListenerHandler {
     });
   }
 
-  transcribed(utterance: Utterance, text: string): void {
+  transcribed(utterance: Utterance, text: string, lost: ProviderError | null): void {
     this.#awaited--;
+    if (lost !== null) this.#fail(lost);
     if (text === '') {
       // A noise: whatever was going on goes on.
       this.#listenIfIdle();

@@ -36,8 +36,11 @@ export interface SpeechToTextOptions {
 export type SpeechToTextEvent =
   /** The text so far of the utterance that is being spoken; replaces the previous interim text. */
   | { type: 'interim'; utterance: number; text: string }
-  /** The whole text of an utterance; empty if nothing was understood. Exactly one for each `endUtterance`. */
-  | { type: 'final'; utterance: number; text: string }
+  /**
+   * The whole text of an utterance; empty if nothing was understood. Exactly one for each `endUtterance`. `lost`: why
+   * a part of it could not be transcribed.
+   */
+  | { type: 'final'; utterance: number; text: string; lost?: ProviderError }
   /** This utterance could not be transcribed, all retries spent. Stands in place of its `final`. */
   | { type: 'failed'; utterance: number; error: ProviderError }
   | { type: 'usage'; usage: Usage };

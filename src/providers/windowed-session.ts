@@ -150,9 +150,8 @@ export class WindowedSession implements SpeechToTextSession {
   }
 
   async #run(utterance: Utterance, window: Window, samples: Int16Array): Promise<void> {
-    const { signal } = utterance.abort;
     try {
-      const { text, usage } = await this.#transcribe(samples, signal);
+      const { text, usage } = await this.#transcribe(samples, utterance.abort.signal);
       window.text = text;
       this.#queue.push({ event: { type: 'usage', usage }, utterance });
     } catch (error) {
@@ -161,7 +160,7 @@ export class WindowedSession implements SpeechToTextSession {
     }
     this.#inFlight--;
     this.#startWaiting();
-    if (!signal.aborted) this.#settle();
+    this.#settle();
   }
 
   /** Emits what has become certain. */
@@ -181,7 +180,12 @@ export class WindowedSession implements SpeechToTextSession {
         utterance,
         error !== null && understood === ''
           ? { type: 'failed', utterance: this.#oldest, error }
-          : { type: 'final', utterance: this.#oldest, text: understood },
+          : {
+              type: 'final',
+              utterance: this.#oldest,
+              text: understood,
+              ...(error === null ? {} : { lost: error }),
+            },
       );
       this.#utterances.shift();
       this.#oldest++;

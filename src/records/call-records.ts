@@ -8,9 +8,15 @@ import type { Usage } from '../providers/ports.ts';
 export interface CallRecords {
   /** Writes the row of a call that has begun. A repeat that arrives after `ended` must not re-open the row. */
   started(call: StartedCall, signal: AbortSignal): Promise<void>;
-  /** Adds turns to a call in progress, or repeats them; at most every 30 s. */
+  /**
+   * Adds turns to a call in progress, or repeats them; at most every 30 s. Of a call whose `started` has not
+   * arrived yet it fails, retryable; of a call that has ended it changes nothing.
+   */
   conversation(callId: string, turns: readonly RecordedTurn[], signal: AbortSignal): Promise<void>;
-  /** Completes the row, with every turn and every failure. Writes the row also where `started` never arrived. */
+  /**
+   * Completes the row, with every turn and every failure. Writes the row also where `started` never arrived.
+   * The first end stands.
+   */
   ended(call: EndedCall, signal: AbortSignal): Promise<void>;
 }
 

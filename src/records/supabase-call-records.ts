@@ -89,7 +89,6 @@ function recordsError(name: string, response: PostgrestSingleResponse<unknown>):
   return new RecordsError(`${name}: ${where}: ${failure.message.slice(0, MESSAGE_CHARACTERS)}`, {
     retryable: isRetryable(status, failure.code, name),
     code: failure.code,
-    cause: response.error,
   });
 }
 

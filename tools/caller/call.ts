@@ -1,6 +1,7 @@
-import type { Clock, Timer } from '../../src/call/clock.ts';
+import type { Clock } from '../../src/call/clock.ts';
 import type { SampleRate } from '../../src/dialects/native-messages.ts';
 import { voicedSpan } from './audio.ts';
+import { CallNotes } from './call-notes.ts';
 import { CallError } from './errors.ts';
 import type { CallerLeg } from './leg.ts';
 import { Mouth } from './mouth.ts';
@@ -9,11 +10,10 @@ import { PlayoutBuffer } from './playout-buffer.ts';
 import { ReplyTracker } from './reply-tracker.ts';
 import type { ReceivedMessage } from './server-messages.ts';
 import type { CallerEvent, CallReport, Reply, Utterance } from './types.ts';
+import { Waiting } from './waiting.ts';
 
 /** What may wait to be said: ten minutes, far more than a call lasts. */
 const sayLimitMs = 600_000;
-/** Of transcripts and errors, what a report keeps. */
-const keptEntries = 10_000;
 /** A key pressed by hand; RFC 4733 senders use 100 ms and more. */
 const defaultDigitMs = 160;
 
@@ -41,16 +41,10 @@ export class Call {
   readonly #pacer: Pacer;
   readonly #playout: PlayoutBuffer;
   readonly #replies = new ReplyTracker();
-  readonly #sent: Int16Array[] = [];
-  readonly #waiters = new Set<() => void>();
-  #utterances: Utterance[] = [];
-  #greeting: Reply | null = null;
-  #transcript: { role: 'caller' | 'agent'; text: string; final: boolean; atMs: number }[] = [];
-  #errors: { code: string; message: string; atMs: number }[] = [];
+  readonly #notes = new CallNotes();
+  readonly #waiting: Waiting;
   #close: { code: number; reason: string } | null = null;
   #failure: CallError | null = null;
-  #framesReceived = 0;
-  #clears = 0;
   #hungUp = false;
   #startedAt: number;
   #endedAt: number | null = null;
@@ -61,15 +55,16 @@ export class Call {
     this.sampleRate = parts.sampleRate;
     this.#mouth = new Mouth(parts.sampleRate, frameMs);
     this.#startedAt = parts.clock.now();
+    this.#waiting = new Waiting(parts.clock);
     this.#playout = new PlayoutBuffer({
       clock: parts.clock,
       sampleRate: parts.sampleRate,
       startedAt: this.#startedAt,
       keepAudio: parts.keepAudio,
       onMark: (name) => parts.leg.send({ type: 'mark', name }),
-      onDrained: () => this.#changed(),
+      onDrained: () => this.#waiting.changed(),
     });
-    this.#pacer = new Pacer({ clock: parts.clock, onFrame: (index) => this.#sendFrame(index) });
+    this.#pacer = new Pacer({ clock: parts.clock, onFrame: () => this.#sendFrame() });
     this.#pacer.start();
   }
 
@@ -99,7 +94,7 @@ export class Call {
     const start = this.#pacer.frames * frameMs * perMs + queued;
     const voiced = voicedSpan(samples, this.sampleRate) ?? { start: 0, end: samples.length };
     const utterance: Utterance = {
-      index: this.#utterances.length,
+      index: this.#notes.utterances.length,
       label,
       startMs: start / perMs,
       endMs: (start + samples.length) / perMs,
@@ -108,13 +103,13 @@ export class Call {
       heardAs: null,
       reply: null,
     };
-    this.#utterances.push(utterance);
+    this.#notes.utterances.push(utterance);
     if (samples.length === 0) return utterance;
     this.#replies.utteranceBegins();
     let said = false;
     const done = () => {
       said = true;
-      this.#changed();
+      this.#waiting.changed();
     };
     this.#mouth.say(samples, voiced.end, done);
     const limit = (queued + samples.length) / perMs + this.#parts.timeoutMs;
@@ -127,9 +122,9 @@ export class Call {
   /** Waits until the agent has spoken its greeting to the end; null if none begins within `withinMs`. */
   async waitForGreeting(withinMs = this.#parts.timeoutMs): Promise<Reply | null> {
     const begun = () => this.#replies.greetingBegun || this.over;
-    if (!(await this.#waitUnless(begun, withinMs))) return null;
+    if (!(await this.#waiting.until(begun, withinMs))) return null;
     const reply = await this.#waitUntilOver(this.#parts.timeoutMs, 'the greeting');
-    this.#greeting = reply;
+    this.#notes.greeted(reply);
     this.#emit({ type: 'reply', reply, utterance: null });
     return reply;
   }
@@ -141,7 +136,7 @@ export class Call {
    * @throws {CallError} `timeout`, `closed`.
    */
   async waitForReply(timeoutMs = this.#parts.timeoutMs): Promise<Reply> {
-    const utterance = this.#utterances.at(-1) ?? null;
+    const utterance = this.#notes.utterances.at(-1) ?? null;
     const reply = await this.#waitUntilOver(
       timeoutMs,
       `a reply to ${JSON.stringify(utterance?.label ?? '')}`,
@@ -159,7 +154,7 @@ export class Call {
 
   /** Says nothing for `ms`; frames of silence go on. */
   async pause(ms: number): Promise<void> {
-    await this.#waitUnless(() => this.over, ms);
+    await this.#waiting.until(() => this.over, ms);
     this.#throwIfOver('during a pause');
   }
 
@@ -187,7 +182,7 @@ export class Call {
       this.#stop();
       this.#parts.leg.send({ type: 'end_call' });
     }
-    if (!(await this.#waitUnless(() => this.#close !== null, this.#parts.timeoutMs))) {
+    if (!(await this.#waiting.until(() => this.#close !== null, this.#parts.timeoutMs))) {
       this.#parts.leg.terminate();
       throw new CallError('timeout', `The service did not close the call within ${this.#parts.timeoutMs} ms`);
     }
@@ -195,28 +190,25 @@ export class Call {
 
   /** Waits until `test` holds, which is tried whenever anything happens; false if it never did within `ms`. */
   async waitUntil(test: () => boolean, ms = this.#parts.timeoutMs): Promise<boolean> {
-    return this.#waitUnless(() => test() || this.over, ms).then(() => test());
+    return this.#waiting.until(() => test() || this.over, ms).then(() => test());
   }
 
   /** All that is known of the call so far. */
   report(): CallReport {
+    const { received, clears, ...noted } = this.#notes.summary();
     const { underruns, underrunMs, overflows } = this.#playout;
     const { frames: sent, latestMs, slippedMs } = this.#pacer;
     return {
+      ...noted,
       callId: this.callId,
       resumeToken: this.#parts.resumeToken,
       sampleRate: this.sampleRate,
       startedAt: this.#startedAt,
       durationMs: (this.#endedAt ?? this.#parts.clock.now()) - this.#startedAt,
-      greeting: this.#greeting,
-      utterances: this.#utterances,
-      transcript: this.#transcript,
-      errors: this.#errors,
       close: this.#close,
-      frames: { sent, received: this.#framesReceived, latestMs, slippedMs },
-      playout: { underruns, underrunMs, overflows, clears: this.#clears },
+      frames: { sent, received, latestMs, slippedMs },
+      playout: { underruns, underrunMs, overflows, clears },
       heard: this.#playout.heard(),
-      sent: concatenate(this.#sent),
     };
   }
 
@@ -224,52 +216,37 @@ export class Call {
 
   /** @internal */
   onMessage(message: ReceivedMessage): void {
-    const atMs = this.nowMs;
+    this.#notes.message(message, this.nowMs);
     switch (message.type) {
       case 'status':
         this.#replies.status(message.status);
         break;
       case 'clear':
-        this.#clears += 1;
         this.#playout.clear();
         this.#replies.cleared();
         break;
       case 'mark':
         this.#playout.mark(message.name);
         break;
-      case 'transcript': {
-        const { role, text, final } = message;
-        if (this.#transcript.length < keptEntries) this.#transcript.push({ role, text, final, atMs });
-        const utterance = this.#utterances.at(-1);
-        if (role === 'caller' && final && utterance !== undefined) {
-          utterance.heardAs = [utterance.heardAs, text].filter(Boolean).join(' ');
-        }
-        break;
-      }
       case 'latency':
         this.#replies.latency(message);
         break;
-      case 'error':
-        if (this.#errors.length < keptEntries) {
-          this.#errors.push({ code: message.code, message: message.message, atMs });
-        }
-        break;
     }
     this.#emit({ type: 'message', message });
-    this.#changed();
+    this.#waiting.changed();
   }
 
   /** @internal */
   onAudio(samples: Int16Array, text: string | null): void {
     if (this.#hungUp) return;
-    this.#framesReceived += 1;
+    this.#notes.audioReceived();
     const arrivedAt = this.#parts.clock.now();
     const position = this.#playout.receive(samples, text === null);
     if (position === null) return;
     const startMs = (position / this.sampleRate) * 1000;
     this.#replies.audio(text, arrivedAt, startMs, startMs + (samples.length / this.sampleRate) * 1000);
     if (text !== null) this.#emit({ type: 'sentence', text });
-    this.#changed();
+    this.#waiting.changed();
   }
 
   /** @internal */
@@ -279,7 +256,7 @@ export class Call {
         ? new CallError('closed', `The connection broke: ${error.message}`, null, error)
         : error;
     this.#stop();
-    this.#changed();
+    this.#waiting.changed();
   }
 
   /** @internal */
@@ -287,7 +264,7 @@ export class Call {
     this.#close ??= { code, reason };
     this.#stop();
     this.#emit({ type: 'closed', code, reason });
-    this.#changed();
+    this.#waiting.changed();
   }
 
   // --- inside -----------------------------------------------------------------------------------------------
@@ -298,13 +275,13 @@ export class Call {
     this.#playout.close();
   }
 
-  #sendFrame(index: number): void {
+  #sendFrame(): void {
     const frame = this.#mouth.next();
     this.#parts.leg.sendAudio(frame.samples);
     if (frame.voicedEndedMsAgo !== null) {
       this.#replies.lastVoiced(this.#parts.clock.now() - frame.voicedEndedMsAgo);
     }
-    if (this.#parts.keepAudio) this.#sent[index] = frame.samples;
+    if (this.#parts.keepAudio) this.#notes.frameSent(frame.samples);
     frame.done?.();
   }
 
@@ -322,7 +299,7 @@ export class Call {
       }
       const activity = this.#replies.activity;
       const disturbed = () => this.#replies.activity !== activity || this.over;
-      if (!(await this.#waitUnless(disturbed, this.#parts.settleMs))) {
+      if (!(await this.#waiting.until(disturbed, this.#parts.settleMs))) {
         const reply = this.#replies.take(false);
         if (reply !== null) return reply;
       }
@@ -333,7 +310,7 @@ export class Call {
     if (this.#failure !== null) throw this.#failure;
     if (this.#close !== null) {
       const { code, reason } = this.#close;
-      const error = this.#errors.at(-1);
+      const error = this.#notes.lastError;
       const why = error ? `; its last error: ${error.code} ${error.message}` : '';
       throw new CallError(
         'closed',
@@ -344,30 +321,8 @@ export class Call {
   }
 
   async #waitFor(test: () => boolean, ms: number, otherwise: string): Promise<void> {
-    if (await this.#waitUnless(test, ms)) return;
+    if (await this.#waiting.until(test, ms)) return;
     throw new CallError('timeout', `Within ${Math.round(ms)} ms ${otherwise}`);
-  }
-
-  /** True as soon as `test` holds; false if it does not within `ms`. */
-  #waitUnless(test: () => boolean, ms: number): Promise<boolean> {
-    if (test()) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      let timer: Timer | null = null;
-      const finish = (held: boolean) => {
-        timer?.cancel();
-        this.#waiters.delete(waiter);
-        resolve(held);
-      };
-      const waiter = () => {
-        if (test()) finish(true);
-      };
-      this.#waiters.add(waiter);
-      timer = this.#parts.clock.after(Math.max(0, ms), () => finish(test()));
-    });
-  }
-
-  #changed(): void {
-    for (const waiter of [...this.#waiters]) waiter();
   }
 
   #emit(
@@ -375,14 +330,4 @@ export class Call {
   ): void {
     this.#parts.onEvent({ ...event, atMs: this.nowMs } as CallerEvent);
   }
-}
-
-function concatenate(frames: readonly Int16Array[]): Int16Array {
-  const all = new Int16Array(frames.reduce((sum, frame) => sum + frame.length, 0));
-  let at = 0;
-  for (const frame of frames) {
-    all.set(frame, at);
-    at += frame.length;
-  }
-  return all;
 }

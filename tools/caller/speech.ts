@@ -12,8 +12,8 @@ export interface SpeechSource {
   voice?: string;
 }
 
-/** Not the agent's own, so that a listener to the recording can tell the two apart. */
-export const callerVoice = 'slt';
+/** Not the agent's own, so that a listener can tell the two apart; of flite's others the one best understood over μ-law. */
+export const callerVoice = 'awb';
 const defaultModel = 'gpt-4o-mini-tts';
 const timeoutMs = 30_000;
 /** OpenAI's own bound of the text. */

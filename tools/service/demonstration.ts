@@ -14,8 +14,8 @@ import type { Service } from './service.ts';
 /** What a customer of the example business might ask. The answers come from the embedded dialogue engine. */
 const questions = [
   'What time do you open on Saturday?',
-  'And how much does a full service cost?',
-  'Thank you, goodbye.',
+  'Where can I park my car?',
+  'Can I pay by credit card?',
 ];
 
 /** How long the service may take to write the end of a call, after the call. */

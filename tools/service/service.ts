@@ -93,12 +93,7 @@ async function startParts(options: ServiceOptions, parts: Part[]): Promise<Omit<
   };
   const apiKey = `local-${randomBytes(24).toString('base64url')}`;
   const bothStart = [
-    start(
-      'speech engines',
-      'engines',
-      { apiKey, dataDir: path.join(dataDir, 'engines') },
-      startLimits.engines,
-    ),
+    start('speech engines', 'engines', { apiKey }, startLimits.engines),
     start('Supabase', 'supabase', { dataDir: path.join(dataDir, 'supabase') }, startLimits.supabase),
   ] as const;
   const [engines, supabase] = await Promise.all(bothStart);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type EmbeddedSupabase, startSupabase } from '../../embedded/supabase/start.ts';
+import { type EmbeddedSupabase, startSupabase } from '../../embedded/supabase/supabase.ts';
 import { hostPart } from './part-host.ts';
 
 /** The process of the embedded Supabase: Postgres (in WebAssembly) would hold up a caller's frames in any other. */

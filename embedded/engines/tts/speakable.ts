@@ -1,6 +1,9 @@
 /** Characters of one piece given to flite: its time and memory grow with it. */
 const longestSentence = 400;
 
+/** After `.`, `!` or `?`, but not after a title or `a.m.`. */
+const sentenceEnd = /(?<=(?<!\b(?:Mr|Mrs|Ms|Dr|St|[ap]\.m))[.!?])\s+/;
+
 const words: Readonly<Record<string, string>> = {
   '&': ' and ',
   '%': ' percent ',
@@ -39,7 +42,7 @@ export function speakableSentences(text: string): string[] {
     .replace(/[\u0300-\u036f]/g, '')
     .replace(/[^\x20-\x7e]+/g, ' ');
   return plain
-    .split(/(?<=[.!?;:])\s+/)
+    .split(sentenceEnd)
     .flatMap((sentence) => bounded(sentence.replace(/\s+/g, ' ').trim()))
     .filter((sentence) => /[A-Za-z0-9]/.test(sentence));
 }

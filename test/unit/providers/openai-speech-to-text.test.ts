@@ -1,0 +1,208 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { wavToMono } from '../../../src/audio/wav.ts';
+import {
+  type OpenAiSpeechToTextSettings,
+  openAiSpeechToText,
+} from '../../../src/providers/openai/speech-to-text.ts';
+import type { SpeechToTextEvent, SpeechToTextOptions } from '../../../src/providers/ports.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import {
+  after,
+  body,
+  formOf,
+  hang,
+  json,
+  OpenAiDouble,
+  refuse,
+  status,
+  stream,
+} from '../../support/openai-double.ts';
+
+const path = '/audio/transcriptions';
+const provider = 'openai/gpt-transcribe';
+const second = Int16Array.from({ length: 8000 }, (_, i) => ((i * 7919) % 8009) - 4004);
+
+let double: OpenAiDouble;
+let clock: FakeClock;
+let abort: AbortController;
+beforeEach(async () => {
+  double = await OpenAiDouble.start();
+  clock = new FakeClock();
+  abort = new AbortController();
+});
+afterEach(async () => {
+  abort.abort();
+  expect(double.unexpected).toEqual([]);
+  await double.close();
+});
+
+function open(
+  settings: Partial<OpenAiSpeechToTextSettings> = {},
+  options: Partial<SpeechToTextOptions> = {},
+) {
+  return openAiSpeechToText(
+    { apiKey: 'key', baseUrl: double.baseUrl, model: 'gpt-transcribe', ...settings },
+    clock,
+  ).open({ sampleRate: 8000, signal: abort.signal, ...options });
+}
+
+/** Events up to the first `final` or `failed`. */
+async function outcome(events: AsyncIterable<SpeechToTextEvent>): Promise<SpeechToTextEvent[]> {
+  const seen: SpeechToTextEvent[] = [];
+  for await (const event of events) {
+    seen.push(event);
+    if (event.type === 'final' || event.type === 'failed') break;
+  }
+  return seen;
+}
+
+async function transcribeOne(settings?: Partial<OpenAiSpeechToTextSettings>) {
+  const session = open(settings);
+  session.push(second);
+  session.endUtterance();
+  return outcome(session.events);
+}
+
+describe('OpenAI speech to text', () => {
+  it('sends an utterance as a WAV file of the leg’s rate, with the language without its region', async () => {
+    double.script(path, json({ text: ' Hello. ', usage: { type: 'duration', seconds: 2 } }));
+    const session = open({ prompt: 'Pizza, Calzone' }, { sampleRate: 16_000, language: 'pt-BR' });
+    session.push(second);
+    session.endUtterance();
+    expect(await outcome(session.events)).toEqual([
+      { type: 'usage', usage: { provider, audioSeconds: 2 } },
+      { type: 'final', utterance: 0, text: 'Hello.' },
+    ]);
+    const form = await formOf(double.requests[0]!);
+    const file = form.get('file') as unknown as File;
+    expect([
+      form.get('model'),
+      form.get('language'),
+      form.get('response_format'),
+      form.get('prompt'),
+    ]).toEqual(['gpt-transcribe', 'pt', 'json', 'Pizza, Calzone']);
+    expect([file.name, file.type]).toEqual(['speech.wav', 'audio/wav']);
+    expect(wavToMono(new Uint8Array(await file.arrayBuffer()))).toEqual({
+      sampleRate: 16_000,
+      samples: second,
+    });
+  });
+
+  it('leaves the language to the model where none is set, and counts tokens or seconds as the vendor does', async () => {
+    double.script(
+      path,
+      json({ text: 'a', usage: { type: 'tokens', input_tokens: 10, output_tokens: 2, total_tokens: 12 } }),
+      json({ text: 'b' }),
+      json({ text: 'c', usage: 'free' }),
+    );
+    expect((await transcribeOne({ model: 'whisper-1' }))[0]).toEqual({
+      type: 'usage',
+      usage: { provider: 'openai/whisper-1', audioSeconds: 1, inputTokens: 10, outputTokens: 2 },
+    });
+    expect((await transcribeOne())[0]).toEqual({ type: 'usage', usage: { provider, audioSeconds: 1 } });
+    expect((await transcribeOne())[0]).toEqual({ type: 'usage', usage: { provider, audioSeconds: 1 } });
+    const form = await formOf(double.requests[0]!);
+    expect([form.get('model'), form.has('language'), form.has('prompt')]).toEqual([
+      'whisper-1',
+      false,
+      false,
+    ]);
+  });
+
+  it('transcribes long speech while the caller still talks', async () => {
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    double.script(path, json({ text: 'I want to.' }), after(gate, json({ text: 'Book a table.' })));
+    const session = open({ bufferMs: 1000 });
+    session.push(second);
+    session.push(second.subarray(0, 160));
+    const received = await double.received(0);
+    expect(received.path).toBe(path);
+    const events = session.events[Symbol.asyncIterator]();
+    expect((await events.next()).value).toMatchObject({ type: 'usage' });
+    expect((await events.next()).value).toEqual({ type: 'interim', utterance: 0, text: 'I want to.' });
+    session.endUtterance();
+    release();
+    expect((await events.next()).value).toMatchObject({ type: 'usage' });
+    expect((await events.next()).value).toEqual({
+      type: 'final',
+      utterance: 0,
+      text: 'I want to book a table.',
+    });
+  });
+
+  it('retries what may pass: too many requests, a failing server, a broken connection', async () => {
+    double.script(
+      path,
+      status(429, 'later', { 'retry-after': '0' }),
+      status(502),
+      refuse(),
+      json({ text: 'ok' }),
+    );
+    expect((await transcribeOne()).at(-1)).toEqual({ type: 'final', utterance: 0, text: 'ok' });
+    expect(double.requests).toHaveLength(4);
+    // The whole file again, each time.
+    expect(new Set(double.requests.map((request) => request.body.length)).size).toBe(1);
+  });
+
+  it.each([
+    ['a failing server', status(500), 'unavailable', 500],
+    ['too many requests', status(429), 'rate_limited', 429],
+    ['a wrong key', status(401), 'unauthorized', 401],
+    ['an unknown model', status(404), 'rejected', 404],
+    ['a file that is too large', status(413), 'rejected', 413],
+    ['a broken connection', refuse(), 'unavailable', undefined],
+    [
+      'an answer that breaks off',
+      stream(['{"text": "Hel'], 'application/json', 'cut'),
+      'unavailable',
+      undefined,
+    ],
+    ['a page with status 200', body('<html>', 'text/html'), 'malformed', undefined],
+    ['broken JSON', body('{"text": ', 'application/json'), 'malformed', undefined],
+    ['no text', json({ words: [] }), 'malformed', undefined],
+    ['null', json(null), 'malformed', undefined],
+    ['a text without end', json({ text: 'x'.repeat(50_001) }), 'malformed', undefined],
+  ] as const)('fails on %s', async (_, answer, failure, code) => {
+    double.script(path, answer);
+    const [event, ...rest] = await transcribeOne({ maxRetries: 0 });
+    expect(rest).toEqual([]);
+    expect(event).toMatchObject({
+      type: 'failed',
+      utterance: 0,
+      error: { name: 'ProviderError', provider, failure },
+    });
+    expect(event).toHaveProperty('error.status', code);
+    expect(clock.pending).toBe(0);
+  });
+
+  it.each([
+    ['before the head', hang()],
+    ['within the body', stream(['{"text": "Hel'], 'application/json', 'hang')],
+  ])('times out when the vendor hangs %s, and lets go of it', async (_, answer) => {
+    double.script(path, answer);
+    const result = transcribeOne({ deadlineMs: 900 });
+    const received = await double.received(0);
+    await clock.advance(900);
+    expect((await result).at(-1)).toMatchObject({ type: 'failed', error: { failure: 'timeout' } });
+    await received.gone;
+  });
+
+  it('aborts its requests with the session and with what is discarded', async () => {
+    double.script(path, hang(), hang());
+    const session = open({ bufferMs: 500 });
+    session.push(second.subarray(0, 4160));
+    const dropped = await double.received(0);
+    session.discardUtterance();
+    await dropped.gone;
+    session.push(second.subarray(0, 2000));
+    session.endUtterance();
+    const last = await double.received(1);
+    abort.abort();
+    await last.gone;
+    expect(await outcome(session.events)).toEqual([]);
+    expect(clock.pending).toBe(0);
+  });
+});
