@@ -48,8 +48,9 @@ export async function startEngines(options: EnginesOptions = {}): Promise<Engine
   const sttGate = new Gate(Math.max(1, availableParallelism()), mostWaiting);
   const ttsGate = new Gate(8, mostWaiting);
   const chatGate = new Gate(32, mostWaiting);
-  const afterReady = (answer: (exchange: Exchange, engines: Loaded) => Promise<void>) => async (exchange: Exchange) =>
-    answer(exchange, await unlessAborted(loaded, exchange.signal));
+  const afterReady =
+    (answer: (exchange: Exchange, engines: Loaded) => Promise<void>) => async (exchange: Exchange) =>
+      answer(exchange, await unlessAborted(loaded, exchange.signal));
 
   const server = createServer(
     { requestTimeout: requestMs, headersTimeout: 10_000, keepAliveTimeout: 5_000 },
@@ -104,7 +105,9 @@ export async function startEngines(options: EnginesOptions = {}): Promise<Engine
     closing.abort(apiErrors.closing());
     await Promise.all([flite.close(), loaded.catch(() => {})]);
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`the embedded engines cannot listen on ${host}:${options.port ?? 0}: ${reason}`, { cause });
+    throw new Error(`the embedded engines cannot listen on ${host}:${options.port ?? 0}: ${reason}`, {
+      cause,
+    });
   }
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the server has no port');
@@ -149,7 +152,9 @@ async function load(
     const spoken = Int16Array.from(speech.flatMap((samples) => [...samples]));
     const heard = await engine.transcribe(spoken, signal);
     if (!warmUp.heard.test(heard)) {
-      throw new Error(`speech recognition heard ${JSON.stringify(heard)} for ${JSON.stringify(warmUp.spoken)}`);
+      throw new Error(
+        `speech recognition heard ${JSON.stringify(heard)} for ${JSON.stringify(warmUp.spoken)}`,
+      );
     }
     return engine;
   });

@@ -27,7 +27,9 @@ const debianSets = [
  * @param environment `CI=true` there makes a missing package an error; a developer without Debian gets the rest.
  * @throws {Error} naming what to install.
  */
-export function humanClips(environment: Readonly<Record<string, string | undefined>> = process.env): HumanClip[] {
+export function humanClips(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): HumanClip[] {
   const clips = [kennedy()];
   if (existsSync(debianFolder)) {
     clips.push(...debianSets.flatMap(debianClips));

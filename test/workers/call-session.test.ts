@@ -1,9 +1,10 @@
-import { listDurableObjectIds, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { listDurableObjectIds, reset, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseWav } from '../../src/audio/wav.ts';
 import type { ClientMessage } from '../../src/dialects/native-messages.ts';
 import { bindings, database, fetchWorker, scriptVendor, TestClient } from './support.ts';
 
+beforeAll(() => reset());
 afterEach(() => vi.restoreAllMocks());
 
 let calls = 0;

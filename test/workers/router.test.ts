@@ -1,8 +1,12 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { reset } from 'cloudflare:test';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { version } from '../../package.json';
+import { loadConfig } from '../../src/config.ts';
+import { metricsShard } from '../../src/metrics/read.ts';
 import { bindings, fetchWorker } from './support.ts';
 
-afterEach(() => vi.restoreAllMocks());
+// The runtime is shared with the other files' calls.
+beforeAll(() => reset());
 
 describe('the HTTP surface', () => {
   it('answers /health with the contract’s fields', async () => {
@@ -17,6 +21,33 @@ describe('the HTTP surface', () => {
       uptime: expect.any(Number),
     });
     expect(Math.abs(Number(health.timestamp) - Date.now())).toBeLessThan(5_000);
+  });
+
+  it('turns degraded when more than 5 % of the calls ended lately have failed', async () => {
+    const { METRICS_SHARDS } = loadConfig(bindings);
+    const now = Date.now();
+    const report = async (from: number, to: number, failed: boolean) => {
+      for (let i = from; i < to; i++) {
+        const end = {
+          startedAt: now - 1_000,
+          endedAt: now,
+          durationMs: 1_000,
+          latencyMsSum: 0,
+          latencyCount: 0,
+        };
+        await metricsShard(bindings, i % METRICS_SHARDS, METRICS_SHARDS).ended({
+          callId: `h${i}`,
+          ...end,
+          failed,
+        });
+      }
+    };
+    const status = async () => (await (await fetchWorker('/health')).json<{ status: string }>()).status;
+    await report(0, 19, false);
+    await report(19, 20, true);
+    expect(await status()).toBe('ok');
+    await report(20, 21, true);
+    expect(await status()).toBe('degraded');
   });
 
   it('answers /metrics with the contract’s fields, and as Prometheus text on request', async () => {

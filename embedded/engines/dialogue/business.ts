@@ -27,6 +27,8 @@ const businessSchema = z
     concepts: z.record(concept, z.array(word).min(1)),
     /** Concepts that make a question one for those facts only that know them: cars have brakes too. */
     exclusive: z.array(concept),
+    /** Concepts that ask something about a subject rather than name one: "how much is that?" */
+    aspects: z.array(concept),
   })
   .superRefine((business, context) => {
     const ids = new Set<string>();

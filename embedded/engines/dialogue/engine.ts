@@ -32,7 +32,8 @@ const rememberedQuestions = 8;
 const mostQuestions = 2;
 
 /** Words that point back to something said before. */
-const pointsBack = /^(and|or|what about|how about|but)\b|\b(that|it|this|them|those|these|one|then|there)\b/;
+const pointsBack =
+  /^(and|or|what about|how about|but)\b|\b(that|it|this|them|they|those|these|one|then|there)\b/;
 
 /**
  * Answers questions about one business from written facts: no language model, but intents (nlp.js) behind a keyword
@@ -84,7 +85,7 @@ export class DialogueEngine {
       return { kind: 'fact', facts: facts.map(({ id }) => id), text };
     }
     // Small talk with a subject that is not known is a question: "thanks, and who won the match?"
-    if (this.#vocabulary.terms(text).length <= 1) {
+    if (new Set(this.#vocabulary.terms(text)).size <= 1) {
       const small = afterFacts.find(({ pattern }) => pattern.test(said));
       if (small !== undefined) return this.#small(small);
     }
@@ -94,7 +95,8 @@ export class DialogueEngine {
   /** The caller takes up the offer to leave a message, or leaves it. */
   #messageTaking(said: string, agentSaid: string): Resolution | null {
     if (agentSaid === messageRequest) {
-      if (afterFacts.some(({ id, pattern }) => (id === 'no' || id === 'goodbye') && pattern.test(said))) return null;
+      if (afterFacts.some(({ id, pattern }) => (id === 'no' || id === 'goodbye') && pattern.test(said)))
+        return null;
       return { kind: 'small-talk', id: 'message-taken', text: messageTaken };
     }
     if (agentSaid.includes(messageOffer) && yesPattern.test(said) && said.split(' ').length <= 6) {
@@ -114,7 +116,9 @@ export class DialogueEngine {
   /** The facts a message asks for: as one question, or as several if each of its sentences is one. */
   async #answers(text: string, subject: Fact | null): Promise<Fact[]> {
     const parts = text
-      .split(/[.?!]+\s+|[,;]?\s+and (?=(?:also|do|does|is|are|can|could|what|when|where|how|who|will|would)\b)/i)
+      .split(
+        /[.?!]+\s+|[,;]?\s+and (?=(?:also|do|does|is|are|can|could|what|when|where|how|who|will|would)\b)/i,
+      )
       .filter((part) => words(part).length > 0);
     const whole = await this.#answer(text, subject);
     if (parts.length < 2) return whole === null ? [] : [whole];
@@ -137,13 +141,14 @@ export class DialogueEngine {
   async #answer(text: string, subject: Fact | null): Promise<Fact | null> {
     const own = this.#vocabulary.terms(text);
     const direct = await this.#retrieval.find(own);
-    if (subject === null || !(own.length <= 1 || pointsBack.test(words(text).join(' ')))) return direct?.fact ?? null;
+    if (subject === null || !(new Set(own).size <= 1 || pointsBack.test(words(text).join(' '))))
+      return direct?.fact ?? null;
     const carried = await this.#retrieval.find(
       own,
       subject.topic.map((concept) => `=${concept}`),
     );
     // What the caller says alone counts more, unless it is so general that it needs the subject.
-    const general = direct === null || direct.fact.needs.flat().every((concept) => aspects.has(concept));
+    const general = direct === null || this.#retrieval.isGeneral(direct.fact);
     return (general ? (carried ?? direct) : direct)?.fact ?? null;
   }
 
@@ -151,6 +156,3 @@ export class DialogueEngine {
     return { kind: 'small-talk', id, text: answer(this.#business) };
   }
 }
-
-/** Concepts that ask something about a subject rather than name one. */
-const aspects: ReadonlySet<string> = new Set(['price', 'duration', 'include', 'repair', 'sell']);

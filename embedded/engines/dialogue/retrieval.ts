@@ -21,7 +21,7 @@ const enough = {
   /** The question has words that no fact knows. */
   withUnknownWords: 0.6,
   /** What the fact needs is hardly spoken of elsewhere. */
-  specific: 0.3,
+  specific: 0.25,
   /** Every word is known, and nlp.js agrees with at least this. */
   allKnown: 0.36,
   agreement: 0.5,
@@ -30,6 +30,8 @@ const enough = {
 const carriedWeight = 0.5;
 /** Weight of a concept of the business that the fact does not know, against a word that nobody knows. */
 const besideWeight = 0.5;
+/** Words that nobody knows count up to this many: a caller may tell a story before the question. */
+const mostUnknown = 2;
 /** A term counts at most this often. */
 const mostRepeats = 3;
 
@@ -37,11 +39,11 @@ const mostRepeats = 3;
 export class Retrieval {
   readonly #facts: { fact: Fact; terms: Set<string> }[];
   readonly #documents = new Map<string, number>();
-  readonly #exclusive: string[];
+  readonly #business: Business;
   readonly #nlp: Nlp;
 
-  private constructor(facts: { fact: Fact; terms: Set<string> }[], exclusive: string[], nlp: Nlp) {
-    this.#exclusive = exclusive;
+  private constructor(business: Business, facts: { fact: Fact; terms: Set<string> }[], nlp: Nlp) {
+    this.#business = business;
     this.#facts = facts;
     this.#nlp = nlp;
     for (const term of facts.flatMap(({ terms }) => [...terms])) {
@@ -50,7 +52,13 @@ export class Retrieval {
   }
 
   static async build(business: Business, vocabulary: Vocabulary): Promise<Retrieval> {
-    const nlp = new Nlp({ languages: ['en'], autoSave: false, autoLoad: false, nlu: { log: false }, log: false });
+    const nlp = new Nlp({
+      languages: ['en'],
+      autoSave: false,
+      autoLoad: false,
+      nlu: { log: false },
+      log: false,
+    });
     nlp.container.use(LangEn);
     const facts = business.facts.map((fact) => {
       const terms = new Set<string>();
@@ -63,7 +71,7 @@ export class Retrieval {
       return { fact, terms };
     });
     await nlp.train();
-    return new Retrieval(facts, business.exclusive.map((concept) => `=${concept}`), nlp);
+    return new Retrieval(business, facts, nlp);
   }
 
   /**
@@ -75,7 +83,9 @@ export class Retrieval {
   async find(own: readonly string[], carried: readonly string[] = []): Promise<Match | null> {
     if (own.length === 0) return null;
     const all = [...own, ...carried.filter((term) => !own.includes(term))];
-    const excluding = this.#exclusive.filter((term) => own.includes(term));
+    const excluding = this.#business.exclusive
+      .map((concept) => `=${concept}`)
+      .filter((term) => own.includes(term));
     const { classifications } = await this.#nlp.process('en', sentence(all));
     const intents = new Map(classifications.map(({ intent, score }) => [intent, score]));
     let best: Match | null = null;
@@ -89,14 +99,25 @@ export class Retrieval {
     return best !== null && this.#suffices(best, own) ? best : null;
   }
 
+  /** Whether a fact answers for the whole business, e.g. "what are your prices?". */
+  isGeneral(fact: Fact): boolean {
+    return fact.needs.flat().every((concept) => this.#business.aspects.includes(concept));
+  }
+
   #suffices({ fact, coverage, intent }: Match, own: readonly string[]): boolean {
     if (coverage >= enough.withUnknownWords) return true;
+    if (this.isGeneral(fact)) return false;
     if (fact.specific) return coverage >= enough.specific;
     const allKnown = own.every((term) => this.#documents.has(term));
     return allKnown && coverage >= enough.allKnown && intent >= enough.agreement;
   }
 
-  #joins(fact: Fact, terms: ReadonlySet<string>, own: readonly string[], carried: readonly string[]): boolean {
+  #joins(
+    fact: Fact,
+    terms: ReadonlySet<string>,
+    own: readonly string[],
+    carried: readonly string[],
+  ): boolean {
     const needed = fact.needs.flat().map((concept) => `=${concept}`);
     const usesCarried = carried.some((term) => !own.includes(term) && needed.includes(term));
     return usesCarried && own.some((term) => terms.has(term));
@@ -117,7 +138,9 @@ export class Retrieval {
       total += weight;
       if (terms.has(term)) known += weight;
     };
+    let unknown = 0;
     for (const term of new Set(own)) {
+      if (!this.#documents.has(term) && ++unknown > mostUnknown) continue;
       count(term, Math.min(mostRepeats, own.filter((other) => other === term).length));
     }
     for (const term of carried) if (!own.includes(term)) count(term, carriedWeight);
@@ -134,5 +157,7 @@ export class Retrieval {
 
 /** Terms as nlp.js reads them: a concept becomes a word of its own that no stemmer changes. */
 function sentence(terms: readonly string[]): string {
-  return terms.map((term) => term.replace(/^=(.*)$/, (_, name: string) => `${name.replace(/-/g, '')}x`)).join(' ');
+  return terms
+    .map((term) => term.replace(/^=(.*)$/, (_, name: string) => `${name.replace(/-/g, '')}x`))
+    .join(' ');
 }

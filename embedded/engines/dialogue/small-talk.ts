@@ -28,7 +28,8 @@ export const firstOfAll: readonly SmallTalk[] = [
 export const afterFacts: readonly SmallTalk[] = [
   {
     id: 'goodbye',
-    pattern: /\b(good ?bye|bye|see you|have a (nice|good) (day|evening|one)|that is all|thats all|that will be all|nothing else)\b/,
+    pattern:
+      /\b(good ?bye|bye|see you|have a (nice|good) (day|evening|one)|that is all|thats all|that will be all|nothing else)\b/,
     answer: ({ name }) => `Goodbye! Thank you for calling ${name}.`,
   },
   {
@@ -43,7 +44,8 @@ export const afterFacts: readonly SmallTalk[] = [
   },
   {
     id: 'help',
-    pattern: /\b(what can (you|i) (do|ask|help)|what do you know|how can you help|can you help|i (have|got) a question|help me|need (some )?help)\b/,
+    pattern:
+      /\b(what can (you|i) (do|ask|help)|what do you know|how can you help|can you help|i (have|got) a question|help me|need (some )?help)\b/,
     answer: ({ name }) =>
       `Of course. I can answer questions about ${name}: opening hours, repairs, prices, bikes and hire.`,
   },
@@ -67,11 +69,13 @@ export const afterFacts: readonly SmallTalk[] = [
 export const repeatPattern =
   /\b(repeat (that|it|please)|(can|could) you repeat|say (that|it) again|come again|once more please|one more time|i (did not|didnt) (catch|hear|get|understand) (that|you|it)|what did you say|pardon|beg your pardon|excuse me what)\b|^(sorry|what|repeat|again)( please)?$/;
 
-export const yesPattern = /^(yes|yeah|yep|sure|please|ok|okay|go ahead|of course|that would be|all right|alright|why not)\b/;
+export const yesPattern =
+  /^(yes|yeah|yep|sure|please|ok|okay|go ahead|of course|that would be|all right|alright|why not)\b/;
 
 export const messageOffer = 'take a message';
 export const messageRequest = 'Gladly. Please tell me your name, your number and what it is about.';
-export const messageTaken = 'Thank you, I have that. It is in the record of this call, where the shop will find it.';
+export const messageTaken =
+  'Thank you, I have that. It is in the record of this call, where the shop will find it.';
 export const nothingHeard = 'Sorry, I did not hear anything. Could you say that again?';
 export const nothingToRepeat = 'I have not said anything yet. What can I do for you?';
 

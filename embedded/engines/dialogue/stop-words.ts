@@ -30,7 +30,12 @@ export const stopWords: ReadonlySet<string> = new Set(
   ten eleven twelve twenty thirty hundred second seconds third pair couple wanna lately recently fairly bought
   buying somewhat nearest closest everywhere nowhere nobody fancy hoping hope planning plan thinking thought
   believe sounds sound true false case unfortunately actually basically honestly literally simply apparently
-  since during per along across behind beside among`
+  since during per along across behind beside among
+  recommend recommended send sent settle making sounding awful died dead die decent fresh proper honest doors door
+  part parts weird strange funny terrible horrible annoying wonderful lovely favourite simple quite nearly hopefully
+  stopped starts stops noticed notice realised trouble issue issues broke seems gotten shown showing kindly assist
+  deals dealing arrange organise manage suitable particular certain sort kinds sorts size bigger smaller general advance necessary required
+  monthly weekly daily`
     .split(/\s+/)
     .filter((entry) => entry !== ''),
 );

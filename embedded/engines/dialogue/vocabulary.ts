@@ -55,9 +55,9 @@ export class Vocabulary {
   }
 
   #phraseAt(stems: readonly string[], at: number, first: string): Phrase | undefined {
-    return this.#phrases.get(first)?.find((phrase) =>
-      phrase.stems.every((stem, i) => i === 0 || stems[at + i] === stem),
-    );
+    return this.#phrases
+      .get(first)
+      ?.find((phrase) => phrase.stems.every((stem, i) => i === 0 || stems[at + i] === stem));
   }
 
   /** The stem itself if it is known or too short to be judged, else the one known stem that is one letter away. */

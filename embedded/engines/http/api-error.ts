@@ -42,7 +42,10 @@ export const apiErrors = {
   malformedJson: () =>
     new ApiError(400, 'We could not parse the JSON body of your request: it must be one JSON object.'),
   missing: (param: string) =>
-    new ApiError(400, `Missing required parameter: '${param}'.`, { param, code: 'missing_required_parameter' }),
+    new ApiError(400, `Missing required parameter: '${param}'.`, {
+      param,
+      code: 'missing_required_parameter',
+    }),
   invalid: (param: string, message: string) =>
     new ApiError(400, `Invalid '${param}': ${message}`, { param, code: 'invalid_value' }),
   tooLarge: (limit: number) =>

@@ -109,7 +109,10 @@ export interface Form {
  *
  * @throws {ApiError} 400 if it is none or is broken.
  */
-export async function parseForm(body: Uint8Array<ArrayBuffer>, contentType: string | undefined): Promise<Form> {
+export async function parseForm(
+  body: Uint8Array<ArrayBuffer>,
+  contentType: string | undefined,
+): Promise<Form> {
   if (contentType === undefined || !/^multipart\/form-data\b/i.test(contentType)) {
     throw new ApiError(400, 'The body must be multipart/form-data with a boundary.');
   }

@@ -56,7 +56,9 @@ export async function chat(
   wordDelayMs: number,
 ): Promise<void> {
   const { request, response, signal, budget } = exchange;
-  const asked = await withBody(request, bodyLimits.jsonBytes, budget, async (body) => parseJson(body, fields));
+  const asked = await withBody(request, bodyLimits.jsonBytes, budget, async (body) =>
+    parseJson(body, fields),
+  );
   models.demand(asked.model, 'intents', chatPath);
   if (asked.stream !== true && asked.stream_options) {
     throw apiErrors.invalid('stream_options', "is only allowed when 'stream' is enabled.");
@@ -126,7 +128,10 @@ async function stream(
     const chunk = { id, object: 'chat.completion.chunk', created, model, choices, ...extra };
     return writePiece(exchange, `data: ${JSON.stringify(chunk)}\n\n`);
   };
-  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' });
+  response.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+  });
   await send([{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }]);
   for (const word of words) {
     if (wordDelayMs > 0) await sleep(wordDelayMs, undefined, { signal });

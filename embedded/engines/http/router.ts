@@ -21,7 +21,9 @@ export interface RouterOptions {
 }
 
 /** The listener of a `node:http` server: key, route, time limit, and every failure in OpenAI's form. */
-export function createListener(options: RouterOptions): (request: IncomingMessage, response: ServerResponse) => void {
+export function createListener(
+  options: RouterOptions,
+): (request: IncomingMessage, response: ServerResponse) => void {
   const budget = new BodyBudget();
   return (request, response) => {
     void answer(options, budget, request, response);
@@ -71,7 +73,9 @@ function fail(response: ServerResponse, error: unknown): void {
     return;
   }
   const told =
-    error instanceof ApiError ? error : new ApiError(500, 'The server had an error while processing your request.');
+    error instanceof ApiError
+      ? error
+      : new ApiError(500, 'The server had an error while processing your request.');
   // Whatever is left of the request's body is not read.
   response.setHeader('connection', 'close');
   sendJson(response, told.status, told.body);

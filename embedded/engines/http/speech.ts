@@ -51,7 +51,9 @@ export async function speak(
   engine: () => Flite,
 ): Promise<void> {
   const { request, response, signal, budget } = exchange;
-  const asked = await withBody(request, bodyLimits.jsonBytes, budget, async (body) => parseJson(body, fields));
+  const asked = await withBody(request, bodyLimits.jsonBytes, budget, async (body) =>
+    parseJson(body, fields),
+  );
   models.demand(asked.model, 'flite', speechPath);
   const voice = fliteVoices.find((name) => name === asked.voice) ?? openaiVoices[asked.voice];
   if (voice === undefined) {

@@ -64,10 +64,14 @@ function decodeFile(file: Uint8Array): { samples: Int16Array; seconds: number } 
     const frames = data.length / (channels * (encoding === 'pcm16' ? 2 : 1));
     const seconds = frames / sampleRate;
     if (seconds < shortestSeconds) {
-      throw new ApiError(400, `Audio file is too short. Minimum audio length is ${shortestSeconds} seconds.`, {
-        param: 'file',
-        code: 'audio_too_short',
-      });
+      throw new ApiError(
+        400,
+        `Audio file is too short. Minimum audio length is ${shortestSeconds} seconds.`,
+        {
+          param: 'file',
+          code: 'audio_too_short',
+        },
+      );
     }
     if (seconds > longestSeconds) {
       throw new ApiError(400, `Audio file is too long. Maximum audio length is ${longestSeconds} seconds.`, {
@@ -79,10 +83,14 @@ function decodeFile(file: Uint8Array): { samples: Int16Array; seconds: number } 
     return { samples: resample(samples, sampleRate), seconds };
   } catch (cause) {
     if (!(cause instanceof AudioFormatError) && !(cause instanceof RangeError)) throw cause;
-    throw new ApiError(400, `The audio file could not be decoded or its format is not supported: ${cause.message}`, {
-      param: 'file',
-      cause,
-    });
+    throw new ApiError(
+      400,
+      `The audio file could not be decoded or its format is not supported: ${cause.message}`,
+      {
+        param: 'file',
+        cause,
+      },
+    );
   }
 }
 

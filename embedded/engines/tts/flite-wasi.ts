@@ -145,7 +145,8 @@ export function runWasi(module: WebAssembly.Module, args: readonly string[]): Ui
     (instance.exports._start as () => void)();
   } catch (error) {
     if (!(error instanceof Exit)) throw error;
-    if (error.code !== 0) throw new Error(`flite exited with ${error.code}: ${messages.join('').slice(0, 500)}`);
+    if (error.code !== 0)
+      throw new Error(`flite exited with ${error.code}: ${messages.join('').slice(0, 500)}`);
   }
   return file.slice(0, length);
 }

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import {
+  ConfigError,
+  defaultAgent,
+  loadConfig,
+  missingSettings,
+  providerSettings,
+} from '../../src/config.ts';
+
+describe('settings', () => {
+  it('have the contract’s names and defaults', () => {
+    expect(loadConfig({})).toMatchObject({
+      MAX_CONCURRENT_CALLS_PER_WORKER: 10_000,
+      RATE_LIMIT_PER_IP: 100,
+      WEBSOCKET_TIMEOUT: 300_000,
+    });
+  });
+
+  it('are overridden by environment variables, which are text', () => {
+    const config = loadConfig({
+      WEBSOCKET_TIMEOUT: '60000',
+      RECORDING: 'false',
+      CORS_ORIGINS: 'https://a.example, https://b.example',
+    });
+    expect(config.WEBSOCKET_TIMEOUT).toBe(60_000);
+    expect(config.RECORDING).toBe(false);
+    expect(config.CORS_ORIGINS).toEqual(['https://a.example', 'https://b.example']);
+  });
+
+  it('count as not set where they are empty, but a greeting may be', () => {
+    const config = loadConfig({ RATE_LIMIT_PER_IP: ' ', TTS_VOICE: '', AGENT_GREETING: '' });
+    expect(config.RATE_LIMIT_PER_IP).toBe(100);
+    expect(config.TTS_VOICE).toBe('alloy');
+    expect(config.AGENT_GREETING).toBe('');
+  });
+
+  it.each([
+    ['WEBSOCKET_TIMEOUT', 'soon'],
+    ['WEBSOCKET_TIMEOUT', '-1'],
+    ['RATE_LIMIT_PER_IP', '1.5'],
+    ['RECORDING', 'perhaps'],
+    ['OPENAI_BASE_URL', 'ftp://example.com'],
+    ['SUPABASE_URL', 'not a url'],
+    ['CORS_ORIGINS', 'https://a.example,nonsense'],
+    ['LLM_PROVIDER', 'unknown'],
+    ['METRICS_SHARDS', '0'],
+  ])('%s = %s stops the start with a message that names it', (name, value) => {
+    expect(() => loadConfig({ [name]: value })).toThrow(ConfigError);
+    expect(() => loadConfig({ [name]: value })).toThrow(name);
+  });
+
+  it('that are missing are named, one key standing in for all three ports', () => {
+    expect(missingSettings(loadConfig({}))).toEqual([
+      'OPENAI_API_KEY',
+      'SUPABASE_URL',
+      'SUPABASE_SERVICE_ROLE_KEY',
+    ]);
+    const database = { SUPABASE_URL: 'https://x.supabase.co', SUPABASE_SERVICE_ROLE_KEY: 'k' };
+    expect(missingSettings(loadConfig({ ...database, OPENAI_API_KEY: 'k' }))).toEqual([]);
+    expect(missingSettings(loadConfig({ ...database, STT_API_KEY: 'k', LLM_API_KEY: 'k' }))).toEqual([
+      'TTS_API_KEY',
+    ]);
+  });
+
+  it('of a port go before the ones that all ports share', () => {
+    const settings = providerSettings(
+      loadConfig({
+        OPENAI_API_KEY: 'shared',
+        OPENAI_BASE_URL: 'https://shared.example/v1',
+        LLM_API_KEY: 'own',
+        LLM_BASE_URL: 'https://own.example/v1',
+        LLM_MODEL: 'own-model',
+        AUDIO_BUFFER_MS: '4000',
+      }),
+    );
+    expect(settings.languageModel).toMatchObject({
+      apiKey: 'own',
+      baseUrl: 'https://own.example/v1',
+      model: 'own-model',
+    });
+    expect(settings.speechToText).toMatchObject({
+      apiKey: 'shared',
+      baseUrl: 'https://shared.example/v1',
+      bufferMs: 4_000,
+    });
+  });
+
+  it('make the default agent', () => {
+    const agent = defaultAgent(
+      loadConfig({ AGENT_PROMPT: 'Be brief.', ENDPOINTING_MS: '700', TTS_VOICE: 'rms' }),
+    );
+    expect(agent).toMatchObject({ prompt: 'Be brief.', voice: 'rms', language: null, recording: true });
+    expect(agent.endpointing.endMs).toBe(700);
+  });
+});

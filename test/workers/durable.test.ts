@@ -1,0 +1,203 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { wavToMono } from '../../src/audio/wav.ts';
+import { systemRandom } from '../../src/call/clock.ts';
+import type { StartedCallFacts } from '../../src/call/events.ts';
+import { Alarms } from '../../src/durable/alarms.ts';
+import { type Delivery, Outbox } from '../../src/durable/outbox.ts';
+import { mixSides, recordingKey, storeRecording } from '../../src/durable/recording.ts';
+import { SqliteJournal } from '../../src/durable/sqlite-journal.ts';
+import { hasTables, migrate } from '../../src/durable/storage.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { bindings, database } from './support.ts';
+
+afterEach(() => vi.restoreAllMocks());
+
+let objects = 0;
+/** Runs `test` inside a new object, on its own storage. */
+function inObject<T>(test: (state: DurableObjectState) => Promise<T> | T): Promise<T> {
+  const stub = bindings.CALL_SESSION.get(bindings.CALL_SESSION.idFromName(`durable-test-${++objects}`));
+  return runInDurableObject(stub, (_, state) => test(state));
+}
+
+const call: StartedCallFacts = {
+  callId: 'durable-call',
+  userId: 'user-1',
+  campaignId: null,
+  phoneNumber: null,
+  startTime: Date.UTC(2026, 10, 21, 23, 59, 59),
+  metadata: {},
+  sampleRate: 8000,
+  recording: true,
+};
+
+describe('named alarms', () => {
+  it('share the one alarm: the earliest is set, and each comes once', async () => {
+    await inObject(async ({ storage }) => {
+      const alarms = new Alarms(storage);
+      const base = Date.now() + 3_600_000;
+      alarms.set('recover', base + 3_000);
+      alarms.set('outbox', base + 1_000);
+      alarms.set('forget', base + 2_000);
+      expect(await storage.getAlarm()).toBe(base + 1_000);
+      expect(alarms.takeDue(base)).toEqual([]);
+      expect(alarms.takeDue(base + 2_000).sort()).toEqual(['forget', 'outbox']);
+      expect(await storage.getAlarm()).toBe(base + 3_000);
+      // Another instance of the object knows them too.
+      expect(new Alarms(storage).at('recover')).toBe(base + 3_000);
+      alarms.set('recover', null);
+      expect(await storage.getAlarm()).toBeNull();
+    });
+  });
+});
+
+describe('the outbox', () => {
+  const setUp = (storage: DurableObjectStorage, deliver: (delivery: Delivery) => Promise<void>) => {
+    migrate(storage.sql);
+    const clock = new FakeClock(Date.now() + 3_600_000);
+    const random = { ...systemRandom, fraction: () => 1 };
+    const alarms = new Alarms(storage);
+    return { clock, alarms, outbox: new Outbox({ sql: storage.sql, alarms, clock, random, deliver }) };
+  };
+
+  it('delivers in order, goes on past one that fails, and repeats that one with growing waits', async () => {
+    await inObject(async ({ storage }) => {
+      const tried: Delivery[] = [];
+      let down = true;
+      const { clock, alarms, outbox } = setUp(storage, async (delivery) => {
+        tried.push(delivery);
+        if (down && delivery === 'log ended') throw new Error('down');
+      });
+      outbox.put('metrics ended', 'log ended', 'recording');
+      await outbox.run();
+      expect(tried).toEqual(['metrics ended', 'log ended', 'recording']);
+      expect(outbox.depth).toBe(1);
+      const waits: number[] = [];
+      for (let i = 0; i < 12; i++) {
+        waits.push(alarms.at('outbox')! - clock.now());
+        await clock.advance(waits.at(-1)!);
+        await outbox.run();
+      }
+      expect(waits.slice(0, 5)).toEqual([1_000, 2_000, 4_000, 8_000, 16_000]);
+      expect(waits.at(-1)).toBe(300_000);
+      down = false;
+      await clock.advance(300_000);
+      await outbox.run();
+      expect(outbox.depth).toBe(0);
+      expect(alarms.at('outbox')).toBeNull();
+    });
+  });
+
+  it('keeps what was put while the same was being delivered', async () => {
+    await inObject(async ({ storage }) => {
+      let deliveries = 0;
+      const { outbox } = setUp(storage, async () => {
+        deliveries++;
+        if (deliveries === 1) {
+          outbox.put('log conversation');
+          void outbox.run();
+        }
+      });
+      outbox.put('log conversation');
+      await outbox.run();
+      expect(deliveries).toBe(2);
+      expect(outbox.depth).toBe(0);
+    });
+  });
+
+  it('sets an alarm before it delivers, so that a crash does not lose it', async () => {
+    await inObject(async ({ storage }) => {
+      const { clock, alarms, outbox } = setUp(storage, async () => {});
+      outbox.put('recording');
+      expect(alarms.at('outbox')).toBe(clock.now() + 90_000);
+    });
+  });
+});
+
+describe('a recording', () => {
+  const chunk = (value: number, length = 16_000) => new Int16Array(length).fill(value);
+
+  it('is both sides in one channel, with silence where a crash left a chunk out', async () => {
+    const samples = await inObject(async ({ storage }) => {
+      migrate(storage.sql);
+      const journal = new SqliteJournal(storage.sql);
+      journal.appendAudio({ index: 0, length: 16_000, caller: chunk(100), agent: null });
+      journal.appendAudio({ index: 2, length: 16_000, caller: chunk(100), agent: chunk(20) });
+      journal.appendAudio({ index: 3, length: 500, caller: null, agent: chunk(7, 500) });
+      await storeRecording(bindings.RECORDINGS, journal, call, 2_000, AbortSignal.timeout(5_000));
+      const object = await bindings.RECORDINGS.get('recordings/2026/11/21/durable-call.wav');
+      return wavToMono(new Uint8Array(await object!.arrayBuffer())).samples;
+    });
+    expect(samples.length).toBe(48_500);
+    expect([samples[0], samples[15_999], samples[16_000], samples[31_999]]).toEqual([100, 100, 0, 0]);
+    expect([samples[32_000], samples[47_999], samples[48_000], samples[48_499]]).toEqual([120, 120, 7, 7]);
+  });
+
+  it('of a 16 kHz leg is 8 kHz, and as long', async () => {
+    const wav = await inObject(async ({ storage }) => {
+      migrate(storage.sql);
+      const journal = new SqliteJournal(storage.sql);
+      for (let index = 0; index < 3; index++) {
+        const tone = Int16Array.from({ length: 32_000 }, (_, i) => 8_000 * Math.sin((i * Math.PI) / 20));
+        journal.appendAudio({ index, length: 32_000, caller: tone, agent: null });
+      }
+      const wide: StartedCallFacts = { ...call, callId: 'wide', sampleRate: 16_000 };
+      await storeRecording(bindings.RECORDINGS, journal, wide, 2_000, AbortSignal.timeout(5_000));
+      const object = await bindings.RECORDINGS.get(recordingKey(wide));
+      return wavToMono(new Uint8Array(await object!.arrayBuffer()));
+    });
+    expect(wav.sampleRate).toBe(8_000);
+    expect(wav.samples.length).toBe(48_000);
+    const middle = wav.samples.subarray(16_000, 32_000);
+    expect(Math.max(...middle)).toBeGreaterThan(7_500);
+    // 400 Hz: a rising zero crossing every 20 samples.
+    const crossings = middle.filter((sample, i) => i > 0 && sample >= 0 && middle[i - 1]! < 0).length;
+    expect(Math.abs(crossings - 800)).toBeLessThanOrEqual(1);
+  });
+
+  it('does not wrap round where both sides are loud', () => {
+    expect([...mixSides(chunk(30_000, 2), chunk(30_000, 2), 2)]).toEqual([32_767, 32_767]);
+    expect([...mixSides(chunk(-30_000, 2), chunk(-30_000, 1), 2)]).toEqual([-32_768, -30_000]);
+  });
+});
+
+describe('a call whose object was lost', () => {
+  it('is closed with its last trace: row, transcript and recording are complete as far as they go', async () => {
+    const callId = `lost-${crypto.randomUUID()}`;
+    const stub = bindings.CALL_SESSION.get(bindings.CALL_SESSION.idFromName(callId));
+    const startTime = Date.now() - 60_000;
+    // What a killed process leaves behind: facts and audio, no end.
+    await runInDurableObject(stub, (_, { storage }) => {
+      migrate(storage.sql);
+      const journal = new SqliteJournal(storage.sql);
+      journal.append({ type: 'started', call: { ...call, callId, startTime }, resumeToken: 't' });
+      journal.append({
+        type: 'turn',
+        turn: {
+          position: 0,
+          role: 'caller',
+          text: 'Can you hear me?',
+          startMs: 500,
+          endMs: 1_500,
+          interrupted: false,
+          latency: null,
+        },
+      });
+      journal.appendAudio({ index: 0, length: 16_000, caller: new Int16Array(16_000).fill(5), agent: null });
+    });
+    await evictDurableObject(stub);
+    // The next instance finds the call unfinished, and gives its leg 30 s to come back.
+    await runInDurableObject(stub, async (_, { storage }) => {
+      expect((await storage.getAlarm())! - Date.now()).toBeGreaterThan(25_000);
+    });
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 31_000 });
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    vi.useRealTimers();
+    const { data } = await database().from('call_logs').select('*').eq('call_id', callId).single();
+    expect(data).toMatchObject({ status: 'failed', end_reason: 'disconnected', duration_seconds: 2 });
+    expect(data.transcript).toMatchObject([{ text: 'Can you hear me?' }]);
+    const recording = await bindings.RECORDINGS.head(data.recording);
+    expect(recording?.size).toBe(44 + 32_000);
+    expect(await runInDurableObject(stub, (_, { storage }) => hasTables(storage.sql))).toBe(false);
+  });
+});
