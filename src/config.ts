@@ -34,6 +34,8 @@ const configSchema = z.object({
   // --- the call ---
   /** Speech longer than this is transcribed while the caller still talks. */
   AUDIO_BUFFER_MS: whole(2_000, 500, 30_000),
+  /** Whether speech is transcribed at each pause, before it is known that the turn is over: faster, at more requests. */
+  STT_RUN_AHEAD: flag(true),
   /** Length of the recording's chunks: what a crash may cost. */
   SPOOL_INTERVAL: whole(2_000, 200, 60_000),
   /** How often the transcript of a call in progress is written to the database. */
@@ -167,6 +169,7 @@ export function providerSettings(config: Config): ProviderSettings {
       vendor: config.STT_PROVIDER,
       ...connection('STT'),
       bufferMs: config.AUDIO_BUFFER_MS,
+      runAhead: config.STT_RUN_AHEAD,
     },
     languageModel: { vendor: config.LLM_PROVIDER, ...connection('LLM') },
     textToSpeech: { vendor: config.TTS_PROVIDER, ...connection('TTS') },

@@ -113,10 +113,10 @@ async function runNode(node, args) {
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, forward);
-  // npm may be killed without a word; under npm, another parent means that it was.
-  const parent = process.ppid;
+  // npm may be killed without a word; under npm, other ancestors mean that it was.
+  const born = ancestors();
   const orphaned = setInterval(() => {
-    if (process.env.npm_lifecycle_event && process.ppid !== parent) child.kill('SIGTERM');
+    if (process.env.npm_lifecycle_event && ancestors() !== born) child.kill('SIGTERM');
   }, 1000);
   orphaned.unref();
   try {
@@ -128,6 +128,19 @@ async function runNode(node, args) {
     clearInterval(orphaned);
     for (const signal of signals) process.off(signal, forward);
   }
+}
+
+/** The parent and, where the system tells it in a file, its parent: between npm and its scripts stands a shell. */
+function ancestors() {
+  let stat = '';
+  try {
+    stat = fs.readFileSync(`/proc/${process.ppid}/stat`, 'utf8');
+  } catch {
+    // No Linux.
+  }
+  // After the command's name, which is in parentheses, come the state and the parent.
+  const [, grandparent = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return `${process.ppid} ${grandparent}`;
 }
 
 const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };

@@ -29,6 +29,7 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   if (stop.aborted) {
+    console.log('Stopped.');
     process.exitCode = 130;
   } else {
     if (!isExplained(error)) console.error(error);

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { startEngines } from './engines.ts';
-import { openaiAliases } from './options.ts';
+import { type Engines, openaiAliases } from './options.ts';
 
 /**
  * `node embedded/engines/main.ts [--port 9100] [--host 127.0.0.1] [--verbose]`: the embedded engines as a server of
@@ -17,7 +17,18 @@ async function main(): Promise<void> {
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error('--port must be 0 to 65535');
   const apiKey = process.env.ENGINES_API_KEY;
-  const engines = await startEngines({
+  let engines: Engines | null = null;
+  let stopping = false;
+  const stop = () => {
+    stopping = true;
+    // A second signal means that the first did not suffice.
+    process.once('SIGINT', () => process.exit(130));
+    process.once('SIGTERM', () => process.exit(143));
+    void engines?.close();
+  };
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  engines = await startEngines({
     port,
     host: values.host,
     aliases: openaiAliases,
@@ -27,20 +38,13 @@ async function main(): Promise<void> {
       console.log(state === 'ready' ? `${engine}: ready after ${tookMs} ms` : `${engine}: loading`);
     },
   });
-  const stop = () => {
-    // A second signal means that the first did not suffice.
-    process.once('SIGINT', () => process.exit(130));
-    process.once('SIGTERM', () => process.exit(143));
-    void engines.close();
-  };
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  if (stopping) await engines.close();
   try {
     await engines.ready;
     console.log(`OpenAI-compatible engines at ${engines.url}/v1`);
   } catch (error) {
     await engines.close();
-    throw error;
+    if (!stopping) throw error;
   }
 }
 

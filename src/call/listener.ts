@@ -45,8 +45,11 @@ export interface ListenerOptions {
   handler: ListenerHandler;
 }
 
-/** Silence kept after the last voiced frame, so that the end of the last word is not clipped. */
-const TRAILING_MS = 240;
+/**
+ * Silence that is a pause. It is kept at the end of an utterance, so that the last word is not clipped; then speech-to-text is
+ * told, and has the rest of the end-of-turn silence to get its text ready.
+ */
+const PAUSE_MS = 240;
 /** How much longer than the end-of-turn silence a line may send nothing at all before the turn is closed. */
 const STALL_MS = 200;
 
@@ -64,8 +67,9 @@ export class Listener {
   /** The last frames before speech, as one ring of samples. */
   readonly #preRoll: Int16Array;
   #preRollFilled = 0;
-  /** Unvoiced frames since the last voiced one: sent when speech goes on, dropped when it does not. */
+  /** Unvoiced frames since the last voiced one, as far as they were not sent: sent when speech goes on, dropped when not. */
   #pause: Int16Array[] = [];
+  #paused = false;
   #position = 0;
   #startSample = 0;
   #lastVoicedAt = 0;
@@ -151,12 +155,24 @@ export class Listener {
     } else if (!this.#endpointer.speaking) {
       this.#rememberBeforeSpeech(frame);
     } else if (voiced || change === 'start') {
-      for (const paused of this.#pause) this.#session.push(paused);
-      this.#pause.length = 0;
+      this.#sendPause();
+      this.#paused = false;
       this.#session.push(frame);
     } else {
       this.#pause.push(frame.slice());
+      if (!this.#paused && this.#pause.length * FRAME_MS >= PAUSE_MS) this.#startPause();
     }
+  }
+
+  #startPause(): void {
+    this.#sendPause();
+    this.#paused = true;
+    this.#session.pause();
+  }
+
+  #sendPause(): void {
+    for (const frame of this.#pause) this.#session.push(frame);
+    this.#pause.length = 0;
   }
 
   #startUtterance(): void {
@@ -170,9 +186,10 @@ export class Listener {
   #endUtterance(): void {
     this.#endpointer.reset();
     this.#stallTimer?.cancel();
-    const trailing = Math.ceil(TRAILING_MS / FRAME_MS);
-    for (const paused of this.#pause.slice(0, trailing)) this.#session.push(paused);
+    // What came after the pause was told is nothing but silence.
+    if (!this.#paused) this.#sendPause();
     this.#pause.length = 0;
+    this.#paused = false;
     const utterance: Utterance = {
       number: this.#session.endUtterance(),
       startSample: this.#startSample,

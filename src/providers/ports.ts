@@ -48,6 +48,11 @@ export type SpeechToTextEvent =
 export interface SpeechToTextSession {
   /** Audio of the utterance being spoken, 16-bit PCM. Keeps no reference to `samples`. */
   push(samples: Int16Array): void;
+  /**
+   * The caller has paused: the utterance may be over. What follows is either `endUtterance`, with no audio in between,
+   * or more audio. A session may use the time to get its text ready.
+   */
+  pause(): void;
   /** The utterance is over. Returns its number (from 0); its `final` or `failed` event follows. */
   endUtterance(): number;
   /** Drops what has been pushed since the last `endUtterance`: it was no speech. */

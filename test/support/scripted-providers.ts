@@ -67,6 +67,7 @@ export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
           push(pushed) {
             samples += pushed.length;
           },
+          pause() {},
           endUtterance() {
             asked.utteranceSamples.push(samples);
             samples = 0;

@@ -35,7 +35,7 @@ export const stopWords: ReadonlySet<string> = new Set(
   part parts weird strange funny terrible horrible annoying wonderful lovely favourite simple quite nearly hopefully
   stopped starts stops noticed notice realised trouble issue issues broke seems gotten shown showing kindly assist
   deals dealing arrange organise manage suitable particular certain sort kinds sorts size bigger smaller general advance necessary required
-  monthly weekly daily`
+  monthly weekly daily shot`
     .split(/\s+/)
     .filter((entry) => entry !== ''),
 );

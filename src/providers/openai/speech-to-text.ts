@@ -12,6 +12,8 @@ import { malformed, timedOut, toProviderError } from './errors.ts';
 export interface OpenAiSpeechToTextSettings extends OpenAiSettings {
   /** Speech longer than this is transcribed while the caller still talks; 0 or Infinity: never. Default 2,000. */
   bufferMs?: number;
+  /** Whether speech is transcribed at each pause, before it is known that the turn is over. Default true. */
+  runAhead?: boolean;
   /** Windows being transcribed at once. Default 3. */
   maxInFlight?: number;
   /** The longest wait for one window's text, all retries included. Default 15,000. */
@@ -53,6 +55,7 @@ export function openAiSpeechToText(
         transcribeWindow(client, settings, clock, { ...options, samples, signal });
       return new WindowedSession(transcribe, options, {
         bufferMs: settings.bufferMs ?? defaultBufferMs,
+        runAhead: settings.runAhead ?? true,
         maxInFlight: settings.maxInFlight ?? defaultMaxInFlight,
       });
     },

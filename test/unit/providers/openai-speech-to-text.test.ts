@@ -117,6 +117,7 @@ describe('OpenAI speech to text', () => {
     double.script(path, json({ text: 'I want to.' }), after(gate, json({ text: 'Book a table.' })));
     const session = open({ bufferMs: 1000 });
     session.push(second);
+    session.pause();
     session.push(second.subarray(0, 160));
     const received = await double.received(0);
     expect(received.path).toBe(path);

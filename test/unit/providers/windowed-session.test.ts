@@ -38,13 +38,21 @@ function open(options: Partial<WindowOptions> = {}) {
         });
       }),
     { sampleRate: rate, signal: abort.current.signal },
-    { bufferMs: 2000, maxInFlight: 3, ...options },
+    { bufferMs: 2000, runAhead: false, maxInFlight: 3, ...options },
   );
   const events: SpeechToTextEvent[] = [];
   const ended = (async () => {
     for await (const event of session.events) if (event.type !== 'usage') events.push(event);
   })();
   return { session, jobs, events, ended, abort: abort.current };
+}
+
+/** Speech that makes so many windows of 2 s. */
+function pushWindows(session: WindowedSession, windows: number): void {
+  for (let i = 0; i < windows; i++) {
+    session.push(speech(2));
+    session.pause();
+  }
 }
 
 /** Noise with a quiet place of 40 ms every second, at its 900th millisecond. */
@@ -66,32 +74,48 @@ describe('WindowedSession', () => {
     expect(events).toEqual([{ type: 'final', utterance: 0, text: 'Hello.' }]);
   });
 
-  it('transcribes long speech while it goes on, cut in its pauses, without losing a sample', async () => {
-    const { session, jobs, events } = open({ maxInFlight: 99 });
+  it('closes a window at the first pause after the buffer is full, without losing a sample', async () => {
+    const { session, jobs, events } = open();
     const whole = speech(7);
-    for (let at = 0; at < whole.length; at += 160) session.push(whole.subarray(at, at + 160));
-    expect(jobs.length).toBe(3);
+    const at = (second: number) => second * rate;
+    session.push(whole.subarray(0, at(1)));
+    session.pause();
+    expect(jobs).toHaveLength(0);
+    session.push(whole.subarray(at(1), at(3)));
+    expect(jobs).toHaveLength(0);
+    session.pause();
+    expect(jobs).toHaveLength(1);
+    session.push(whole.subarray(at(3), at(5)));
+    session.pause();
     await jobs[0]!.done('I want to.');
     await jobs[1]!.done('Book a table.');
     expect(events).toEqual([
       { type: 'interim', utterance: 0, text: 'I want to.' },
       { type: 'interim', utterance: 0, text: 'I want to book a table.' },
     ]);
+    session.push(whole.subarray(at(5)));
     session.endUtterance();
-    expect(jobs).toHaveLength(4);
-    for (const { samples } of jobs.slice(0, 3)) {
-      expect(samples.length).toBeLessThanOrEqual(2 * rate);
-      expect(samples.length).toBeGreaterThanOrEqual(rate);
-      expect(Math.max(...samples.subarray(-40))).toBe(0);
-    }
     expect(jobs.flatMap(({ samples }) => [...samples])).toEqual([...whole]);
     await jobs[2]!.done('For two.');
-    await jobs[3]!.done('');
     expect(events.at(-1)).toEqual({ type: 'final', utterance: 0, text: 'I want to book a table for two.' });
   });
 
+  it('cuts speech without a pause at its quietest place, after three buffers, without losing a sample', () => {
+    const { session, jobs } = open({ maxInFlight: 99 });
+    const whole = speech(15);
+    for (let at = 0; at < whole.length; at += 160) session.push(whole.subarray(at, at + 160));
+    session.endUtterance();
+    expect(jobs).toHaveLength(3);
+    for (const { samples } of jobs.slice(0, 2)) {
+      expect(samples.length).toBeLessThanOrEqual(6 * rate);
+      expect(samples.length).toBeGreaterThanOrEqual(3 * rate);
+      expect(Math.max(...samples.subarray(-40))).toBe(0);
+    }
+    expect(jobs.flatMap(({ samples }) => [...samples])).toEqual([...whole]);
+  });
+
   it('cuts the same windows however the audio is pushed', () => {
-    const whole = speech(9);
+    const whole = speech(20);
     const windows = [160, 161, 4000, whole.length].map((length) => {
       const { session, jobs } = open({ maxInFlight: 99 });
       for (let at = 0; at < whole.length; at += length) session.push(whole.subarray(at, at + length));
@@ -99,6 +123,51 @@ describe('WindowedSession', () => {
       return jobs.map(({ samples }) => samples.length);
     });
     for (const lengths of windows) expect(lengths).toEqual(windows[0]);
+  });
+
+  it('has the text ready at the end of the turn where it was transcribed at the last pause', async () => {
+    const { session, jobs, events } = open({ runAhead: true });
+    session.push(speech(1));
+    session.pause();
+    await jobs[0]!.done('Yes, please.');
+    expect(events).toEqual([{ type: 'interim', utterance: 0, text: 'Yes, please.' }]);
+    session.endUtterance();
+    await settle();
+    expect(events.at(-1)).toEqual({ type: 'final', utterance: 0, text: 'Yes, please.' });
+    expect(jobs).toHaveLength(1);
+  });
+
+  it('waits for what it transcribes ahead rather than to ask twice', async () => {
+    const { session, jobs, events } = open({ runAhead: true });
+    session.push(speech(1));
+    session.pause();
+    session.endUtterance();
+    expect(jobs).toHaveLength(1);
+    await jobs[0]!.done('Yes.');
+    expect(events).toEqual([{ type: 'final', utterance: 0, text: 'Yes.' }]);
+  });
+
+  it('transcribes anew what goes on after a pause, and drops the older request', async () => {
+    const { session, jobs, events } = open({ runAhead: true });
+    session.push(speech(2).subarray(0, rate));
+    session.pause();
+    session.push(speech(2).subarray(rate, 2 * rate - 80));
+    session.pause();
+    expect(jobs[0]!.signal.aborted).toBe(true);
+    expect(jobs[1]!.samples).toHaveLength(2 * rate - 80);
+    session.endUtterance();
+    await jobs[1]!.done('One and two.');
+    expect(events).toEqual([{ type: 'final', utterance: 0, text: 'One and two.' }]);
+    expect(jobs).toHaveLength(2);
+  });
+
+  it('shows what a caller says who makes no pause', async () => {
+    const { session, jobs, events } = open({ runAhead: true });
+    const whole = speech(5);
+    for (let at = 0; at < whole.length; at += 160) session.push(whole.subarray(at, at + 160));
+    expect(jobs.map(({ samples }) => samples.length / rate)).toEqual([2, 4]);
+    await jobs[1]!.done('Well I was thinking');
+    expect(events).toEqual([{ type: 'interim', utterance: 0, text: 'Well I was thinking' }]);
   });
 
   it.each([0, Number.POSITIVE_INFINITY])('never cuts with a buffer of %d ms', (bufferMs) => {
@@ -111,7 +180,7 @@ describe('WindowedSession', () => {
 
   it('joins texts in the order of the audio, whichever comes first', async () => {
     const { session, jobs, events } = open();
-    session.push(speech(4));
+    pushWindows(session, 3);
     session.endUtterance();
     await jobs[2]!.done('three');
     await jobs[1]!.done('two');
@@ -124,7 +193,7 @@ describe('WindowedSession', () => {
     const { session, jobs, events } = open();
     session.push(speech(1));
     expect(session.endUtterance()).toBe(0);
-    session.push(speech(3));
+    pushWindows(session, 1);
     await jobs[1]!.done('second begins');
     expect(events).toEqual([]);
     await jobs[0]!.done('first');
@@ -137,7 +206,7 @@ describe('WindowedSession', () => {
 
   it('has no more windows in flight than it may; the others follow', async () => {
     const { session, jobs } = open({ maxInFlight: 2 });
-    session.push(speech(12));
+    pushWindows(session, 6);
     session.endUtterance();
     expect(jobs).toHaveLength(2);
     for (let finished = 0; finished < jobs.length; finished++) {
@@ -149,16 +218,17 @@ describe('WindowedSession', () => {
 
   it('keeps what was understood when a window fails', async () => {
     const { session, jobs, events } = open();
-    session.push(speech(3));
+    pushWindows(session, 2);
     session.endUtterance();
-    await jobs[0]!.fail();
+    const lost = new ProviderError('test', 'timeout', 'late');
+    await jobs[0]!.fail(lost);
     await jobs[1]!.done('for two.');
-    expect(events).toEqual([{ type: 'final', utterance: 0, text: 'for two.' }]);
+    expect(events).toEqual([{ type: 'final', utterance: 0, text: 'for two.', lost }]);
   });
 
   it('has failed when nothing was understood and a window failed, with the first failure', async () => {
     const { session, jobs, events } = open();
-    session.push(speech(3));
+    pushWindows(session, 2);
     session.endUtterance();
     const first = new ProviderError('test', 'rate_limited', 'first');
     await jobs[1]!.fail();
@@ -190,7 +260,8 @@ describe('WindowedSession', () => {
 
   it('drops what was no speech: its audio, its requests and its text', async () => {
     const { session, jobs, events } = open({ maxInFlight: 1 });
-    session.push(speech(5));
+    pushWindows(session, 2);
+    session.push(speech(1));
     const dropped = jobs[0]!;
     session.discardUtterance();
     expect(dropped.signal.aborted).toBe(true);
@@ -218,7 +289,7 @@ describe('WindowedSession', () => {
     const session = new WindowedSession(
       async () => ({ text: 'cough', usage }),
       { sampleRate: rate, signal: controller.signal },
-      { bufferMs: 1000, maxInFlight: 3 },
+      { bufferMs: 1000, runAhead: true, maxInFlight: 3 },
     );
     session.push(speech(3));
     await settle();
@@ -235,7 +306,7 @@ describe('WindowedSession', () => {
 
   it('ends with its signal: requests are aborted, nothing more is yielded, nothing is accepted', async () => {
     const { session, jobs, events, ended, abort } = open();
-    session.push(speech(3));
+    pushWindows(session, 2);
     session.endUtterance();
     abort.abort(new Error('hung up'));
     await ended;
@@ -251,7 +322,7 @@ describe('WindowedSession', () => {
     const session = new WindowedSession(
       () => Promise.reject(new Error('must not be asked')),
       { sampleRate: rate, signal: AbortSignal.abort() },
-      { bufferMs: 2000, maxInFlight: 3 },
+      { bufferMs: 2000, runAhead: true, maxInFlight: 3 },
     );
     session.push(speech(3));
     session.endUtterance();
