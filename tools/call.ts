@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { SampleRate } from '../src/dialects/native-messages.ts';
 import { type CallArguments, parseCallArguments, UsageError, usage } from './caller/arguments.ts';
 import { samplesToWav, wavToSamples } from './caller/audio.ts';
@@ -14,6 +15,7 @@ import { readServiceFile } from './service/service-file.ts';
 /** A script and its recordings are read whole. */
 const fileLimitBytes = 64 * 1024 * 1024;
 
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const abort = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
@@ -37,7 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(usage);
     return 0;
   }
-  const service = readServiceFile(options.data);
+  const service = readServiceFile(path.resolve(root, options.data));
   const url =
     options.url ?? `${(service?.url ?? 'http://localhost:8787').replace(/^http/, 'ws')}/ws/call-session`;
   const steps = await readSteps(options);

@@ -82,25 +82,28 @@ async function run(options: StartArguments, dataDir: string): Promise<number> {
   });
   console.log(`  ${seconds().padStart(6)}  everything is healthy`);
   console.log(`\nThe service listens on ${url}: on this machine only, since there is NO AUTHENTICATION yet.`);
-  const code = options['no-call'] ? 0 : await demonstrateHere(service, dataDir);
+  const dead = new AbortController();
+  service.died.then((why) => dead.abort(new PartError(why)));
+  const code = options['no-call'] ? 0 : await demonstrateHere(service, dataDir, dead.signal);
   if (options.once) return code;
   console.log(
     `\n${howToTalk(url, options.port)}\n\nSupabase: ${supabase.url}   engines: ${engines.baseUrl}   logs: ${shown(path.join(dataDir, 'logs'))}`,
   );
   console.log('Ctrl-C ends everything.');
-  const died = await Promise.race([service.died, untilStopped()]);
-  if (died !== null) throw new PartError(died);
+  await untilAborted(AbortSignal.any([stop, dead.signal]));
+  if (!stop.aborted) throw dead.signal.reason;
   return 0;
 }
 
-/** Prints the call and what it left; the exit code. */
-async function demonstrateHere(running: Service, dataDir: string): Promise<number> {
+/** Prints the call and what it left; the exit code. Throws the reason of `dead` if a part ends meanwhile. */
+async function demonstrateHere(running: Service, dataDir: string, dead: AbortSignal): Promise<number> {
   console.log('\nA demonstration call (both voices are synthesised, the line is G.711 μ-law at 8 kHz):\n');
-  const result = await demonstrate(
-    running,
-    path.join(dataDir, 'recordings'),
-    (line) => console.log(line),
-    stop,
+  const recordings = path.join(dataDir, 'recordings');
+  const print = (line: string) => console.log(line);
+  const result = await demonstrate(running, recordings, print, AbortSignal.any([stop, dead])).catch(
+    (error) => {
+      throw dead.aborted ? dead.reason : error;
+    },
   );
   if (result.recording !== null)
     console.log(`\n  Recording  ${shown(result.recording)}  (in R2: ${result.row?.recording})`);
@@ -142,10 +145,10 @@ async function takeDataDir(dataDir: string): Promise<() => void> {
   }
 }
 
-function untilStopped(): Promise<null> {
+function untilAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (stop.aborted) resolve(null);
-    else stop.addEventListener('abort', () => resolve(null), { once: true });
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 }
 

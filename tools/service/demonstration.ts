@@ -25,6 +25,9 @@ const recordingToleranceMs = 100;
 /** Between this side's account and the service's: the way of `start_call` and `end_call`. */
 const durationToleranceMs = 1_000;
 
+/** No sample of speech at telephone level stays below it; the hiss of G.711 does. */
+const silenceLevel = 200;
+
 export interface DemonstrationResult {
   /** Why the call did not really go through; empty if it did. */
   problems: readonly string[];
@@ -126,10 +129,29 @@ async function recordingProblems(
   const { samples, sampleRate } = wavToMono(await readFile(file));
   const ms = (samples.length / sampleRate) * 1000;
   const wanted = row.duration_seconds === null ? report.durationMs : row.duration_seconds * 1000;
-  const problems: string[] = [];
+  const problems = silentSpans(samples, sampleRate, report).map(
+    (what) => `the recording is silent where ${what}`,
+  );
   if (Math.abs(ms - wanted) > recordingToleranceMs) {
     problems.push(`the recording has ${Math.round(ms)} ms, the call ${Math.round(wanted)} ms`);
   }
-  if (samples.every((sample) => Math.abs(sample) < 100)) problems.push('the recording is silent');
   return problems;
+}
+
+/** What was said in the call, by either side, and left no trace in the recording's `samples`; in words. */
+export function silentSpans(samples: Int16Array, sampleRate: number, report: CallReport): string[] {
+  const isSilent = (startMs: number, endMs: number) => {
+    const [start, end] = [startMs, endMs].map((ms) => Math.round((ms / 1000) * sampleRate));
+    return !samples.subarray(start, end).some((sample) => Math.abs(sample) > silenceLevel);
+  };
+  const silent: string[] = [];
+  if (report.greeting !== null && isSilent(report.greeting.startMs, report.greeting.endMs)) {
+    silent.push('the agent greeted');
+  }
+  for (const { label, voicedStartMs, voicedEndMs, reply } of report.utterances) {
+    if (isSilent(voicedStartMs, voicedEndMs)) silent.push(`the caller said ${JSON.stringify(label)}`);
+    if (reply !== null && isSilent(reply.startMs, reply.endMs))
+      silent.push(`the agent answered ${JSON.stringify(label)}`);
+  }
+  return silent;
 }
