@@ -15,8 +15,8 @@ const STALE_MS = 30_000;
 /** Longest installation, on a slow line: some 300 MB are fetched. */
 const INSTALL_LIMIT_MS = 30 * 60_000;
 const PROGRESS_MS = 5_000;
-/** Of npm's output, what is kept to be shown if it fails. */
-const KEPT_OUTPUT = 20_000;
+/** Of npm's output, what is kept of its beginning (the reason) and of its end, to be shown if it fails. */
+const KEPT_OUTPUT = 5_000;
 
 const STAMP = '.ai-call-handler-stamp';
 
@@ -128,7 +128,10 @@ async function install(root, reason, say, noteChild) {
   noteChild(child.pid);
   let output = '';
   const keep = (chunk) => {
-    output = (output + chunk).slice(-KEPT_OUTPUT);
+    output += chunk;
+    if (output.length > 3 * KEPT_OUTPUT) {
+      output = `${output.slice(0, KEPT_OUTPUT)}\n  […]\n${output.slice(-KEPT_OUTPUT)}`;
+    }
   };
   child.stdout.setEncoding('utf8').on('data', keep);
   child.stderr.setEncoding('utf8').on('data', keep);

@@ -11,7 +11,7 @@ const lineCharacters = 500;
 const failedCloseMs = 1_500;
 
 export interface PartOptions {
-  /** As a person knows it, e.g. `speech engines`. */
+  /** As a person knows it, e.g. `speech engine`. */
   name: string;
   /** Of the part's process: a file that calls `hostPart`. */
   script: URL;

@@ -93,7 +93,7 @@ async function startParts(options: ServiceOptions, parts: Part[]): Promise<Omit<
   };
   const apiKey = `local-${randomBytes(24).toString('base64url')}`;
   const bothStart = [
-    start('speech engines', 'engines', { apiKey }, startLimits.engines),
+    start('speech engine', 'engines', { apiKey }, startLimits.engines),
     start('Supabase', 'supabase', { dataDir: path.join(dataDir, 'supabase') }, startLimits.supabase),
   ] as const;
   const [engines, supabase] = await Promise.all(bothStart);
