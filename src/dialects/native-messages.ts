@@ -123,10 +123,6 @@ export type ServerMessage =
 export const closeCodes = {
   /** The call is over: `end_call`, or the agent hung up. */
   ended: 1000,
-  /** The service restarts or was updated; call again, or resume. */
-  goingAway: 1001,
-  /** A message of more than the permitted size. */
-  tooLarge: 1009,
   /** Something failed in the service. */
   internal: 1011,
   /** No `start_call`, or no frame, within the time allowed; or the longest call's time is over. */

@@ -145,12 +145,6 @@ const quietEnvironment = {
 
 /** The example business of the dialogue engine answers the telephone. */
 const greeting = 'Harbour Cycles, hello. How can I help you?';
-/**
- * The local recogniser takes 0.2 s for a whole utterance, so cutting speech at 2 s gains little; and of a sentence that
- * is cut it understands much less ("Can I pay by credit? Caught.").
- */
-const audioBufferMs = '10000';
-
 /** The engines by their own names, so that the log and the usage say who really spoke; whatever `.dev.vars` has. */
 function workerSettings(engines: Service['engines'], supabase: Service['supabase']): Record<string, string> {
   const settings: Record<string, string> = {
@@ -163,7 +157,6 @@ function workerSettings(engines: Service['engines'], supabase: Service['supabase
     TTS_MODEL: 'flite',
     TTS_VOICE: 'rms',
     AGENT_GREETING: greeting,
-    AUDIO_BUFFER_MS: audioBufferMs,
   };
   for (const port of ['STT', 'LLM', 'TTS']) {
     settings[`${port}_PROVIDER`] = 'openai';
