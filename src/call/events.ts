@@ -1,6 +1,6 @@
 import type { ErrorCode, LatencyParts } from '../dialects/native-messages.ts';
 import type { ProviderFailure, Usage } from '../providers/ports.ts';
-import type { RecordedTurn } from '../records/call-records.ts';
+import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
 
 /**
  * Everything that happens in a call, as one stream. The socket, the journal, the log and the metrics listen to
@@ -35,15 +35,8 @@ export type CallEvent =
   /** The last event of a call: everything that can be known of it has been said. */
   | { type: 'call.closed'; reason: EndReason; status: 'ended' | 'failed'; endTime: number };
 
-/** What is fixed when a call starts. */
-export interface StartedCallFacts {
-  callId: string;
-  userId: string;
-  campaignId: string | null;
-  phoneNumber: string | null;
-  /** Milliseconds since the epoch: sample 0 of the recording. */
-  startTime: number;
-  metadata: Record<string, unknown>;
+/** What is fixed when a call starts. `startTime` is sample 0 of the recording. */
+export interface StartedCallFacts extends StartedCall {
   /** Rate of the leg's audio and of the spooled recording, in Hz. */
   sampleRate: 8000 | 16000;
   /** Whether the call is recorded. */

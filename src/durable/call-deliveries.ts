@@ -2,7 +2,7 @@ import type { Config } from '../config.ts';
 import type { Env } from '../env.ts';
 import { metricsShard } from '../metrics/read.ts';
 import { shardOf } from '../metrics/totals.ts';
-import type { CallRecords, StartedCall } from '../records/call-records.ts';
+import type { CallRecords } from '../records/call-records.ts';
 import type { Deliver } from './outbox.ts';
 import { recordingKey, storeRecording } from './recording.ts';
 import type { SqliteJournal } from './sqlite-journal.ts';
@@ -22,14 +22,7 @@ export function callDeliveries(options: {
     const journaled = journal.read();
     if (journaled === null) throw new Error('the journal has no call');
     const { call, turns, failures, usage, end } = journaled;
-    const started: StartedCall = {
-      callId: call.callId,
-      userId: call.userId,
-      campaignId: call.campaignId,
-      phoneNumber: call.phoneNumber,
-      startTime: call.startTime,
-      metadata: call.metadata,
-    };
+    const { sampleRate: _, recording: recorded, ...started } = call;
     const shards = config.METRICS_SHARDS;
     const metrics = () => metricsShard(env, shardOf(call.callId, shards), shards);
     switch (delivery) {
@@ -52,7 +45,7 @@ export function callDeliveries(options: {
     }
     if (end === null) throw new Error('the call has not ended');
     if (delivery === 'log ended') {
-      const recording = call.recording ? recordingKey(call) : null;
+      const recording = recorded ? recordingKey(call) : null;
       const { status, reason, endTime } = end;
       await records().ended(
         { ...started, status, endReason: reason, endTime, recording, turns, failures, usage },
