@@ -30,7 +30,7 @@ export interface Workerd {
 /** Builds the Worker as `wrangler deploy` would, into a new folder. */
 export function buildWorker(): string {
   const out = mkdtempSync(join(tmpdir(), 'bench-worker-'));
-  execFileSync(bin('wrangler'), ['deploy', '--dry-run', '--outdir', out], {
+  execFileSync(bin('wrangler'), ['deploy', '--dry-run', '--env', '', '--outdir', out], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, WRANGLER_SEND_METRICS: 'false' },

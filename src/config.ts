@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import { type AgentConfig, defaultEndpointing } from './call/agent-config.ts';
+import {
+  type AgentConfig,
+  defaultEndpointing,
+  defaultInterruption,
+  defaultSilence,
+} from './call/agent-config.ts';
 import type { ProviderSettings } from './providers/registry.ts';
 
 /** Settings that come from outside are text; an empty one counts as not set. */
@@ -150,6 +155,8 @@ export function defaultAgent(config: Config): AgentConfig {
     maxOutputTokens: config.AGENT_MAX_OUTPUT_TOKENS,
     historyMessages: config.AGENT_HISTORY_MESSAGES,
     endpointing: { ...defaultEndpointing, endMs: config.ENDPOINTING_MS },
+    interruption: defaultInterruption,
+    silence: defaultSilence,
     recording: config.RECORDING,
   };
 }

@@ -15,8 +15,47 @@ export interface AgentConfig {
   /** Entries of the conversation sent with each turn; older ones stay in the record only. */
   historyMessages: number;
   endpointing: EndpointingOptions;
+  interruption: InterruptionOptions;
+  silence: SilenceOptions;
   recording: boolean;
 }
+
+/** What happens when the caller speaks while the agent does. All times are milliseconds. */
+export interface InterruptionOptions {
+  /** Whether the greeting may be interrupted. Default true. */
+  greeting: boolean;
+  /**
+   * From the first audio of the call on, for so long the caller's speech does not silence the agent: an echo canceller on the
+   * way needs a moment to learn the line. What the caller says then is still understood. Default 300.
+   */
+  warmUpMs: number;
+  /** An agent that fell silent for a noise that came to nothing goes on at the latest after this. Default 2,000. */
+  resumeMs: number;
+}
+
+export const defaultInterruption: InterruptionOptions = { greeting: true, warmUpMs: 300, resumeMs: 2_000 };
+
+/** What the caller hears when nothing happens. All times are milliseconds; an empty text says nothing. */
+export interface SilenceOptions {
+  /** Said when an answer is late: no audio so long after the turn was over. Default 2,500. */
+  holdLineMs: number;
+  holdLine: string;
+  /** Said when the caller has been silent for so long. Default 10,000 (Bolna). */
+  promptMs: number;
+  prompt: string;
+  /** After the prompt, if the caller stays silent, the agent says goodbye and hangs up. Default 20,000 (Bolna). */
+  hangUpMs: number;
+  goodbye: string;
+}
+
+export const defaultSilence: SilenceOptions = {
+  holdLineMs: 2_500,
+  holdLine: 'One moment, please.',
+  promptMs: 10_000,
+  prompt: 'Are you still there?',
+  hangUpMs: 20_000,
+  goodbye: 'I cannot hear anybody, so I will hang up now. Goodbye.',
+};
 
 /** When the caller's speech begins and ends a turn. All times are milliseconds of audio. */
 export interface EndpointingOptions {
@@ -24,8 +63,14 @@ export interface EndpointingOptions {
   startMs: number;
   /** Default 240. */
   startWindowMs: number;
-  /** Silence after speech that ends the turn. Default 500 (LiveKit's minimum, `guide/peers`). */
+  /** The shortest silence that ends a turn: after a finished sentence. Default 500 (LiveKit's minimum). */
   endMs: number;
+  /** The longest, whatever was said and however long the caller's pauses are. Default 3,000 (LiveKit's maximum). */
+  maxEndMs: number;
+  /** After words that break off: a conjunction, a filler, a comma. Default 1,500 (Vapi's wait without punctuation). */
+  unfinishedMs: number;
+  /** After a number or a spelling: its groups are dictated with pauses. Default 2,000. */
+  dictationMs: number;
   /** Audio before the detected start that belongs to the utterance: soft onsets. Default 300. */
   preRollMs: number;
 }
@@ -34,5 +79,8 @@ export const defaultEndpointing: EndpointingOptions = {
   startMs: 120,
   startWindowMs: 240,
   endMs: 500,
+  maxEndMs: 3_000,
+  unfinishedMs: 1_500,
+  dictationMs: 2_000,
   preRollMs: 300,
 };

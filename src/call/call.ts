@@ -232,8 +232,14 @@ export class Call implements LegHandler {
       detector: createDetector(call.sampleRate),
       sampleRate: call.sampleRate,
       startTime: call.startTime,
-      clearLeg: () => dialect.clear(),
-      markLeg: (name) => dialect.mark(name),
+      leg: {
+        get canClear() {
+          return dialect.canClear;
+        },
+        clear: () => dialect.clear(),
+        mark: (name) => dialect.mark(name),
+        hangUp: () => this.#end('caller silent'),
+      },
     });
   }
 

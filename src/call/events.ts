@@ -1,6 +1,7 @@
 import type { ErrorCode, LatencyParts } from '../dialects/native-messages.ts';
 import type { ProviderFailure, Usage } from '../providers/ports.ts';
 import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
+import type { OverlapKind } from './overlap.ts';
 
 /**
  * Everything that happens in a call, as one stream. The socket, the journal, the log and the metrics listen to
@@ -13,6 +14,11 @@ export type CallEvent =
   | { type: 'call.started'; call: StartedCallFacts }
   /** The agent listens: after the start, and after each turn. */
   | { type: 'listening' }
+  /**
+   * The caller spoke over the agent. `interrupted`: the agent stopped for good; `resumed`: it fell silent and went on, since
+   * it was a backchannel, an echo or nothing.
+   */
+  | { type: 'overlap'; outcome: 'interrupted' | 'resumed'; because: OverlapKind | 'nothing'; text: string }
   /** A caller's turn is over and its answer is being made. */
   | { type: 'thinking'; turn: number }
   /** What the caller says. Interim text replaces the interim text before it. */
@@ -53,6 +59,8 @@ export type EndReason =
   | 'time limit'
   /** No frame within `IDLE_TIMEOUT`. */
   | 'idle'
+  /** The caller said nothing for too long; the agent said goodbye. */
+  | 'caller silent'
   /** The leg broke the protocol too often, or sent too fast. */
   | 'protocol'
   /** The service failed. */

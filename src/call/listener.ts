@@ -17,7 +17,8 @@ export interface Utterance {
   /** Samples from the start of the recording. */
   startSample: number;
   endSample: number;
-  /** When the last voiced frame arrived, and when the turn was decided to be over: milliseconds since the epoch. */
+  /** Milliseconds since the epoch: its first voiced frame, its last one, and the decision that it is over. */
+  startedAt: number;
   lastVoicedAt: number;
   decidedAt: number;
 }
@@ -72,6 +73,7 @@ export class Listener {
   #paused = false;
   #position = 0;
   #startSample = 0;
+  #startedAt = 0;
   #lastVoicedAt = 0;
   #lastVoicedSample = 0;
   #lastAudioAt = 0;
@@ -177,6 +179,7 @@ export class Listener {
 
   #startUtterance(): void {
     this.#startSample = Math.max(0, this.#position - this.#preRollFilled);
+    this.#startedAt = this.#lastAudioAt - this.#options.endpointing.startMs;
     this.#session.push(this.#preRoll.subarray(this.#preRoll.length - this.#preRollFilled));
     this.#preRollFilled = 0;
     this.#watchForStall();
@@ -194,6 +197,7 @@ export class Listener {
       number: this.#session.endUtterance(),
       startSample: this.#startSample,
       endSample: this.#lastVoicedSample,
+      startedAt: this.#startedAt,
       lastVoicedAt: this.#lastVoicedAt,
       decidedAt: this.#options.clock.now(),
     };

@@ -1,17 +1,21 @@
 import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import type { SampleRate } from '../dialects/native-messages.ts';
-import type { ProviderError } from '../providers/ports.ts';
+import type { ProviderError, Usage } from '../providers/ports.ts';
 import type { Providers } from '../providers/registry.ts';
 import type { AgentConfig } from './agent-config.ts';
-import type { Clock } from './clock.ts';
+import { CallerTurn, type FinishedTurn } from './caller-turn.ts';
+import type { Clock, Timer } from './clock.ts';
 import { Conversation } from './conversation.ts';
 import type { Engine } from './engine.ts';
 import type { CallEvents, FailureCode } from './events.ts';
 import { LatencyLedger } from './latency.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
+import { type OverlapKind, overlapKind } from './overlap.ts';
 import type { Playout } from './playout.ts';
 import { Reply } from './reply.ts';
+import { SilenceWatch } from './silence-watch.ts';
 import { Turns } from './turn.ts';
+import { TurnEnd } from './turn-end.ts';
 
 export interface PipelineOptions {
   clock: Clock;
@@ -23,44 +27,67 @@ export interface PipelineOptions {
   sampleRate: SampleRate;
   /** Sample 0 of the recording, in milliseconds since the epoch. */
   startTime: number;
-  /** Takes back audio that the leg has not played yet. */
-  clearLeg(): void;
-  /** Asks the leg to tell when a turn's audio has been played. */
-  markLeg(name: string): void;
+  leg: PipelineLeg;
 }
 
-/** Speech-to-text → language model → text-to-speech, turn by turn. */
+/** What the pipeline does to the leg, beside the audio. */
+export interface PipelineLeg {
+  /** Whether `clear` takes back audio that the leg has not played yet. */
+  readonly canClear: boolean;
+  clear(): void;
+  /** Asks the leg to tell when what was sent so far has been played. */
+  mark(name: string): void;
+  /** Ends the call: the caller has been silent for too long. */
+  hangUp(): void;
+}
+
+/** Speech-to-text → language model → text-to-speech, turn by turn; who speaks when. */
 export class Pipeline implements Engine, ListenerHandler {
   readonly #options: PipelineOptions;
   readonly #conversation = new Conversation();
   readonly #turns = new Turns();
   readonly #listener: Listener;
+  readonly #callerTurn: CallerTurn;
+  readonly #silence: SilenceWatch;
   /** What is being said, or being made to be said. */
   #reply: Reply | null = null;
-  /** The caller's turns that are over and not yet transcribed. */
+  /** Goes on with a reply that was held for something that came to nothing. */
+  #resumeTimer: Timer | null = null;
+  /** Utterances of the caller that are over and not yet transcribed. */
   #awaited = 0;
+  #firstAudioAt: number | null = null;
   #finished = false;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+    const { clock, agent } = options;
     this.#listener = new Listener({
-      clock: options.clock,
+      clock,
       sampleRate: options.sampleRate,
-      endpointing: options.agent.endpointing,
-      language: options.agent.language,
+      endpointing: agent.endpointing,
+      language: agent.language,
       detector: options.detector,
       speechToText: options.providers.speechToText,
       handler: this,
     });
+    this.#callerTurn = new CallerTurn({
+      clock,
+      end: new TurnEnd(agent.endpointing),
+      language: agent.language,
+      onFinished: (turn) => this.#answer(turn),
+    });
+    this.#silence = new SilenceWatch({
+      clock,
+      options: agent.silence,
+      say: (text, then) => this.#speak(text, true, then),
+      hangUp: () => options.leg.hangUp(),
+    });
   }
 
   begin(): void {
-    const { greeting } = this.#options.agent;
-    if (greeting === '') {
-      this.#options.events.emit({ type: 'listening' });
-      return;
-    }
-    this.#run(new LatencyLedger(), (reply) => reply.speak(greeting));
+    const { greeting, interruption } = this.#options.agent;
+    if (greeting === '') this.#listenIfIdle();
+    else this.#speak(greeting, interruption.greeting);
   }
 
   audio(samples: Int16Array, position: number): void {
@@ -69,55 +96,59 @@ export class Pipeline implements Engine, ListenerHandler {
 
   async finish(timeoutMs: number): Promise<void> {
     this.#finished = true;
+    this.#silence.stop();
+    this.#callerTurn.hold();
     this.#stopReply();
     await this.#listener.finish(timeoutMs);
+    const turn = this.#callerTurn.take();
+    if (turn !== null) this.#recordCaller(turn);
   }
 
-  speechStarted(): void {}
+  // --- ListenerHandler: the caller -----------------------------------------------------------------------------
+
+  speechStarted(): void {
+    this.#silence.stop();
+    this.#callerTurn.hold();
+    if (this.#reply?.interruptible === true && !this.#warmingUp()) this.#holdReply();
+  }
 
   utteranceEnded(): void {
     this.#awaited++;
-    this.#options.events.emit({ type: 'thinking', turn: this.#turns.nextId });
+    if (this.#reply === null) this.#options.events.emit({ type: 'thinking', turn: this.#turns.nextId });
+    else this.#resumeLater();
   }
 
   interim(text: string): void {
-    this.#options.events.emit({
-      type: 'transcript',
-      role: 'caller',
-      turn: this.#turns.nextId,
-      text,
-      final: false,
-    });
+    const { events } = this.#options;
+    events.emit({ type: 'transcript', role: 'caller', turn: this.#turns.nextId, text, final: false });
+    // Words that are no backchannel interrupt before the caller has finished.
+    if (this.#reply?.interruptible !== true || text === '') return;
+    if (overlapKind(text, this.#reply.saying()) === 'speech') this.#interrupt('speech', text);
   }
 
   transcribed(utterance: Utterance, text: string, lost: ProviderError | null): void {
     this.#awaited--;
     if (lost !== null) this.#fail(lost);
+    const reply = this.#reply;
     if (text === '') {
-      // A noise: whatever was going on goes on.
-      this.#listenIfIdle();
+      if (reply !== null) this.#resume('nothing', '');
+      this.#callerMayFinish();
       return;
     }
-    // What the agent was saying is over, and stands in the record before what the caller said to it.
-    this.#stopReply();
-    const { events, agent, sampleRate, clock } = this.#options;
-    const turn = this.#turns.nextId;
-    events.emit({ type: 'transcript', role: 'caller', turn, text, final: true });
-    this.#record({
-      role: 'caller',
-      text,
-      startMs: (utterance.startSample * 1000) / sampleRate,
-      endMs: (utterance.endSample * 1000) / sampleRate,
-      interrupted: false,
-      latency: null,
-    });
-    if (this.#finished) return;
-    const ledger = new LatencyLedger();
-    ledger.mark('lastVoiced', utterance.lastVoicedAt);
-    ledger.mark('decided', utterance.decidedAt);
-    ledger.mark('transcript', clock.now());
-    const messages = this.#conversation.messages(agent.prompt, agent.historyMessages);
-    this.#run(ledger, (reply) => reply.answer(messages));
+    if (reply !== null) {
+      const kind = overlapKind(text, reply.saying());
+      if (kind === 'speech' && reply.interruptible) {
+        this.#interrupt(kind, text);
+      } else if (kind !== 'speech') {
+        this.#resume(kind, text);
+        // An echo is nothing that the caller said.
+        if (kind === 'backchannel') this.#recordWords(utterance, text);
+        this.#callerMayFinish();
+        return;
+      }
+    }
+    this.#callerTurn.add(utterance, text);
+    this.#callerMayFinish();
   }
 
   transcriptionFailed(_utterance: Utterance, error: ProviderError): void {
@@ -125,29 +156,61 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#fail(error);
     const { apology } = this.#options.agent;
     if (this.#finished) return;
-    if (this.#reply === null && apology !== '') {
-      this.#run(new LatencyLedger(), (reply) => reply.speak(apology));
-    } else {
-      this.#listenIfIdle();
-    }
+    if (this.#reply !== null) this.#resume('nothing', '');
+    else if (apology !== '' && !this.#callerTurn.open) this.#speak(apology, true);
+    this.#callerMayFinish();
   }
 
-  usage(usage: Parameters<ListenerHandler['usage']>[0]): void {
+  usage(usage: Usage): void {
     this.#options.events.emit({ type: 'usage', usage });
   }
 
-  /** Begins a turn of the agent. */
-  #run(ledger: LatencyLedger, speak: (reply: Reply) => Promise<void>): void {
+  // --- turns ---------------------------------------------------------------------------------------------------
+
+  /** Lets the caller's turn end, unless there is a reason to wait. */
+  #callerMayFinish(): void {
+    if (this.#finished || this.#awaited > 0 || this.#listener.speaking) return;
+    // What was said over words that may not be interrupted is answered after them.
+    if (this.#reply === null) this.#callerTurn.release();
+    this.#listenIfIdle();
+  }
+
+  #answer(turn: FinishedTurn): void {
+    const { agent, clock } = this.#options;
+    this.#recordCaller(turn);
+    const ledger = new LatencyLedger();
+    ledger.mark('lastVoiced', turn.lastVoicedAt);
+    ledger.mark('decided', turn.decidedAt);
+    ledger.mark('transcript', clock.now());
+    const messages = this.#conversation.messages(agent.prompt, agent.historyMessages);
+    this.#run(ledger, true, (reply) => reply.answer(messages));
+  }
+
+  /** Says a fixed text. */
+  #speak(text: string, interruptible: boolean, then?: () => void): void {
+    this.#run(new LatencyLedger(), interruptible, (reply) => reply.speak(text), then);
+  }
+
+  /** Begins a turn of the agent; `then` follows if it was heard to its end. */
+  #run(
+    ledger: LatencyLedger,
+    interruptible: boolean,
+    speak: (reply: Reply) => Promise<void>,
+    then?: () => void,
+  ): void {
     const { agent, providers, playout, clock, sampleRate, events } = this.#options;
+    this.#silence.stop();
     const turn = this.#turns.begin(ledger);
     const reply = new Reply({
       turn,
+      interruptible,
       agent,
       providers,
       playout,
       clock,
       sampleRate,
       onSentence: (text) => {
+        this.#firstAudioAt ??= clock.now();
         events.emit({ type: 'transcript', role: 'agent', turn: turn.id, text, final: false });
       },
       onFirstAudio: () => {
@@ -160,23 +223,90 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#reply = reply;
     void speak(reply).then(() => {
       if (!this.#turns.isLive(turn)) return;
-      this.#options.markLeg(`turn-${turn.id}`);
+      this.#options.leg.mark(`turn-${turn.id}`);
       this.#recordReply(reply);
-      this.#reply = null;
-      this.#listenIfIdle();
+      this.#endReply();
+      this.#callerMayFinish();
+      then?.();
     });
   }
 
-  /** Silences the agent at once. What the caller heard of it stands in the record. */
+  #endReply(): void {
+    this.#reply = null;
+    this.#resumeTimer?.cancel();
+    this.#resumeTimer = null;
+  }
+
+  /** Silences the agent for good. What the caller heard of it stands in the record. */
   #stopReply(): void {
     const reply = this.#reply;
     if (reply === null) return;
-    this.#reply = null;
-    const audible = this.#options.playout.busy;
+    const { playout, leg } = this.#options;
+    this.#endReply();
+    const audible = playout.busy && !playout.held;
     this.#turns.cancel('the agent is to be silent');
-    this.#options.playout.clear();
-    if (audible) this.#options.clearLeg();
+    if (!leg.canClear) playout.hold(false);
+    playout.clear();
+    if (audible) leg.clear();
     this.#recordReply(reply);
+  }
+
+  // --- the caller speaks over the agent ------------------------------------------------------------------------
+
+  /** The agent falls silent at once, and keeps what was not heard until it is known what the caller says. */
+  #holdReply(): void {
+    const { playout, leg } = this.#options;
+    this.#resumeTimer?.cancel();
+    if (playout.held) return;
+    playout.hold(leg.canClear);
+    leg.clear();
+  }
+
+  /** If no words come of what the agent fell silent for, it goes on. */
+  #resumeLater(): void {
+    const { clock, agent } = this.#options;
+    this.#resumeTimer?.cancel();
+    this.#resumeTimer = clock.after(agent.interruption.resumeMs, () => this.#resume('nothing', ''));
+  }
+
+  #resume(because: OverlapKind | 'nothing', text: string): void {
+    const { playout, events } = this.#options;
+    this.#resumeTimer?.cancel();
+    if (!playout.held || this.#listener.speaking) return;
+    events.emit({ type: 'overlap', outcome: 'resumed', because, text });
+    playout.resume();
+  }
+
+  #interrupt(because: OverlapKind, text: string): void {
+    this.#options.events.emit({ type: 'overlap', outcome: 'interrupted', because, text });
+    this.#stopReply();
+    if (this.#awaited > 0) this.#options.events.emit({ type: 'thinking', turn: this.#turns.nextId });
+  }
+
+  #warmingUp(): boolean {
+    const { clock, agent } = this.#options;
+    const since = this.#firstAudioAt;
+    return since !== null && clock.now() - since < agent.interruption.warmUpMs;
+  }
+
+  // --- the record ----------------------------------------------------------------------------------------------
+
+  #recordCaller(turn: FinishedTurn): void {
+    this.#recordWords(turn, turn.text);
+  }
+
+  #recordWords(span: { startSample: number; endSample: number }, text: string): void {
+    const { events, sampleRate } = this.#options;
+    this.#silence.reset();
+    events.emit({ type: 'transcript', role: 'caller', turn: this.#turns.nextId, text, final: true });
+    this.#record({
+      role: 'caller',
+      text,
+      startMs: (span.startSample * 1000) / sampleRate,
+      endMs: (span.endSample * 1000) / sampleRate,
+      interrupted: false,
+      latency: null,
+    });
   }
 
   #recordReply(reply: Reply): void {
@@ -200,8 +330,10 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   #listenIfIdle(): void {
-    if (this.#finished || this.#reply !== null || this.#awaited > 0) return;
+    if (this.#finished || this.#reply !== null || this.#awaited > 0 || this.#callerTurn.open) return;
+    if (this.#listener.speaking) return;
     this.#options.events.emit({ type: 'listening' });
+    this.#silence.start();
   }
 
   #fail(error: ProviderError): void {

@@ -45,6 +45,7 @@ export class Playout {
   #unheard: { samples: Int16Array; segment: PlayoutSegment; startedAt: number }[] = [];
   /** When the last sample that was sent will have been heard. */
   #sentUntil = 0;
+  #held = false;
   #timer: Timer | null = null;
   #waiters: { test: () => boolean; resolve: () => void }[] = [];
   #closed = false;
@@ -97,15 +98,54 @@ export class Playout {
     this.#segments = this.#segments.filter((segment) => !segment.over);
   }
 
+  /**
+   * Stops where the caller is hearing now, until `resume`. What was sent and is not yet heard is kept to be sent again, and the
+   * leg has to forget it; where it cannot (`takenBack` false), it counts as heard in its time.
+   */
+  hold(takenBack: boolean): void {
+    if (this.#held || this.#closed) return;
+    this.#held = true;
+    this.settle();
+    if (takenBack) this.#takeBack();
+    this.#schedule();
+  }
+
+  /** Goes on where `hold` stopped. Without effect where nothing is held. */
+  resume(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#pump();
+  }
+
+  /** True between `hold` and `resume` or `clear`. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Puts what was sent and not heard back in front of what is still to be sent. */
+  #takeBack(): void {
+    const now = this.#options.clock.now();
+    this.#hearPlaying(now);
+    for (const { samples, segment } of this.#unheard.reverse()) segment.putBack(samples);
+    this.#unheard = [];
+    this.#sentUntil = now;
+  }
+
+  /** The piece that is being heard is heard up to now; the rest of it stays unheard. */
+  #hearPlaying(now: number): void {
+    const playing = this.#unheard[0];
+    if (playing === undefined || playing.startedAt >= now) return;
+    const heard = Math.floor((now - playing.startedAt) * this.#samplesPerMs);
+    this.#hear(playing.samples.subarray(0, heard), playing);
+    playing.samples = playing.samples.subarray(heard);
+  }
+
   /** The caller is to hear nothing more: forgets what was not heard. What was heard of each segment stays known. */
   clear(): void {
     this.settle();
     const now = this.#options.clock.now();
-    const playing = this.#unheard[0];
-    if (playing !== undefined && playing.startedAt < now) {
-      const heard = Math.floor((now - playing.startedAt) * this.#samplesPerMs);
-      this.#hear(playing.samples.subarray(0, heard), playing);
-    }
+    this.#hearPlaying(now);
+    this.#held = false;
     for (const segment of this.#segments) segment.clear();
     this.#segments = [];
     this.#unheard = [];
@@ -150,7 +190,7 @@ export class Playout {
   /** The next piece of `segment` that may go out now, or null. */
   #take(segment: PlayoutSegment, now: number): Int16Array | null {
     const aheadMs = this.#sentUntil - now;
-    if (segment.unsentSamples === 0 || aheadMs > this.#options.leadMs) return null;
+    if (this.#held || segment.unsentSamples === 0 || aheadMs > this.#options.leadMs) return null;
     // A short piece costs as much as a whole one: unless the line runs dry, or nothing follows, wait for the rest.
     const short = segment.unsentSamples < this.#pieceSamples;
     if (short && !segment.ended && aheadMs > this.#options.pieceMs) return null;
@@ -185,6 +225,7 @@ export class Playout {
 
   /** When the next piece may go out; infinity where nothing is there to send until more audio arrives. */
   #nextSendAt(): number {
+    if (this.#held) return Number.POSITIVE_INFINITY;
     const speaking = this.#segments.find((segment) => !segment.ended || segment.unsentSamples > 0);
     if (speaking === undefined || speaking.unsentSamples === 0) return Number.POSITIVE_INFINITY;
     const waitsForRest = !speaking.ended && speaking.unsentSamples < this.#pieceSamples;
@@ -244,6 +285,13 @@ class PlayoutSegment implements Segment {
     this.#cleared = true;
     this.#chunks = [];
     this.unsentSamples = 0;
+  }
+
+  /** Takes back samples that were taken last. */
+  putBack(samples: Int16Array): void {
+    if (this.#cleared || samples.length === 0) return;
+    this.#chunks.unshift(samples);
+    this.unsentSamples += samples.length;
   }
 
   hear(samples: number, startedAt: number): void {

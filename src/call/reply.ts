@@ -10,6 +10,8 @@ import type { Turn } from './turn.ts';
 
 export interface ReplyOptions {
   turn: Turn;
+  /** Whether the caller may silence it by speaking. */
+  interruptible: boolean;
   agent: AgentConfig;
   providers: Providers;
   playout: Playout;
@@ -35,12 +37,21 @@ const SYNTHESIS_AHEAD_MS = 10_000;
  */
 export class Reply {
   readonly turn: Turn;
+  readonly interruptible: boolean;
   readonly #options: ReplyOptions;
+  /** Sentences of which audio was sent, in order. */
+  readonly #said: string[] = [];
   readonly #segments: Segment[] = [];
 
   constructor(options: ReplyOptions) {
     this.turn = options.turn;
+    this.interruptible = options.interruptible;
     this.#options = options;
+  }
+
+  /** What the agent was last heard to say, to compare with what the caller says over it. */
+  saying(): string {
+    return this.#said.slice(-2).join(' ');
   }
 
   /** What the caller has heard so far. */
@@ -143,6 +154,7 @@ export class Reply {
     const segment = playout.begin(sentence, () => {
       const first = turn.ledger.at('firstSent') === undefined;
       turn.ledger.mark('firstSent', clock.now());
+      this.#said.push(sentence);
       if (first) this.#options.onFirstAudio();
       this.#options.onSentence(sentence);
     });

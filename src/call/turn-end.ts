@@ -29,7 +29,8 @@ const numberWords = new Set(
 );
 
 /** Words that stand before a dictated number: with one of them, or with several numbers, a number is no mere answer. */
-const dictated = /\b(?:number|account|code|reference|card|phone|postcode|zip|spell|spelled|spelt|email|e-mail|pin)\b/i;
+const dictated =
+  /\b(?:number|account|code|reference|card|phone|postcode|zip|spell|spelled|spelt|email|e-mail|pin)\b/i;
 
 /** Judges the text of an utterance. Pure. */
 export function completenessOf(text: string): Completeness {

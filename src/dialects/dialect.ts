@@ -33,6 +33,8 @@ export interface Dialect {
   readonly pieceMs: number;
   /** How far ahead of the caller's ear audio may be sent to this leg, in milliseconds. */
   readonly leadMs: number;
+  /** Whether `clear` takes back audio that was sent; a leg that cannot plays what it has. */
+  readonly canClear: boolean;
   /** Takes one WebSocket message apart. Never throws. */
   receive(message: string | ArrayBuffer, handler: LegHandler): void;
   /** Audio for the caller; `text` is the sentence, on its first piece only. */

@@ -38,6 +38,10 @@ class NativeDialect implements Dialect {
     this.#sendToLeg = send;
   }
 
+  get canClear(): boolean {
+    return this.#has('clear');
+  }
+
   receive(message: string | ArrayBuffer, handler: LegHandler): void {
     if (typeof message === 'string') this.#receiveText(message, handler);
     else this.#receiveBinary(new Uint8Array(message), handler);

@@ -7,6 +7,7 @@ const codeOf: Record<Closing, number> = {
   disconnected: closeCodes.ended,
   'time limit': closeCodes.timeout,
   idle: closeCodes.timeout,
+  'caller silent': closeCodes.ended,
   protocol: closeCodes.badMessages,
   error: closeCodes.internal,
   refused: closeCodes.refused,

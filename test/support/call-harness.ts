@@ -1,4 +1,9 @@
-import { type AgentConfig, defaultEndpointing } from '../../src/call/agent-config.ts';
+import {
+  type AgentConfig,
+  defaultEndpointing,
+  defaultInterruption,
+  defaultSilence,
+} from '../../src/call/agent-config.ts';
 import { Call, type CallOptions, type Closing } from '../../src/call/call.ts';
 import { type CallEvent, CallEvents } from '../../src/call/events.ts';
 import type { AudioChunk } from '../../src/call/journal.ts';
@@ -16,6 +21,8 @@ export const testAgent: AgentConfig = {
   maxOutputTokens: 100,
   historyMessages: 10,
   endpointing: defaultEndpointing,
+  interruption: defaultInterruption,
+  silence: defaultSilence,
   recording: true,
 };
 
@@ -35,10 +42,11 @@ export function createCall(
     closed: null as Closing | null,
   };
   let handler: LegHandler | null = null;
-  const dialect: Dialect = {
+  const dialect: { -readonly [key in keyof Dialect]: Dialect[key] } = {
     name: 'test',
     pieceMs: 100,
     leadMs: 300,
+    canClear: true,
     receive(_message, receiver) {
       handler = receiver;
     },
@@ -102,6 +110,7 @@ export function createCall(
     chunks,
     leg,
     from: leg2,
+    dialect,
     detectors,
     start: async (request: Partial<StartRequest> = {}) => {
       leg2.start({ callId: 'call-1', userId: 'user-1', metadata: {}, sampleRate: 8000, ...request });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { defaultSilence } from '../../../src/call/agent-config.ts';
 import { ProviderError } from '../../../src/providers/ports.ts';
 import { createCall } from '../../support/call-harness.ts';
 
@@ -268,7 +269,9 @@ describe('the end of a call', () => {
     ['a failure of the service', 'error', (call) => call.call.failed()],
   ];
   it.each(ends)('by %s is in order: recorded, closed, nothing left running', async (_, reason, end) => {
-    const call = createCall({ script: { transcripts: ['Hello.'] } });
+    // A caller who is silent for so long would be asked whether he is there.
+    const silence = { ...defaultSilence, promptMs: 3_600_000 };
+    const call = createCall({ agent: { silence }, script: { transcripts: ['Hello.'] } });
     await call.start();
     await call.silence(1000);
     await call.speak(600);

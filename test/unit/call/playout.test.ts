@@ -158,6 +158,56 @@ describe('playout', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('goes on after a hold where the caller stopped hearing, without losing or repeating a sample', async () => {
+    const { clock, playout, sent, heard, heardMs } = setUp();
+    const samples = Int16Array.from({ length: 1000 * samplesPerMs }, (_, i) => i);
+    const first = playout.begin('one');
+    first.push(samples.subarray(0, 3200));
+    first.end();
+    const second = playout.begin('two');
+    second.push(samples.subarray(3200));
+    second.end();
+    await clock.advance(333);
+    playout.hold(true);
+    expect(heardMs()).toBe(333);
+    const before = sent.length;
+    await clock.advance(5_000);
+    expect(sent.length).toBe(before);
+    expect(heardMs()).toBe(333);
+    expect(clock.pending).toBe(0);
+    playout.resume();
+    await clock.advance(5_000);
+    expect(heardMs()).toBe(1_000);
+    expect(heard.map((piece) => piece.startedAt).find((at) => at > 333)).toBe(5_333);
+    expect(first.heardText()).toBe('one');
+    expect(second.heardText()).toBe('two');
+  });
+
+  it('counts what a leg cannot take back as heard', async () => {
+    const { clock, playout, audio, heardMs } = setUp();
+    const segment = playout.begin('one two three four');
+    segment.push(audio(1000));
+    await clock.advance(100);
+    playout.hold(false);
+    await clock.advance(5_000);
+    // 100 ms, and the lead that was sent with it.
+    expect(heardMs()).toBe(500);
+    playout.clear();
+    expect(segment.heardText()).toBe('one two');
+  });
+
+  it('keeps audio that arrives during a hold', async () => {
+    const { clock, playout, audio, sent, heardMs } = setUp();
+    const segment = playout.begin('x');
+    playout.hold(true);
+    segment.push(audio(500));
+    segment.end();
+    expect(sent).toEqual([]);
+    playout.resume();
+    await clock.advance(1_000);
+    expect(heardMs()).toBe(500);
+  });
+
   it('leaves no timer behind when it is closed', async () => {
     const { clock, playout, audio } = setUp();
     playout.begin('x').push(audio(1000));

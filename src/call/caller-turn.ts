@@ -1,0 +1,114 @@
+import { joinTranscripts } from '../text/join.ts';
+import type { Clock, Timer } from './clock.ts';
+import type { Utterance } from './listener.ts';
+import type { TurnEnd } from './turn-end.ts';
+
+/** A caller's turn that is over: one utterance, or several with pauses between them. */
+export interface FinishedTurn {
+  text: string;
+  /** Samples from the start of the recording. */
+  startSample: number;
+  endSample: number;
+  /** Milliseconds since the epoch: the last voiced sample, and the decision that the turn is over. */
+  lastVoicedAt: number;
+  decidedAt: number;
+}
+
+/**
+ * Gathers the caller's utterances into a turn, and decides by what was said how long to wait for more. A turn that breaks off
+ * ("my number is oh seven…") stays open, and what the caller adds is one turn with it.
+ */
+export class CallerTurn {
+  readonly #clock: Clock;
+  readonly #end: TurnEnd;
+  readonly #language: string | undefined;
+  readonly #onFinished: (turn: FinishedTurn) => void;
+  #utterances: { utterance: Utterance; text: string }[] = [];
+  #timer: Timer | null = null;
+  /** The caller speaks, or is still being understood: the turn cannot end. */
+  #held = false;
+
+  constructor(options: {
+    clock: Clock;
+    end: TurnEnd;
+    language: string | null;
+    onFinished(turn: FinishedTurn): void;
+  }) {
+    this.#clock = options.clock;
+    this.#end = options.end;
+    this.#language = options.language ?? undefined;
+    this.#onFinished = options.onFinished;
+  }
+
+  /** True while something was said that has not become a finished turn. */
+  get open(): boolean {
+    return this.#utterances.length > 0;
+  }
+
+  /** The turn cannot end now: the caller has begun to speak, or the agent may not be interrupted. */
+  hold(): void {
+    this.#held = true;
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  /** Nothing stands in the way any more: the wait goes on from the last voiced sample. */
+  release(): void {
+    this.#held = false;
+    this.#arm();
+  }
+
+  /** Adds what was understood of an utterance, not empty. */
+  add(utterance: Utterance, text: string): void {
+    const last = this.#utterances.at(-1)?.utterance;
+    if (last !== undefined) this.#end.learnPause(pauseBetween(last, utterance));
+    this.#utterances.push({ utterance, text });
+    this.#arm();
+  }
+
+  /** Takes what was said so far, without waiting; null if nothing was. */
+  take(): FinishedTurn | null {
+    this.#timer?.cancel();
+    this.#timer = null;
+    const first = this.#utterances[0]?.utterance;
+    const last = this.#utterances.at(-1)?.utterance;
+    if (first === undefined || last === undefined) return null;
+    const text = this.#text;
+    // When the wait was over; a transcript that came later than that is the provider's time.
+    const waitedUntil = Math.min(this.#clock.now(), last.lastVoicedAt + this.#end.waitMs(text));
+    this.#utterances = [];
+    return {
+      text,
+      startSample: first.startSample,
+      endSample: last.endSample,
+      lastVoicedAt: last.lastVoicedAt,
+      decidedAt: Math.max(last.decidedAt, waitedUntil),
+    };
+  }
+
+  get #text(): string {
+    return joinTranscripts(
+      this.#utterances.map(({ text }) => text),
+      this.#language,
+    );
+  }
+
+  #arm(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    const last = this.#utterances.at(-1)?.utterance;
+    if (this.#held || last === undefined) return;
+    const finish = () => {
+      const turn = this.take();
+      if (turn !== null) this.#onFinished(turn);
+    };
+    const wait = last.lastVoicedAt + this.#end.waitMs(this.#text) - this.#clock.now();
+    if (wait <= 0) finish();
+    else this.#timer = this.#clock.after(wait, finish);
+  }
+}
+
+/** Silence between two utterances, in milliseconds of the clock: the second began before it was decided to be one. */
+function pauseBetween(first: Utterance, second: Utterance): number {
+  return Math.max(0, second.startedAt - first.lastVoicedAt);
+}
