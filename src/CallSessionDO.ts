@@ -20,6 +20,9 @@ import { createProviders } from './providers/registry.ts';
 /** A call whose object was restarted under it is given this long before it is closed. */
 const LOST_CALL_MS = 30_000;
 
+/** An ended call whose deliveries found no end is taken up again after this. */
+const UNDELIVERED_MS = 1_000;
+
 /** One WebAssembly module an isolate; each call has a detector of its own. */
 let voiceActivity: Promise<VoiceActivityFactory> | null = null;
 /** Sockets open in this isolate, for `MAX_CONCURRENT_CALLS_PER_WORKER`. */
@@ -47,8 +50,11 @@ export class CallSessionDO extends DurableObject<Env> {
     this.#alarms = new Alarms(ctx.storage);
     if (!hasTables(ctx.storage.sql)) return;
     this.#archive = this.#openArchive();
-    // A new object has no socket: a call that it finds unfinished has lost its own.
-    if (this.#archive.unfinished) this.#alarms.set('recover', systemClock.now() + LOST_CALL_MS);
+    const now = systemClock.now();
+    // A new instance has no socket: a call that it finds unfinished has lost its own. The time is only ever pulled forward:
+    // an idle object is evicted and woken again before it is over.
+    if (this.#archive.unfinished) this.#alarms.setNoLater('recover', now + LOST_CALL_MS);
+    else this.#alarms.setNoLater('outbox', now + UNDELIVERED_MS);
   }
 
   /** Takes a leg's WebSocket, handed on by the router. */
@@ -82,6 +88,13 @@ export class CallSessionDO extends DurableObject<Env> {
     this.ctx.storage.kv.put<Claim>('claim', { owner, until });
     this.#alarms.set('forget', until);
     return true;
+  }
+
+  /** Gives the call id back: `owner` claimed it, and no call came of it. */
+  release(owner: string): void {
+    if (this.#claim()?.owner !== owner) return;
+    this.ctx.storage.kv.delete('claim');
+    this.#alarms.set('forget', null);
   }
 
   override async alarm(): Promise<void> {
@@ -123,6 +136,10 @@ export class CallSessionDO extends DurableObject<Env> {
       createDetector: (sampleRate) => detectors.create({ sampleRate }),
       resolveAgent: async () => defaultAgent(config),
       claimCallId: (callId) => this.#claimFor(leg, callId, claimant),
+      releaseCallId: (callId) => {
+        if (leg.bound) this.release(claimant);
+        else this.ctx.waitUntil(this.#named(callId).release(claimant));
+      },
       storeAudio: (chunk) => this.#archive?.storeAudio(chunk),
       closeLeg: (closing) => socket.close(closing),
     });
@@ -138,12 +155,15 @@ export class CallSessionDO extends DurableObject<Env> {
   }
 
   #archiveEvent(event: CallEvent, at: number, resumeToken: string): void {
-    if (event.type === 'call.started') this.#archive = this.#openArchive();
-    this.#archive?.hear(event, at, resumeToken);
-    if (event.type === 'leg.closed' || event.type === 'call.closed') {
-      this.#call = null;
-      openLegs--;
-      this.ctx.waitUntil(this.#deliver());
+    try {
+      if (event.type === 'call.started') this.#archive = this.#openArchive();
+      this.#archive?.hear(event, at, resumeToken);
+    } finally {
+      if (event.type === 'leg.closed' || event.type === 'call.closed') {
+        this.#call = null;
+        openLegs--;
+        this.ctx.waitUntil(this.#deliver());
+      }
     }
   }
 
@@ -151,8 +171,11 @@ export class CallSessionDO extends DurableObject<Env> {
   async #claimFor(leg: LegRequest, callId: string, claimant: string): Promise<boolean> {
     const until = systemClock.now() + this.#config.CALL_ID_HOLD;
     if (leg.bound) return this.claim(claimant, until);
-    const named = this.env.CALL_SESSION.get(this.env.CALL_SESSION.idFromName(callId));
-    return await named.claim(claimant, until);
+    return await this.#named(callId).claim(claimant, until);
+  }
+
+  #named(callId: string): DurableObjectStub<CallSessionDO> {
+    return this.env.CALL_SESSION.get(this.env.CALL_SESSION.idFromName(callId));
   }
 
   #claim(): Claim | null {
@@ -163,7 +186,7 @@ export class CallSessionDO extends DurableObject<Env> {
   /** Sends what the call has to say; when all has arrived, nothing of it is kept here. */
   async #deliver(): Promise<void> {
     const archive = this.#archive;
-    if (archive !== null && (await archive.deliver()) && this.#call === null) this.#archive = null;
+    if (archive !== null && (await archive.deliver()) && this.#archive === archive) this.#archive = null;
     if (this.#archive === null && this.#call === null && this.#claim() === null) {
       await this.ctx.storage.deleteAll();
     }

@@ -5,7 +5,8 @@ import type { Totals } from './metrics/totals.ts';
 const RECENT_MS = 5 * 60_000;
 /** A repeat of a report after this long would count anew; the outbox repeats within minutes or hours. */
 const REMEMBER_MS = 7 * 24 * 3_600_000;
-const MAX_PRUNED = 1_000;
+/** More than one, so that it catches up. */
+const MAX_PRUNED = 10;
 
 /** What a finished call reports. */
 export interface EndedReport {
@@ -33,6 +34,7 @@ export class MetricsDO extends DurableObject<Env> {
         call_id TEXT PRIMARY KEY, started_at INTEGER NOT NULL, lease_until INTEGER NOT NULL,
         ended_at INTEGER, failed INTEGER NOT NULL DEFAULT 0);
       CREATE INDEX IF NOT EXISTS calls_by_end ON calls (ended_at);
+      CREATE INDEX IF NOT EXISTS calls_by_lease ON calls (lease_until);
       CREATE TABLE IF NOT EXISTS totals (
         id INTEGER PRIMARY KEY CHECK (id = 1), started INTEGER NOT NULL, ended INTEGER NOT NULL,
         failed INTEGER NOT NULL, duration_ms INTEGER NOT NULL, latency_ms INTEGER NOT NULL,
@@ -49,7 +51,8 @@ export class MetricsDO extends DurableObject<Env> {
       startedAt,
       leaseUntil,
     ).rowsWritten;
-    if (inserted > 0) this.#sql.exec('UPDATE totals SET started = started + 1');
+    if (inserted === 0) return;
+    this.#sql.exec('UPDATE totals SET started = started + 1');
     this.#prune(startedAt);
   }
 
@@ -115,7 +118,7 @@ export class MetricsDO extends DurableObject<Env> {
   #prune(now: number): void {
     this.#sql.exec(
       `DELETE FROM calls WHERE call_id IN
-       (SELECT call_id FROM calls WHERE max(coalesce(ended_at, 0), lease_until) < ? LIMIT ?)`,
+       (SELECT call_id FROM calls WHERE lease_until < ? ORDER BY lease_until LIMIT ?)`,
       now - REMEMBER_MS,
       MAX_PRUNED,
     );

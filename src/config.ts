@@ -16,6 +16,18 @@ const whole = (fallback: number, min: number, max: number) =>
 const flag = (fallback: boolean) =>
   z.preprocess(emptyIsUnset, z.stringbool().or(z.boolean()).default(fallback));
 
+/** Comma-separated. */
+function list<T extends z.ZodType>(entry: T) {
+  const split = (value: unknown) =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((part) => part.trim())
+          .filter(Boolean)
+      : value;
+  return z.preprocess(split, z.array(entry).max(100).default([]));
+}
+
 function emptyIsUnset(value: unknown): unknown {
   return typeof value === 'string' && value.trim() === '' ? undefined : value;
 }
@@ -90,19 +102,9 @@ const configSchema = z.object({
 
   // --- the service ---
   /** Origins of web pages that may call, comma-separated; the service's own is always allowed. */
-  CORS_ORIGINS: z.preprocess(
-    (value) =>
-      typeof value === 'string'
-        ? value
-            .split(',')
-            .map((part) => part.trim())
-            .filter(Boolean)
-        : value,
-    z
-      .array(z.url({ protocol: /^https?$/ }))
-      .max(100)
-      .default([]),
-  ),
+  CORS_ORIGINS: list(z.url({ protocol: /^https?$/ }).transform((value) => new URL(value).origin)),
+  /** Names by which the service may be reached, comma-separated; empty: any. The launcher sets the loopback ones. */
+  ALLOWED_HOSTS: list(z.string().max(253)),
   /** Objects over which the counts of `/health` and `/metrics` are spread. Changing it starts the counts anew. */
   METRICS_SHARDS: whole(4, 1, 256),
 });

@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { accepts } from 'hono/accepts';
 import { cors } from 'hono/cors';
 import { version } from '../package.json';
 import { anonymous } from './call/principal.ts';
@@ -24,7 +25,11 @@ export const router = new Hono<{ Bindings: Env }>();
 
 router.use(async (c, next) => {
   upSince ??= Date.now();
-  const { RATE_LIMIT_PER_IP } = loadConfig(c.env);
+  const { RATE_LIMIT_PER_IP, ALLOWED_HOSTS } = loadConfig(c.env);
+  // A page may have its own name resolved to a loopback address; the name then gives it away.
+  if (ALLOWED_HOSTS.length > 0 && !ALLOWED_HOSTS.includes(new URL(c.req.url).hostname)) {
+    return apiError(403, 'FORBIDDEN', 'The service is not reached by this name; see ALLOWED_HOSTS');
+  }
   const address = c.req.header('CF-Connecting-IP') ?? 'unknown';
   const retryAfter = requests.take(address, RATE_LIMIT_PER_IP, Date.now());
   if (retryAfter !== null) {
@@ -60,8 +65,12 @@ router.get('/health', async (c) => {
 
 router.get('/metrics', async (c) => {
   const totals = await readTotals(c.env, loadConfig(c.env).METRICS_SHARDS, Date.now());
-  const accept = c.req.header('Accept') ?? '';
-  if (accept.includes('text/plain') || accept.includes('application/openmetrics-text')) {
+  const wanted = accepts(c, {
+    header: 'Accept',
+    supports: ['application/json', 'text/plain', 'application/openmetrics-text'],
+    default: 'application/json',
+  });
+  if (wanted !== 'application/json') {
     return c.text(prometheusText(totals), 200, {
       'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
     });
@@ -105,14 +114,21 @@ router.onError((error) => {
 
 /**
  * A browser sends its page's origin with every WebSocket, and no page but the service's own and the configured ones
- * may call through a visitor's browser. FreeSWITCH's modules send the service's own address, other clients nothing.
+ * may call through a visitor's browser. FreeSWITCH's modules send the service's own host and port (with a scheme of
+ * their own: http, https or ws), other clients nothing.
  */
 function originAllowed(request: Request, allowed: readonly string[]): boolean {
   const origin = request.headers.get('Origin');
   if (origin === null || allowed.includes(origin)) return true;
+  const host = hostOf(origin);
+  return host !== null && host === hostOf(request.url);
+}
+
+/** Host and port; the ports that a URL may leave out are left out. */
+function hostOf(url: string): string | null {
   try {
-    return new URL(origin).hostname === new URL(request.url).hostname;
+    return new URL(url).host.replace(/:(?:80|443)$/, '');
   } catch {
-    return false;
+    return null;
   }
 }

@@ -44,6 +44,8 @@ export interface CallOptions {
   resolveAgent(campaignId: string | null): Promise<AgentConfig>;
   /** Takes the id for this call. False: it is, or was, another's. */
   claimCallId(callId: string): Promise<boolean>;
+  /** Gives an id back of which no call came. */
+  releaseCallId(callId: string): void;
   storeAudio(chunk: AudioChunk): void;
   /** Closes the leg's socket. */
   closeLeg(closing: Closing): void;
@@ -187,7 +189,7 @@ export class Call implements LegHandler {
     this.#every(spoolMs, () => {
       if (this.#state !== 'active') return;
       playout.settle();
-      timeline.storeUntil(clock.now());
+      timeline.storeUntil(Math.min(clock.now(), playout.heardUntil));
     });
     this.#every(limits.idleMs / 4, () => {
       if (clock.now() - this.#lastMessageAt >= limits.idleMs) this.#end('idle');
@@ -196,11 +198,13 @@ export class Call implements LegHandler {
   }
 
   async #setUp(call: RequestedCall, active: ActiveCall): Promise<void> {
-    const { claimCallId, resolveAgent, events } = this.#options;
+    const { claimCallId, releaseCallId, resolveAgent, events } = this.#options;
+    let began = false;
+    const claim = claimCallId(call.callId);
     try {
       const [claimed, agent] = await this.#within(
         SETUP_TIMEOUT_MS,
-        Promise.all([claimCallId(call.callId), resolveAgent(call.campaignId)]),
+        Promise.all([claim, resolveAgent(call.campaignId)]),
       );
       if (this.#state !== 'starting') return;
       if (!claimed) {
@@ -208,16 +212,21 @@ export class Call implements LegHandler {
         return;
       }
       this.#state = 'active';
+      began = true;
       this.#recording = agent.recording;
-      events.emit({ type: 'call.started', call: { ...call, recording: agent.recording } });
+      const { chunkSamples } = active.timeline;
+      events.emit({ type: 'call.started', call: { ...call, recording: agent.recording, chunkSamples } });
       this.#engine = this.#createEngine(agent, active);
       this.#engine.begin();
       for (const { samples, position } of this.#early) this.#engine.audio(samples, position);
       this.#early = [];
     } catch (error) {
-      if (this.#state !== 'starting' && this.#state !== 'active') return;
+      if (this.#state === 'ended') return;
       this.#internalError(error);
       this.#end('error');
+    } finally {
+      // Also a claim that is granted only after the call was given up.
+      if (!began) claim.then((claimed) => claimed && releaseCallId(call.callId)).catch(() => {});
     }
   }
 
@@ -280,11 +289,12 @@ export class Call implements LegHandler {
   ): Promise<void> {
     try {
       await engineFinished;
+      this.#active?.timeline.finish(end.endTime);
     } catch (error) {
       this.#internalError(error);
+    } finally {
+      this.#options.events.emit({ type: 'call.closed', ...end });
     }
-    this.#active?.timeline.finish(end.endTime);
-    this.#options.events.emit({ type: 'call.closed', ...end });
   }
 
   // --- small things ------------------------------------------------------------------------------------------
@@ -308,8 +318,11 @@ export class Call implements LegHandler {
 
   #every(intervalMs: number, task: () => void): void {
     this.#after(intervalMs, () => {
-      task();
-      if (this.#state !== 'ended') this.#every(intervalMs, task);
+      try {
+        task();
+      } finally {
+        if (this.#state !== 'ended') this.#every(intervalMs, task);
+      }
     });
   }
 
@@ -329,7 +342,7 @@ export class Call implements LegHandler {
 }
 
 /** A call that was asked for, before its agent is known. */
-type RequestedCall = Omit<StartedCallFacts, 'recording'>;
+type RequestedCall = Omit<StartedCallFacts, 'recording' | 'chunkSamples'>;
 
 interface ActiveCall {
   call: RequestedCall;

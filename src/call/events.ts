@@ -47,6 +47,8 @@ export interface StartedCallFacts extends StartedCall {
   sampleRate: 8000 | 16000;
   /** Whether the call is recorded. */
   recording: boolean;
+  /** Samples of each chunk of the recording but the last. */
+  chunkSamples: number;
 }
 
 /** Why a call ended. `call_logs.end_reason` holds it. */

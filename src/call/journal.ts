@@ -15,7 +15,9 @@ export interface Journal {
 export type CallFact =
   | { type: 'started'; call: StartedCallFacts; resumeToken: string }
   | { type: 'turn'; turn: RecordedTurn }
-  | { type: 'failure'; failure: RecordedFailure }
+  | { type: 'failure'; failure: Omit<RecordedFailure, 'position'> }
+  /** The call's id names another call in the database; this one is recorded there under `rowId`. */
+  | { type: 'renamed'; rowId: string }
   | { type: 'usage'; usage: Usage }
   | { type: 'ended'; reason: EndReason; status: 'ended' | 'failed'; endTime: number };
 

@@ -77,6 +77,8 @@ export class Listener {
   #lastVoicedAt = 0;
   #lastVoicedSample = 0;
   #lastAudioAt = 0;
+  /** Length of the last frames: a line of long ones is silent for longer between them. */
+  #lastAudioMs = 0;
   #stallTimer: Timer | null = null;
   readonly #waiting = new Map<number, Utterance>();
   #idle: (() => void) | null = null;
@@ -104,6 +106,7 @@ export class Listener {
   push(samples: Int16Array, position: number): void {
     if (this.#closed) return;
     this.#lastAudioAt = this.#options.clock.now();
+    this.#lastAudioMs = (samples.length * 1000) / this.#options.sampleRate;
     // A part of a frame that waits belongs before these samples.
     this.#position = position - this.#frameFilled;
     let taken = 0;
@@ -207,14 +210,14 @@ export class Listener {
 
   /** A line that falls silent by sending nothing must end the turn too: no frame will come to end it. */
   #watchForStall(): void {
-    const limit = this.#options.endpointing.endMs + STALL_MS;
-    const { clock } = this.#options;
+    const { clock, endpointing } = this.#options;
     const check = () => {
+      const limit = Math.max(endpointing.endMs, this.#lastAudioMs) + STALL_MS;
       const stalledFor = clock.now() - this.#lastAudioAt;
       if (stalledFor >= limit) this.#endUtterance();
       else this.#stallTimer = clock.after(limit - stalledFor, check);
     };
-    this.#stallTimer = clock.after(limit, check);
+    check();
   }
 
   #rememberBeforeSpeech(frame: Int16Array): void {

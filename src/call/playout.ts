@@ -19,8 +19,8 @@ export interface Segment {
   readonly text: string;
   /** Adds audio as the provider yields it. Without effect once the segment was cleared. */
   push(samples: Int16Array): void;
-  /** No more audio follows. */
-  end(): void;
+  /** No more audio follows. `complete`: it is the whole sentence, and not what came of it before a failure. */
+  end(complete: boolean): void;
   /** True once every sample of it was heard, or it was cleared. */
   readonly over: boolean;
   /** Part of the text that the caller heard: all of it, or cut in proportion at a word boundary. */
@@ -62,6 +62,11 @@ export class Playout {
     if (this.#closed) segment.clear();
     else this.#segments.push(segment);
     return segment;
+  }
+
+  /** Everything before this moment is accounted for; it lies in the past while a piece is being heard. */
+  get heardUntil(): number {
+    return this.#unheard[0]?.startedAt ?? Number.POSITIVE_INFINITY;
   }
 
   /** Milliseconds of audio that the caller has yet to hear. */
@@ -254,6 +259,7 @@ class PlayoutSegment implements Segment {
   #totalSamples = 0;
   #announced = false;
   #cleared = false;
+  #complete = false;
   heardSpan: { from: number; until: number } | null = null;
 
   constructor(text: string, sampleRate: number, onChange: () => void, onFirstSent?: () => void) {
@@ -275,9 +281,10 @@ class PlayoutSegment implements Segment {
     this.#onChange();
   }
 
-  end(): void {
+  end(complete: boolean): void {
     if (this.#cleared || this.ended) return;
     this.ended = true;
+    this.#complete = complete;
     this.#onChange();
   }
 
@@ -332,9 +339,9 @@ class PlayoutSegment implements Segment {
 
   heardText(): string {
     if (this.heardSamples === 0) return '';
-    if (this.ended && this.heardSamples >= this.#totalSamples) return this.text;
+    if (this.#complete && this.heardSamples >= this.#totalSamples) return this.text;
     const guessed = (this.text.length / SPOKEN_CHARACTERS_PER_SECOND) * this.#sampleRate;
-    const total = this.ended ? this.#totalSamples : Math.max(this.#totalSamples, guessed);
+    const total = this.#complete ? this.#totalSamples : Math.max(this.#totalSamples, guessed);
     return cutAtWord(this.text, this.heardSamples / total);
   }
 }

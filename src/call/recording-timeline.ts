@@ -27,7 +27,8 @@ interface OpenChunk {
  */
 export class RecordingTimeline {
   readonly #options: RecordingTimelineOptions;
-  readonly #chunkSamples: number;
+  /** Samples of each chunk but the last. */
+  readonly chunkSamples: number;
   readonly #open = new Map<number, OpenChunk>();
   #nextChunk = 0;
   /** Where the caller's next sample goes. */
@@ -37,7 +38,7 @@ export class RecordingTimeline {
 
   constructor(options: RecordingTimelineOptions) {
     this.#options = options;
-    this.#chunkSamples = Math.round((options.sampleRate * options.chunkMs) / 1000);
+    this.chunkSamples = Math.round((options.sampleRate * options.chunkMs) / 1000);
   }
 
   /** Sample of the timeline that a moment of the clock falls on. */
@@ -68,34 +69,34 @@ export class RecordingTimeline {
   /** Hands out the chunks that lie wholly before `now`; the agent's audio must have been accounted for up to it. */
   storeUntil(now: number): void {
     const complete = Math.min(
-      Math.floor(this.sampleAt(now) / this.#chunkSamples),
+      Math.floor(this.sampleAt(now) / this.chunkSamples),
       this.#completeByCaller(now),
     );
-    while (this.#nextChunk < complete) this.#store(this.#nextChunk++, this.#chunkSamples);
+    while (this.#nextChunk < complete) this.#store(this.#nextChunk++, this.chunkSamples);
   }
 
   /** The call ended at `endTime`: hands out the rest. The recording is as long as the call, or as its audio. */
   finish(endTime: number): void {
     const length = Math.max(this.#end, this.sampleAt(endTime));
-    while (this.#nextChunk * this.#chunkSamples < length) {
-      const from = this.#nextChunk * this.#chunkSamples;
-      this.#store(this.#nextChunk++, Math.min(this.#chunkSamples, length - from));
+    while (this.#nextChunk * this.chunkSamples < length) {
+      const from = this.#nextChunk * this.chunkSamples;
+      this.#store(this.#nextChunk++, Math.min(this.chunkSamples, length - from));
     }
   }
 
   #completeByCaller(now: number): number {
     const settled = this.sampleAt(now - SETTLED_MS);
-    return Math.floor(Math.max(this.#callerAt, settled) / this.#chunkSamples);
+    return Math.floor(Math.max(this.#callerAt, settled) / this.chunkSamples);
   }
 
   #write(side: 'caller' | 'agent', samples: Int16Array, at: number): void {
     let written = 0;
     // Audio that would fall into a chunk already stored is lost only by a bug; it is placed at the earliest open sample.
-    let position = Math.max(at, this.#nextChunk * this.#chunkSamples);
+    let position = Math.max(at, this.#nextChunk * this.chunkSamples);
     while (written < samples.length) {
-      const index = Math.floor(position / this.#chunkSamples);
-      const offset = position - index * this.#chunkSamples;
-      const part = Math.min(samples.length - written, this.#chunkSamples - offset);
+      const index = Math.floor(position / this.chunkSamples);
+      const offset = position - index * this.chunkSamples;
+      const part = Math.min(samples.length - written, this.chunkSamples - offset);
       this.#track(index, side).set(samples.subarray(written, written + part), offset);
       written += part;
       position += part;
@@ -109,7 +110,7 @@ export class RecordingTimeline {
       chunk = { caller: null, agent: null };
       this.#open.set(index, chunk);
     }
-    chunk[side] ??= new Int16Array(this.#chunkSamples);
+    chunk[side] ??= new Int16Array(this.chunkSamples);
     return chunk[side];
   }
 

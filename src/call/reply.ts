@@ -121,6 +121,10 @@ export class Reply {
         if (signal.aborted) return true;
         if (event.type === 'usage') {
           this.#options.onUsage(event.usage);
+        } else if (event.type === 'finished') {
+          // The last sentence does not wait for the usage and the end of the stream.
+          add(chunker.flush());
+          sentences.end();
         } else {
           ledger.mark('firstToken', clock.now());
           add(chunker.push(event.text));
@@ -130,6 +134,8 @@ export class Reply {
       return true;
     } catch (error) {
       if (signal.aborted) return true;
+      // A failed wait was the provider's time as well.
+      ledger.mark('firstSentence', clock.now());
       // What was written before the failure is worth hearing.
       add(chunker.flush());
       return this.#fail(error);
@@ -151,6 +157,7 @@ export class Reply {
 
   async #speakSentence(sentence: string): Promise<boolean> {
     const { agent, providers, playout, clock, turn, sampleRate } = this.#options;
+    let complete = false;
     const segment = playout.begin(sentence, () => {
       const first = turn.ledger.at('firstSent') === undefined;
       turn.ledger.mark('firstSent', clock.now());
@@ -171,11 +178,13 @@ export class Reply {
           segment.push(event.samples);
         }
       }
+      complete = true;
       return true;
     } catch (error) {
+      turn.ledger.mark('firstAudio', clock.now());
       return this.#fail(error);
     } finally {
-      segment.end();
+      segment.end(complete);
     }
   }
 

@@ -24,8 +24,10 @@ export type NativeFeature = (typeof nativeFeatures)[number];
 export const nativeLimits = {
   /** A text message. 64 KiB of base64 is 3 s of 8 kHz L16, far above any telephony frame. */
   messageCharacters: 96 * 1024,
-  /** Bytes of one binary audio frame: one second of 16 kHz L16. */
-  frameBytes: 32_000,
+  /** Length of one frame of audio, in milliseconds. */
+  frameMs: 1_000,
+  /** Levels of arrays and objects within each other: what a parser may have to go down. */
+  nesting: 32,
   /** `metadata`, as JSON. */
   metadataCharacters: 16 * 1024,
 } as const;

@@ -110,7 +110,8 @@ class NativeDialect implements Dialect {
         this.#send({ type: 'error', code: event.code, message: event.message });
         return;
       case 'failure':
-        this.#send({ type: 'error', code: 'INTERNAL_ERROR', message: event.message });
+        // What exactly failed is in the log and in the record; it may name servers and accounts.
+        this.#send({ type: 'error', code: 'INTERNAL_ERROR', message: 'A part of the service failed' });
         return;
       case 'call.ended':
         this.#showEnd(event.reason);
@@ -160,6 +161,13 @@ class NativeDialect implements Dialect {
     }
     if (isAudio(json)) {
       this.#receiveJsonAudio(json, handler);
+      return;
+    }
+    if (nestedDeeperThan(json, nativeLimits.nesting)) {
+      handler.protocolError(
+        'BAD_MESSAGE',
+        `The message is nested deeper than ${nativeLimits.nesting} levels`,
+      );
       return;
     }
     const parsed = clientMessageSchema.safeParse(json);
@@ -222,11 +230,12 @@ class NativeDialect implements Dialect {
   }
 
   #receiveAudio(bytes: Uint8Array, handler: LegHandler): void {
-    const encoding = this.#audio!.encoding;
+    const { encoding, sampleRate } = this.#audio!;
+    const most = (sampleRate * nativeLimits.frameMs * (encoding === 'l16' ? 2 : 1)) / 1000;
     if (bytes.length === 0) {
       handler.protocolError('BAD_AUDIO', 'The frame is empty');
-    } else if (bytes.length > nativeLimits.frameBytes) {
-      handler.protocolError('TOO_LARGE', `A frame may have ${nativeLimits.frameBytes} bytes`);
+    } else if (bytes.length > most) {
+      handler.protocolError('TOO_LARGE', `A frame may hold ${nativeLimits.frameMs} ms of audio`);
     } else if (encoding === 'l16') {
       if (bytes.length % 2 === 1) handler.protocolError('BAD_AUDIO', 'L16 of an odd number of bytes');
       else handler.audio(decodePcm16(bytes));
@@ -235,6 +244,12 @@ class NativeDialect implements Dialect {
       handler.audio((encoding === 'mulaw' ? decodeMulaw : decodeAlaw)(bytes, this.#scratch));
     }
   }
+}
+
+/** Recursion ends at the limit, so that hostile nesting cannot exhaust the stack. */
+function nestedDeeperThan(json: unknown, levels: number): boolean {
+  if (typeof json !== 'object' || json === null) return false;
+  return levels === 0 || Object.values(json).some((value) => nestedDeeperThan(value, levels - 1));
 }
 
 /** Nothing but its `type` is known of it. */

@@ -34,6 +34,12 @@ export class Alarms {
     this.#store();
   }
 
+  /** Sets one alarm, unless it is set to an earlier time already. */
+  setNoLater(name: AlarmName, at: number): void {
+    const set = this.at(name);
+    if (set === null || set > at) this.set(name, at);
+  }
+
   /** Takes the alarms that are due. The caller carries them out; one that fails sets itself again. */
   takeDue(now: number): AlarmName[] {
     const due = (Object.keys(this.#times) as AlarmName[]).filter((name) => this.#times[name]! <= now);

@@ -9,7 +9,7 @@ import type { Alarms } from './alarms.ts';
 import { callDeliveries, LEASE_MARGIN_MS } from './call-deliveries.ts';
 import { Outbox } from './outbox.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
-import { dropTables, migrate } from './storage.ts';
+import { dropTables, hasTables, migrate } from './storage.ts';
 
 /** The longest wait for one answer of the database. */
 const DATABASE_TIMEOUT_MS = 15_000;
@@ -31,7 +31,6 @@ export class CallArchive {
   readonly #options: CallArchiveOptions;
   readonly #journal: SqliteJournal;
   readonly #outbox: Outbox;
-  #failures = 0;
   #conversationTimer: Timer | null = null;
 
   constructor(options: CallArchiveOptions) {
@@ -58,8 +57,7 @@ export class CallArchive {
     const journaled = this.#journal.read();
     if (journaled === null || journaled.end !== null) return;
     const { call, turns } = journaled;
-    const chunkSamples = Math.round((call.sampleRate * this.#options.config.SPOOL_INTERVAL) / 1000);
-    const audioMs = (this.#journal.audioExtent(chunkSamples).samples * 1000) / call.sampleRate;
+    const audioMs = (this.#journal.audioExtent(call.chunkSamples).samples * 1000) / call.sampleRate;
     const lastMs = Math.max(audioMs, ...turns.map((turn) => turn.endMs));
     const endTime = call.startTime + Math.round(lastMs);
     this.#end({ type: 'call.closed', reason: 'disconnected', status: 'failed', endTime });
@@ -68,6 +66,8 @@ export class CallArchive {
   /** Delivers what is due. Once all of an ended call is delivered, deletes it and resolves to true. */
   async deliver(): Promise<boolean> {
     await this.#outbox.run();
+    // Another that waited for the same run was first.
+    if (!hasTables(this.#options.storage.sql)) return true;
     if (this.#outbox.depth > 0 || this.unfinished) return false;
     dropTables(this.#options.storage.sql);
     this.#options.alarms.set('recover', null);
@@ -98,8 +98,7 @@ export class CallArchive {
         return;
       case 'failure': {
         const { code, provider, message } = event;
-        const failure = { position: this.#failures++, at, code, provider, message };
-        this.#journal.append({ type: 'failure', failure });
+        this.#journal.append({ type: 'failure', failure: { at, code, provider, message } });
         return;
       }
       case 'usage':

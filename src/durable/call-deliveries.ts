@@ -2,13 +2,16 @@ import type { Config } from '../config.ts';
 import type { Env } from '../env.ts';
 import { metricsShard } from '../metrics/read.ts';
 import { shardOf } from '../metrics/totals.ts';
-import type { CallRecords } from '../records/call-records.ts';
+import { type CallRecords, RecordsError } from '../records/call-records.ts';
 import type { Deliver } from './outbox.ts';
 import { recordingKey, storeRecording } from './recording.ts';
-import type { SqliteJournal } from './sqlite-journal.ts';
+import type { JournaledCall, SqliteJournal } from './sqlite-journal.ts';
 
 /** A call's object may outlive its longest call by setting up, finishing and a restart. */
 export const LEASE_MARGIN_MS = 60_000;
+
+/** Postgres' unique_violation: the id names another call (`call_started` in the migrations). */
+const ID_TAKEN = '23505';
 
 /** Carries the call's facts to the database, the recordings bucket and the metrics. */
 export function callDeliveries(options: {
@@ -18,50 +21,90 @@ export function callDeliveries(options: {
   records: () => CallRecords;
 }): Deliver {
   const { env, config, journal, records } = options;
-  return async (delivery, signal) => {
-    const journaled = journal.read();
-    if (journaled === null) throw new Error('the journal has no call');
-    const { call, turns, failures, usage, end } = journaled;
-    const { sampleRate: _, recording: recorded, ...started } = call;
-    const shards = config.METRICS_SHARDS;
-    const metrics = () => metricsShard(env, shardOf(call.callId, shards), shards);
-    switch (delivery) {
-      case 'metrics started':
-        await metrics().started(
-          call.callId,
-          call.startTime,
-          call.startTime + config.WEBSOCKET_TIMEOUT + LEASE_MARGIN_MS,
-        );
-        return;
-      case 'log started':
-        await records().started(started, signal);
-        return;
-      case 'log conversation':
-        if (end === null && turns.length > 0) await records().conversation(call.callId, turns, signal);
-        return;
-      case 'recording':
-        await storeRecording(env.RECORDINGS, journal, call, config.SPOOL_INTERVAL, signal);
-        return;
-    }
-    if (end === null) throw new Error('the call has not ended');
-    if (delivery === 'log ended') {
-      const recording = recorded ? recordingKey(call) : null;
-      const { status, reason, endTime } = end;
-      await records().ended(
-        { ...started, status, endReason: reason, endTime, recording, turns, failures, usage },
-        signal,
-      );
-    } else {
-      const latencies = turns.flatMap((turn) => turn.latency?.totalMs ?? []);
-      await metrics().ended({
-        callId: call.callId,
-        startedAt: call.startTime,
-        endedAt: end.endTime,
-        durationMs: end.endTime - call.startTime,
-        failed: end.status === 'failed',
-        latencyMsSum: Math.round(latencies.reduce((sum, ms) => sum + ms, 0)),
-        latencyCount: latencies.length,
-      });
+  /** Turns that the database has; after a restart they are sent again, which changes nothing. */
+  let turnsSent = 0;
+
+  /** Writes to the database; where the id is taken, under another one. */
+  const record = async (write: (journaled: JournaledCall) => Promise<void>): Promise<void> => {
+    const journaled = readCall(journal);
+    try {
+      await write(journaled);
+    } catch (error) {
+      const { callId, startTime } = journaled.call;
+      const taken = error instanceof RecordsError && error.code === ID_TAKEN && journaled.rowId === callId;
+      if (!taken) throw error;
+      journal.append({ type: 'renamed', rowId: `${callId.slice(0, 112)}.${startTime}` });
+      await write(readCall(journal));
     }
   };
+
+  return async (delivery, signal) => {
+    switch (delivery) {
+      case 'log started':
+        await record(({ call, rowId }) => records().started({ ...call, callId: rowId }, signal));
+        return;
+      case 'log conversation': {
+        const { rowId, turns, end } = readCall(journal);
+        if (end !== null || turns.length === turnsSent) return;
+        await records().conversation(rowId, turns.slice(turnsSent), signal);
+        turnsSent = turns.length;
+        return;
+      }
+      case 'log ended':
+        await record(async (journaled) => {
+          const { call, rowId, turns, failures, usage } = journaled;
+          const { status, reason, endTime } = endOf(journaled);
+          const recording = call.recording ? recordingKey(call) : null;
+          await records().ended(
+            { ...call, callId: rowId, status, endReason: reason, endTime, recording, turns, failures, usage },
+            signal,
+          );
+        });
+        return;
+      case 'recording':
+        await storeRecording(env.RECORDINGS, journal, readCall(journal).call, signal);
+        return;
+      case 'metrics started':
+      case 'metrics ended':
+        await count(delivery, readCall(journal));
+        return;
+    }
+  };
+
+  async function count(
+    delivery: 'metrics started' | 'metrics ended',
+    journaled: JournaledCall,
+  ): Promise<void> {
+    const { callId, startTime } = journaled.call;
+    const shards = config.METRICS_SHARDS;
+    const shard = metricsShard(env, shardOf(callId, shards), shards);
+    // An id may be used again after a while.
+    const counted = `${callId}/${startTime}`;
+    if (delivery === 'metrics started') {
+      await shard.started(counted, startTime, startTime + config.WEBSOCKET_TIMEOUT + LEASE_MARGIN_MS);
+      return;
+    }
+    const { endTime, status } = endOf(journaled);
+    const latencies = journaled.turns.flatMap((turn) => turn.latency?.totalMs ?? []);
+    await shard.ended({
+      callId: counted,
+      startedAt: startTime,
+      endedAt: endTime,
+      durationMs: endTime - startTime,
+      failed: status === 'failed',
+      latencyMsSum: Math.round(latencies.reduce((sum, ms) => sum + ms, 0)),
+      latencyCount: latencies.length,
+    });
+  }
+}
+
+function readCall(journal: SqliteJournal): JournaledCall {
+  const journaled = journal.read();
+  if (journaled === null) throw new Error('the journal has no call');
+  return journaled;
+}
+
+function endOf({ end }: JournaledCall): NonNullable<JournaledCall['end']> {
+  if (end === null) throw new Error('the call has not ended');
+  return end;
 }

@@ -1,5 +1,6 @@
 import type { Clock, Random } from '../call/clock.ts';
 import { describeError, log } from '../log.ts';
+import { RecordsError } from '../records/call-records.ts';
 import type { Alarms } from './alarms.ts';
 
 /** What a call has to tell the outside world. Each is made anew from the journal when it is delivered. */
@@ -17,9 +18,11 @@ export type Deliver = (delivery: Delivery, signal: AbortSignal) => Promise<void>
 /** First wait after a failure; doubles up to the last one. */
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 5 * 60_000;
+/** What the far end refuses for good is tried again in case somebody mends it there: a key, a missing table. */
+const REFUSED_RETRY_MS = 60 * 60_000;
 /** No delivery may take longer; a recording of an hour is written in seconds. */
 const DELIVERY_TIMEOUT_MS = 60_000;
-/** If the object dies during a delivery, the alarm takes it up again. */
+/** Longer than a delivery may take. */
 const BACKSTOP_MS = 90_000;
 
 /**
@@ -95,15 +98,38 @@ export class Outbox {
   }
 
   async #try({ seq, delivery, attempts }: Entry): Promise<void> {
+    // If the object dies in the middle, the alarm takes it up again.
+    this.#alarms.set('outbox', this.#clock.now() + BACKSTOP_MS);
     try {
-      await this.#deliver(delivery, AbortSignal.timeout(DELIVERY_TIMEOUT_MS));
+      await this.#within(DELIVERY_TIMEOUT_MS, (signal) => this.#deliver(delivery, signal));
       this.#sql.exec('DELETE FROM outbox WHERE seq = ?', seq);
     } catch (error) {
-      const wait = Math.min(FIRST_RETRY_MS * 2 ** attempts, LAST_RETRY_MS);
+      const refused = error instanceof RecordsError && !error.retryable;
+      const wait = refused ? REFUSED_RETRY_MS : Math.min(FIRST_RETRY_MS * 2 ** attempts, LAST_RETRY_MS);
       const nextAt = this.#clock.now() + Math.round(wait * (0.5 + this.#random.fraction() / 2));
       this.#sql.exec('UPDATE outbox SET attempts = ?, next_at = ? WHERE seq = ?', attempts + 1, nextAt, seq);
-      log('error', 'delivery failed', { delivery, attempts: attempts + 1, error: describeError(error) });
+      log('error', 'delivery failed', {
+        delivery,
+        attempts: attempts + 1,
+        refused,
+        error: describeError(error),
+      });
     }
+  }
+
+  /** Also a delivery that does not heed its signal may not hold up the others. */
+  #within(timeoutMs: number, deliver: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const controller = new AbortController();
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(timeoutMs, () => {
+        const error = new Error(`the delivery took longer than ${timeoutMs} ms`);
+        controller.abort(error);
+        reject(error);
+      });
+      deliver(controller.signal)
+        .then(resolve, reject)
+        .finally(() => timer.cancel());
+    });
   }
 }
 

@@ -21,10 +21,9 @@ export async function storeRecording(
   bucket: R2Bucket,
   journal: SqliteJournal,
   call: StartedCallFacts,
-  chunkMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const chunkSamples = Math.round((call.sampleRate * chunkMs) / 1000);
+  const { chunkSamples } = call;
   const extent = journal.audioExtent(chunkSamples);
   const samples = Math.round((extent.samples * RECORDING_RATE) / call.sampleRate);
   const header = wavHeader({
@@ -69,6 +68,10 @@ async function write(
     // The resampler may round the last sample away.
     if (written < samples) await writer.write(new Uint8Array((samples - written) * 2));
     await writer.close();
+  } catch (error) {
+    // The bucket waits for the rest of the stream: it must not wait for ever.
+    await writer.abort(error).catch(() => {});
+    throw error;
   } finally {
     signal.removeEventListener('abort', abort);
   }

@@ -6,6 +6,8 @@ import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
 /** A call, read back from its facts. */
 export interface JournaledCall {
   call: StartedCallFacts;
+  /** The call's id in the database. */
+  rowId: string;
   resumeToken: string;
   turns: RecordedTurn[];
   failures: RecordedFailure[];
@@ -46,6 +48,7 @@ export class SqliteJournal implements Journal {
       if (fact.type === 'started') {
         result = {
           call: fact.call,
+          rowId: fact.call.callId,
           resumeToken: fact.resumeToken,
           turns: [],
           failures: [],
@@ -53,9 +56,11 @@ export class SqliteJournal implements Journal {
           end: null,
         };
       } else if (fact.type === 'turn') result?.turns.push(fact.turn);
-      else if (fact.type === 'failure') result?.failures.push(fact.failure);
+      else if (fact.type === 'failure')
+        result?.failures.push({ ...fact.failure, position: result.failures.length });
+      else if (fact.type === 'renamed' && result !== null) result.rowId = fact.rowId;
       else if (fact.type === 'usage') addUsage(usage, fact.usage);
-      else if (result !== null) result.end = fact;
+      else if (fact.type === 'ended' && result !== null) result.end = fact;
     }
     if (result !== null) result.usage = [...usage.values()];
     return result;

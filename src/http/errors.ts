@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../dialects/native-messages.ts';
 
 /** Codes of HTTP errors: those of the native dialect, and what only HTTP knows. */
-export type HttpErrorCode = ErrorCode | 'NOT_FOUND' | 'METHOD_NOT_ALLOWED' | 'UPGRADE_REQUIRED' | 'FORBIDDEN';
+export type HttpErrorCode = ErrorCode | 'NOT_FOUND' | 'UPGRADE_REQUIRED' | 'FORBIDDEN';
 
 /** Every HTTP error has this shape. */
 export function apiError(

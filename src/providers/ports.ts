@@ -81,7 +81,11 @@ export interface LanguageModelRequest {
   temperature?: number;
 }
 
-export type LanguageModelEvent = { type: 'text'; text: string } | { type: 'usage'; usage: Usage };
+export type LanguageModelEvent =
+  | { type: 'text'; text: string }
+  /** No more text follows; usage may. */
+  | { type: 'finished' }
+  | { type: 'usage'; usage: Usage };
 
 // --- text to speech ---------------------------------------------------------------------------------------
 

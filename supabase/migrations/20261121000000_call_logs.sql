@@ -107,11 +107,18 @@ revoke all on table public.call_logs, public.call_turns, public.call_failures fr
 grant select, insert, update, delete on table public.call_logs, public.call_turns, public.call_failures
   to service_role;
 
--- call: {callId, userId, campaignId, phoneNumber, startTime, metadata}, times in ISO 8601.
+-- call: {callId, userId, campaignId, phoneNumber, startTime, metadata}, times in ISO 8601. An id that names a call with
+-- another start is that call's: it fails with 23505, and the sender takes another id.
 create function public.call_started(call jsonb) returns boolean
 language plpgsql security invoker set search_path = ''
 as $$
 begin
+  if exists (
+    select from public.call_logs
+    where call_id = call ->> 'callId' and start_time <> (call ->> 'startTime')::timestamptz
+  ) then
+    raise unique_violation using message = format('the id "%s" is another call''s', call ->> 'callId');
+  end if;
   insert into public.call_logs (call_id, user_id, campaign_id, phone_number, start_time, metadata)
   values (
     call ->> 'callId', call ->> 'userId', call ->> 'campaignId', call ->> 'phoneNumber',

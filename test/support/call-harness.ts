@@ -62,6 +62,7 @@ export function createCall(
   });
   callEvents.listen((event) => events.push(event));
   const detectors = { open: 0 };
+  const released: string[] = [];
   const call = new Call({
     clock,
     dialect,
@@ -85,6 +86,7 @@ export function createCall(
     },
     resolveAgent: async () => ({ ...testAgent, ...options.agent }),
     claimCallId: async () => true,
+    releaseCallId: (callId) => released.push(callId),
     storeAudio: (chunk) => chunks.push(chunk),
     closeLeg: (closing) => {
       leg.closed ??= closing;
@@ -112,6 +114,7 @@ export function createCall(
     from: leg2,
     dialect,
     detectors,
+    released,
     start: async (request: Partial<StartRequest> = {}) => {
       leg2.start({ callId: 'call-1', userId: 'user-1', metadata: {}, sampleRate: 8000, ...request });
       await clock.advance(0);

@@ -17,6 +17,8 @@ export interface Script {
   answer(messages: readonly Message[]): (string | Error)[];
   firstTokenMs: number;
   tokenMs: number;
+  /** From the last text to the end of the stream. */
+  endMs: number;
   /** Milliseconds of audio that a sentence makes, or the error. */
   speech(request: TextToSpeechRequest): number | Error;
   firstAudioMs: number;
@@ -30,6 +32,7 @@ export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
     answer: () => ['All right.'],
     firstTokenMs: 0,
     tokenMs: 0,
+    endMs: 0,
     speech: (request) => request.text.length * 50,
     firstAudioMs: 0,
     ...script,
@@ -100,6 +103,8 @@ export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
             yield { type: 'text' as const, text: piece };
             if (plan.tokenMs > 0) await wait(plan.tokenMs, signal);
           }
+          yield { type: 'finished' as const };
+          await wait(plan.endMs, signal);
           yield { type: 'usage' as const, usage: { provider: 'scripted/model', outputTokens: 1 } };
         } finally {
           asked.open--;

@@ -20,7 +20,7 @@ describe('settings', () => {
     const config = loadConfig({
       WEBSOCKET_TIMEOUT: '60000',
       RECORDING: 'false',
-      CORS_ORIGINS: 'https://a.example, https://b.example',
+      CORS_ORIGINS: 'https://a.example/, https://b.example',
     });
     expect(config.WEBSOCKET_TIMEOUT).toBe(60_000);
     expect(config.RECORDING).toBe(false);

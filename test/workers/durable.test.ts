@@ -8,6 +8,7 @@ import { type Delivery, Outbox } from '../../src/durable/outbox.ts';
 import { mixSides, recordingKey, storeRecording } from '../../src/durable/recording.ts';
 import { SqliteJournal } from '../../src/durable/sqlite-journal.ts';
 import { hasTables, migrate } from '../../src/durable/storage.ts';
+import { RecordsError } from '../../src/records/call-records.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { bindings, database } from './support.ts';
 
@@ -29,6 +30,7 @@ const call: StartedCallFacts = {
   metadata: {},
   sampleRate: 8000,
   recording: true,
+  chunkSamples: 16_000,
 };
 
 describe('named alarms', () => {
@@ -105,11 +107,48 @@ describe('the outbox', () => {
     });
   });
 
-  it('sets an alarm before it delivers, so that a crash does not lose it', async () => {
+  it('has an alarm set while it delivers, at every attempt, so that a crash does not lose it', async () => {
     await inObject(async ({ storage }) => {
-      const { clock, alarms, outbox } = setUp(storage, async () => {});
+      const set: (number | null)[] = [];
+      const { clock, alarms, outbox } = setUp(storage, async () => {
+        set.push(alarms.at('outbox'));
+        throw new Error('down');
+      });
       outbox.put('recording');
-      expect(alarms.at('outbox')).toBe(clock.now() + 90_000);
+      await outbox.run();
+      expect(set).toEqual([clock.now() + 90_000]);
+      await clock.advance(1_000);
+      // The object's alarm takes the time away before it runs the outbox.
+      expect(alarms.takeDue(clock.now())).toEqual(['outbox']);
+      await outbox.run();
+      expect(set[1]).toBe(clock.now() + 90_000);
+    });
+  });
+
+  it('goes on past a delivery that hangs and does not heed its signal', async () => {
+    await inObject(async ({ storage }) => {
+      const tried: Delivery[] = [];
+      const { clock, outbox } = setUp(storage, (delivery) => {
+        tried.push(delivery);
+        return delivery === 'metrics started' ? new Promise(() => {}) : Promise.resolve();
+      });
+      outbox.put('metrics started', 'log started');
+      const run = outbox.run();
+      await clock.advance(60_000);
+      await run;
+      expect(tried).toEqual(['metrics started', 'log started']);
+      expect(outbox.depth).toBe(1);
+    });
+  });
+
+  it('repeats what the far end refuses for good only every hour', async () => {
+    await inObject(async ({ storage }) => {
+      const { clock, alarms, outbox } = setUp(storage, async () => {
+        throw new RecordsError('no such table', { retryable: false, code: 'PGRST205' });
+      });
+      outbox.put('log ended');
+      await outbox.run();
+      expect(alarms.at('outbox')).toBe(clock.now() + 3_600_000);
     });
   });
 });
@@ -124,7 +163,7 @@ describe('a recording', () => {
       journal.appendAudio({ index: 0, length: 16_000, caller: chunk(100), agent: null });
       journal.appendAudio({ index: 2, length: 16_000, caller: chunk(100), agent: chunk(20) });
       journal.appendAudio({ index: 3, length: 500, caller: null, agent: chunk(7, 500) });
-      await storeRecording(bindings.RECORDINGS, journal, call, 2_000, AbortSignal.timeout(5_000));
+      await storeRecording(bindings.RECORDINGS, journal, call, AbortSignal.timeout(5_000));
       const object = await bindings.RECORDINGS.get('recordings/2026/11/21/durable-call.wav');
       return wavToMono(new Uint8Array(await object!.arrayBuffer())).samples;
     });
@@ -141,8 +180,8 @@ describe('a recording', () => {
         const tone = Int16Array.from({ length: 32_000 }, (_, i) => 8_000 * Math.sin((i * Math.PI) / 20));
         journal.appendAudio({ index, length: 32_000, caller: tone, agent: null });
       }
-      const wide: StartedCallFacts = { ...call, callId: 'wide', sampleRate: 16_000 };
-      await storeRecording(bindings.RECORDINGS, journal, wide, 2_000, AbortSignal.timeout(5_000));
+      const wide: StartedCallFacts = { ...call, callId: 'wide', sampleRate: 16_000, chunkSamples: 32_000 };
+      await storeRecording(bindings.RECORDINGS, journal, wide, AbortSignal.timeout(5_000));
       const object = await bindings.RECORDINGS.get(recordingKey(wide));
       return wavToMono(new Uint8Array(await object!.arrayBuffer()));
     });
@@ -190,6 +229,8 @@ describe('a call whose object was lost', () => {
     await runInDurableObject(stub, async (_, { storage }) => {
       expect((await storage.getAlarm())! - Date.now()).toBeGreaterThan(25_000);
     });
+    // An idle object is evicted meanwhile: being woken does not give the lost call another 30 s.
+    await evictDurableObject(stub);
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 31_000 });
     expect(await runDurableObjectAlarm(stub)).toBe(true);
     vi.useRealTimers();
@@ -199,5 +240,80 @@ describe('a call whose object was lost', () => {
     const recording = await bindings.RECORDINGS.head(data.recording);
     expect(recording?.size).toBe(44 + 32_000);
     expect(await runInDurableObject(stub, (_, { storage }) => hasTables(storage.sql))).toBe(false);
+  });
+});
+
+describe('an ended call whose deliveries were cut off', () => {
+  it('is taken up again by the next instance, also where no alarm was left', async () => {
+    const callId = `undelivered-${crypto.randomUUID()}`;
+    const stub = bindings.CALL_SESSION.get(bindings.CALL_SESSION.idFromName(callId));
+    const startTime = Date.now() - 60_000;
+    await runInDurableObject(stub, (_, { storage }) => {
+      migrate(storage.sql);
+      const journal = new SqliteJournal(storage.sql);
+      journal.append({
+        type: 'started',
+        call: { ...call, callId, startTime, recording: false },
+        resumeToken: 't',
+      });
+      journal.append({ type: 'ended', reason: 'hangup', status: 'ended', endTime: startTime + 5_000 });
+      storage.sql.exec("INSERT INTO outbox (delivery, attempts, next_at) VALUES ('log ended', 3, 0)");
+    });
+    await evictDurableObject(stub);
+    await runInDurableObject(stub, () => {});
+    await vi.waitFor(
+      async () => {
+        const { data } = await database()
+          .from('call_logs')
+          .select('status')
+          .eq('call_id', callId)
+          .maybeSingle();
+        expect(data?.status).toBe('ended');
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+  });
+});
+
+describe('a call id that is used again after its hold', () => {
+  it('does not cost the second call its record: it is written under an id of its own', async () => {
+    const callId = `again-${crypto.randomUUID()}`;
+    const place = async (object: string, userId: string, startTime: number) => {
+      const stub = bindings.CALL_SESSION.get(bindings.CALL_SESSION.idFromName(object));
+      await runInDurableObject(stub, (_, { storage }) => {
+        migrate(storage.sql);
+        const journal = new SqliteJournal(storage.sql);
+        const facts = { ...call, callId, userId, startTime, recording: false };
+        journal.append({ type: 'started', call: facts, resumeToken: 't' });
+        journal.append({ type: 'ended', reason: 'hangup', status: 'ended', endTime: startTime + 1_000 });
+        storage.sql.exec(
+          "INSERT INTO outbox (delivery, attempts, next_at) VALUES ('log started', 0, 0), ('log ended', 0, 0)",
+        );
+      });
+      await evictDurableObject(stub);
+      await runInDurableObject(stub, () => {});
+    };
+    const first = Date.now() - 200_000_000;
+    const second = Date.now() - 60_000;
+    await place(`${callId}-1`, 'user-1', first);
+    const ended = () =>
+      database()
+        .from('call_logs')
+        .select('call_id, user_id')
+        .like('call_id', `${callId}%`)
+        .eq('status', 'ended');
+    await vi.waitFor(async () => expect((await ended()).data?.length).toBe(1), {
+      timeout: 10_000,
+      interval: 100,
+    });
+    await place(`${callId}-2`, 'user-2', second);
+    await vi.waitFor(async () => expect((await ended()).data?.length).toBe(2), {
+      timeout: 10_000,
+      interval: 100,
+    });
+    expect((await ended().order('start_time')).data).toEqual([
+      { call_id: callId, user_id: 'user-1' },
+      { call_id: `${callId}.${second}`, user_id: 'user-2' },
+    ]);
   });
 });

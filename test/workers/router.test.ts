@@ -62,6 +62,9 @@ describe('the HTTP surface', () => {
     const text = await fetchWorker('/metrics', { headers: { Accept: 'text/plain' } });
     expect(text.headers.get('Content-Type')).toContain('version=0.0.4');
     expect(await text.text()).toMatch(/^calls_active \d+$/m);
+    // What a browser's client sends that wants JSON.
+    const both = await fetchWorker('/metrics', { headers: { Accept: 'application/json, text/plain, */*' } });
+    expect(both.headers.get('Content-Type')).toContain('application/json');
   });
 
   it('counts calls from their start to their end, once each', async () => {
@@ -122,10 +125,15 @@ describe('the upgrade', () => {
       headers: { Upgrade: 'websocket', Origin: 'https://stranger.example' },
     });
     expect(response.status).toBe(403);
+    // Another port of the same host is another server's page.
+    const neighbour = await fetchWorker('/ws/call-session', {
+      headers: { Upgrade: 'websocket', Origin: 'http://service.test:3000' },
+    });
+    expect(neighbour.status).toBe(403);
   });
 
   it('is granted to the origin that FreeSWITCH’s modules send, which is our own host', async () => {
-    for (const Origin of ['http://service.test:8787', 'ws://service.test', 'http://service.test']) {
+    for (const Origin of ['https://service.test', 'ws://service.test:80', 'http://service.test']) {
       const response = await fetchWorker('/ws/call-session', { headers: { Upgrade: 'websocket', Origin } });
       expect(response.status).toBe(101);
       response.webSocket?.accept();

@@ -157,6 +157,7 @@ function workerSettings(engines: Service['engines'], supabase: Service['supabase
     TTS_MODEL: 'flite',
     TTS_VOICE: 'rms',
     AGENT_GREETING: greeting,
+    ALLOWED_HOSTS: 'localhost,127.0.0.1,[::1]',
   };
   for (const port of ['STT', 'LLM', 'TTS']) {
     settings[`${port}_PROVIDER`] = 'openai';

@@ -6,14 +6,14 @@ export interface OpenAiSettings {
   /** With the version, e.g. `https://api.openai.com/v1`, the default. */
   baseUrl?: string;
   model: string;
-  /** The longest wait for the head of one attempt's answer, and for the whole of it unless it is streamed. Default 10,000. */
+  /** The longest wait for the head of one attempt's answer, and for the whole of it unless it is streamed. Default 4,000: a hung attempt leaves time for another one. */
   timeoutMs?: number;
   /** Attempts after the first on 408, 409, 429, 5xx and broken connections, with exponential back-off. Default 3. */
   maxRetries?: number;
 }
 
 const defaultBaseUrl = 'https://api.openai.com/v1';
-const defaultTimeoutMs = 10_000;
+const defaultTimeoutMs = 4_000;
 const defaultMaxRetries = 3;
 
 /** The official client, configured by the settings alone: nothing is taken from the environment. */

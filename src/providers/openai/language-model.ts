@@ -102,7 +102,13 @@ async function* replyFrom(
         if (signal.aborted) return;
         watchdog.expect('more text', settings.idleMs ?? defaultIdleMs);
       }
-      if (choice?.finish_reason) finished = true;
+      if (choice?.finish_reason && !finished) {
+        finished = true;
+        watchdog.relax();
+        if (characters > 0) yield { type: 'finished' };
+        if (signal.aborted) return;
+        watchdog.expect('end', settings.idleMs ?? defaultIdleMs);
+      }
       if (chunk.data.usage) {
         watchdog.relax();
         yield { type: 'usage', usage: usageOf(provider, chunk.data.usage) };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { defaultSilence } from '../../../src/call/agent-config.ts';
+import { type AgentConfig, defaultSilence } from '../../../src/call/agent-config.ts';
 import { ProviderError } from '../../../src/providers/ports.ts';
 import { createCall } from '../../support/call-harness.ts';
 
@@ -68,6 +68,20 @@ describe('the start of a call', () => {
     expect(call.clock.pending).toBe(0);
   });
 
+  it('gives the id back when the caller hangs up before the call has begun', async () => {
+    const resolveAgent = () => new Promise<AgentConfig>(() => {});
+    const call = createCall({ call: { resolveAgent } });
+    await call.start();
+    call.from.hangUp();
+    await call.clock.advance(10_000);
+    expect(call.released).toEqual(['call-1']);
+    const begun = createCall();
+    await begun.start();
+    begun.from.hangUp();
+    await begun.clock.advance(0);
+    expect(begun.released).toEqual([]);
+  });
+
   it('hears what the caller said while the call was being set up', async () => {
     let ready = () => {};
     const claimed = new Promise<boolean>((resolve) => {
@@ -106,6 +120,18 @@ describe('a turn', () => {
       'caller: Tell me.',
       'agent: The first sentence is here. And this is the second one.',
     ]);
+  });
+
+  it('does not wait with the last sentence for the end of the model’s stream', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['Go.'], answer: () => ['Without a full stop'], endMs: 4_000 },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(8_000);
+    expect(call.ofType('latency')[0]?.totalMs).toBe(500);
+    expect(call.transcript()[1]).toBe('agent: Without a full stop');
   });
 
   it('sends the whole conversation to the model, the prompt first', async () => {
@@ -158,6 +184,22 @@ describe('a turn', () => {
     await call.speak(600);
     await call.clock.advance(3000);
     expect(call.transcript()).toEqual(['caller: Hello?', 'agent: All right.']);
+  });
+
+  it('is one where a line sends frames of a whole second', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['A long sentence.', 'wrong'] },
+    });
+    await call.start();
+    for (let second = 0; second < 5; second++) {
+      await call.clock.advance(1_000);
+      call.call.receive('');
+      call.from.audio(new Int16Array(8_000).fill(1_000));
+    }
+    await call.silence(2_000);
+    expect(call.transcript()[0]).toBe('caller: A long sentence.');
+    expect(call.asked.utteranceSamples.length).toBe(1);
   });
 
   it('sends silence to speech-to-text within an utterance only', async () => {
@@ -237,6 +279,17 @@ describe('a provider that fails', () => {
     expect(call.transcript()[1]).toBe('agent: A good beginning. But th Sorry about that.');
   });
 
+  it('counts its wait as the provider’s, not as our own', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['One?'], answer: () => [outage()], firstTokenMs: 9_000 },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(12_000);
+    expect(call.ofType('latency')[0]).toMatchObject({ providerMs: 9_000, processingMs: 0 });
+  });
+
   it('does not stop the call where speech itself fails', async () => {
     const call = createCall({
       agent: { greeting: '' },
@@ -310,6 +363,22 @@ describe('the end of a call', () => {
     expect(call.clock.pending).toBe(0);
   });
 
+  it('is told also where storage fails at the end', async () => {
+    const call = createCall({
+      call: {
+        storeAudio: () => {
+          throw new Error('the storage is full');
+        },
+      },
+    });
+    await call.start();
+    await call.silence(1_000);
+    call.from.hangUp();
+    await call.clock.advance(0);
+    expect(call.ofType('call.closed').length).toBe(1);
+    expect(call.ofType('failure').map((event) => event.message)).toEqual(['the storage is full']);
+  });
+
   it('does not wait for ever for a transcript', async () => {
     const call = createCall({
       agent: { greeting: '' },
@@ -358,6 +427,21 @@ describe('a recording', () => {
     await call.clock.advance(0);
     expect(call.chunks).toEqual([]);
     expect(call.ofType('call.started')[0]?.call.recording).toBe(false);
+  });
+
+  it('is whole at the seams of its chunks, also where the caller’s audio runs a little ahead', async () => {
+    const call = createCall({ agent: { greeting: 'x'.repeat(390) } });
+    await call.start();
+    // Two frames in advance, as of a client whose clock is a little fast.
+    call.from.audio(new Int16Array(320).fill(1));
+    await call.silence(21_000);
+    call.from.hangUp();
+    await call.clock.advance(0);
+    const agent = call.chunks.flatMap((chunk) => [...(chunk.agent ?? new Int16Array(chunk.length))]);
+    // 390 characters at 50 ms.
+    expect(agent.indexOf(9)).toBe(0);
+    expect(agent.lastIndexOf(9)).toBe(19_500 * 8 - 1);
+    expect(agent.slice(0, 19_500 * 8).filter((sample) => sample !== 9)).toEqual([]);
   });
 
   it('has the agent where it was heard', async () => {

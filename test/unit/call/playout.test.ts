@@ -26,7 +26,7 @@ describe('playout', () => {
     const { clock, playout, sent, audio } = setUp();
     const segment = playout.begin('Hello.');
     segment.push(audio(1000));
-    segment.end();
+    segment.end(true);
     expect(sent.map((piece) => piece.at)).toEqual([0, 0, 0, 0]);
     await clock.advance(2000);
     expect(sent.map((piece) => piece.at)).toEqual([0, 0, 0, 0, 100, 200, 300, 400, 500, 600]);
@@ -40,7 +40,7 @@ describe('playout', () => {
       segment.push(audio(997));
       await clock.advance(997);
     }
-    segment.end();
+    segment.end(true);
     await clock.advance(2000);
     const total = sent.reduce((sum, piece) => sum + piece.ms, 0);
     expect(total).toBe(600 * 997);
@@ -57,11 +57,11 @@ describe('playout', () => {
     const { clock, playout, heard, audio } = setUp();
     const first = playout.begin('one');
     first.push(audio(200));
-    first.end();
+    first.end(true);
     await clock.advance(5000);
     const second = playout.begin('two');
     second.push(audio(200));
-    second.end();
+    second.end(true);
     await clock.advance(1000);
     expect(heard.map((piece) => piece.startedAt)).toEqual([0, 100, 5000, 5100]);
   });
@@ -98,10 +98,10 @@ describe('playout', () => {
     const first = playout.begin('one');
     const second = playout.begin('two');
     second.push(audio(100));
-    second.end();
+    second.end(true);
     expect(sent).toEqual([]);
     first.push(audio(100));
-    first.end();
+    first.end(true);
     await clock.advance(1000);
     expect(sent.map((piece) => piece.text)).toEqual(['one', 'two']);
   });
@@ -110,10 +110,10 @@ describe('playout', () => {
     const { clock, playout, sent, audio, heardMs } = setUp();
     const first = playout.begin('The first sentence.');
     first.push(audio(500));
-    first.end();
+    first.end(true);
     const second = playout.begin('one two three four');
     second.push(audio(1000));
-    second.end();
+    second.end(true);
     await clock.advance(1050);
     playout.clear();
     const before = sent.length;
@@ -146,7 +146,7 @@ describe('playout', () => {
     void playout.waitUntilQueued(200).then(() => done.push(`short@${clock.now()}`));
     await clock.advance(399);
     expect(done).toEqual(['short@200']);
-    segment.end();
+    segment.end(true);
     await clock.advance(1);
     expect(done).toEqual(['short@200', 'empty@400']);
     const next = playout.begin('y');
@@ -163,10 +163,10 @@ describe('playout', () => {
     const samples = Int16Array.from({ length: 1000 * samplesPerMs }, (_, i) => i);
     const first = playout.begin('one');
     first.push(samples.subarray(0, 3200));
-    first.end();
+    first.end(true);
     const second = playout.begin('two');
     second.push(samples.subarray(3200));
-    second.end();
+    second.end(true);
     await clock.advance(333);
     playout.hold(true);
     expect(heardMs()).toBe(333);
@@ -201,11 +201,21 @@ describe('playout', () => {
     const segment = playout.begin('x');
     playout.hold(true);
     segment.push(audio(500));
-    segment.end();
+    segment.end(true);
     expect(sent).toEqual([]);
     playout.resume();
     await clock.advance(1_000);
     expect(heardMs()).toBe(500);
+  });
+
+  it('does not count a sentence as heard whose speech broke off', async () => {
+    const { clock, playout, audio } = setUp();
+    const segment = playout.begin('This is a sentence of sixty characters, of which one second came.');
+    segment.push(audio(1000));
+    segment.end(false);
+    await clock.advance(5_000);
+    expect(segment.heardText()).toBe('This is a');
+    expect(playout.busy).toBe(false);
   });
 
   it('leaves no timer behind when it is closed', async () => {

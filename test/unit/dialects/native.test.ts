@@ -104,6 +104,11 @@ describe('native dialect, from the client', () => {
       JSON.stringify({ ...start, metadata: { a: 'x'.repeat(17_000) } }),
       'BAD_MESSAGE',
     ],
+    [
+      'metadata nested beyond its bound, which would exhaust the parser’s stack',
+      `{"type":"start_call","callId":"c","userId":"u","metadata":{"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}}`,
+      'BAD_MESSAGE',
+    ],
     ['audio before the start', { type: 'audio', data: '/w==' }, 'NOT_STARTED'],
     ['a binary frame before the start', new Uint8Array(160), 'NOT_STARTED'],
     ['a message beyond its bound', ' '.repeat(nativeLimits.messageCharacters + 1), 'TOO_LARGE'],
@@ -124,7 +129,7 @@ describe('native dialect, from the client', () => {
     ['another format than the start said', { type: 'audio', data: '/w==', format: 'alaw' }, 'BAD_AUDIO'],
     ['another rate than the start said', { type: 'audio', data: '/w==', sampleRate: 16000 }, 'BAD_AUDIO'],
     ['a binary frame in JSON mode', new Uint8Array(160), 'BAD_AUDIO'],
-    ['a frame beyond its bound', { type: 'audio', data: base64(new Uint8Array(32_001)) }, 'TOO_LARGE'],
+    ['a frame beyond its bound', { type: 'audio', data: base64(new Uint8Array(8_001)) }, 'TOO_LARGE'],
     ['a digit that is none', '{"type":"dtmf","digit":"12"}', 'BAD_MESSAGE'],
   ];
   it.each(badInCall)('answers %s during a call with its error, and the call goes on', (_, message, code) => {
@@ -200,7 +205,7 @@ describe('native dialect, to the client', () => {
     dialect.show({ type: 'failure', code: 'PROVIDER_TIMEOUT', provider: 'x/y', message: 'late' });
     dialect.show({ type: 'call.ended', reason: 'time limit', status: 'ended' });
     expect(sent).toEqual([
-      { type: 'error', code: 'INTERNAL_ERROR', message: 'late' },
+      { type: 'error', code: 'INTERNAL_ERROR', message: 'A part of the service failed' },
       { type: 'error', code: 'TIMEOUT', message: 'The longest time of a call is over' },
     ]);
   });

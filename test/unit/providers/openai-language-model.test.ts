@@ -66,7 +66,11 @@ describe('OpenAI language model', () => {
   it('streams the text as it comes, then the usage', async () => {
     double.script(path, events(completion(['Hello', ' there', '.'])));
     expect(await reply()).toEqual({
-      seen: [...['Hello', ' there', '.'].map((text) => ({ type: 'text', text })), usage],
+      seen: [
+        ...['Hello', ' there', '.'].map((text) => ({ type: 'text', text })),
+        { type: 'finished' },
+        usage,
+      ],
       error: null,
     });
     expect(jsonOf(double.requests[0]!)).toEqual({
@@ -93,7 +97,10 @@ describe('OpenAI language model', () => {
       choices: [{ index: 0, delta: { refusal: 'I cannot do that.' }, finish_reason: 'stop' }],
     };
     double.script(path, events([refusal, '[DONE]']));
-    expect(await reply()).toEqual({ seen: [{ type: 'text', text: 'I cannot do that.' }], error: null });
+    expect(await reply()).toEqual({
+      seen: [{ type: 'text', text: 'I cannot do that.' }, { type: 'finished' }],
+      error: null,
+    });
   });
 
   it('retries when it is told to come back later, and when the server fails', async () => {
@@ -159,7 +166,7 @@ describe('OpenAI language model', () => {
     double.script(path, events(completion(['All', '.']).slice(0, 4), 'cut'));
     const { seen, error } = await reply();
     expect(error).toBeNull();
-    expect(seen).toHaveLength(2);
+    expect(seen.map((event) => event.type)).toEqual(['text', 'text', 'finished']);
   });
 
   it.each([
