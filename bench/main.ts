@@ -4,6 +4,10 @@ const benches: Record<string, { describe: string; load(): Promise<{ run(): Promi
     describe: 'CPU per incoming frame, against an object that only counts the same frames',
     load: () => import('./frame.ts'),
   },
+  windows: {
+    describe: 'What it costs in words to transcribe speech before it is over',
+    load: () => import('./windows.ts'),
+  },
 };
 
 const name = process.argv[2] ?? '';
