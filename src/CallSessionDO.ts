@@ -10,6 +10,7 @@ import { closeCodes } from './dialects/native-messages.ts';
 import { Alarms } from './durable/alarms.ts';
 import { CallArchive } from './durable/call-archive.ts';
 import { LegSocket } from './durable/leg-socket.ts';
+import { speechStore } from './durable/speech-store.ts';
 import { hasTables } from './durable/storage.ts';
 import type { Env } from './env.ts';
 import { apiError } from './http/errors.ts';
@@ -116,13 +117,19 @@ export class CallSessionDO extends DurableObject<Env> {
     events.listen((event) => dialect.show(event));
     events.listen((event, at) => this.#archiveEvent(event, at, resumeToken));
     events.listen((event) => logCallEvent(leg.callId, event));
+    const settings = providerSettings(config);
+    const { vendor, baseUrl, model } = settings.textToSpeech;
     openLegs++;
     const call = new Call({
       clock: systemClock,
       dialect,
       events,
       principal: leg.principal,
-      providers: createProviders(providerSettings(config)),
+      providers: createProviders(settings),
+      speechCache: {
+        store: speechStore(this.env.CACHE_KV),
+        identity: JSON.stringify([vendor, baseUrl ?? null, model]),
+      },
       callId: leg.callId,
       callIdBound: leg.bound,
       resumeToken,

@@ -5,6 +5,7 @@ import {
   defaultInterruption,
   defaultSilence,
 } from './call/agent-config.ts';
+import { defaultDtmf } from './call/dtmf.ts';
 import type { ProviderSettings } from './providers/registry.ts';
 
 /** Settings that come from outside are text; an empty one counts as not set. */
@@ -159,6 +160,7 @@ export function defaultAgent(config: Config): AgentConfig {
     endpointing: { ...defaultEndpointing, endMs: config.ENDPOINTING_MS },
     interruption: defaultInterruption,
     silence: defaultSilence,
+    dtmf: defaultDtmf,
     recording: config.RECORDING,
   };
 }

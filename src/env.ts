@@ -6,4 +6,6 @@ export interface Env {
   CALL_SESSION: DurableObjectNamespace<CallSessionDO>;
   METRICS: DurableObjectNamespace<MetricsDO>;
   RECORDINGS: R2Bucket;
+  /** Ready audio of sentences that are said again and again. */
+  CACHE_KV: KVNamespace;
 }

@@ -1,3 +1,5 @@
+import type { DtmfOptions } from './dtmf.ts';
+
 /** The configured persona that answers a call. Resolved once a call, from its campaign. */
 export interface AgentConfig {
   /** The language model's system prompt. */
@@ -17,6 +19,7 @@ export interface AgentConfig {
   endpointing: EndpointingOptions;
   interruption: InterruptionOptions;
   silence: SilenceOptions;
+  dtmf: DtmfOptions;
   recording: boolean;
 }
 

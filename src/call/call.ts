@@ -7,7 +7,7 @@ import type { Clock, Timer } from './clock.ts';
 import type { Engine } from './engine.ts';
 import type { CallEvents, EndReason, StartedCallFacts } from './events.ts';
 import type { AudioChunk } from './journal.ts';
-import { Pipeline } from './pipeline.ts';
+import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { Playout } from './playout.ts';
 import { mayStartCall, type Principal } from './principal.ts';
 import { RecordingTimeline } from './recording-timeline.ts';
@@ -32,6 +32,7 @@ export interface CallOptions {
   events: CallEvents;
   principal: Principal;
   providers: Providers;
+  speechCache: PipelineOptions['speechCache'];
   /** The id in the URL, or the minted one. */
   callId: string;
   /** The client chose `callId` in the URL: `start_call` must name the same. */
@@ -149,7 +150,10 @@ export class Call implements LegHandler {
 
   dtmf(digit: string, durationMs: number): void {
     if (this.#active === null) this.protocolError('NOT_STARTED', 'dtmf came before start_call');
-    else this.#options.events.emit({ type: 'dtmf', digit, durationMs });
+    else {
+      this.#options.events.emit({ type: 'dtmf', digit, durationMs });
+      this.#engine?.dtmf(digit);
+    }
   }
 
   markPlayed(name: string): void {
@@ -231,12 +235,13 @@ export class Call implements LegHandler {
   }
 
   #createEngine(agent: AgentConfig, { call, playout }: ActiveCall): Engine {
-    const { clock, events, providers, dialect, createDetector } = this.#options;
+    const { clock, events, providers, speechCache, dialect, createDetector } = this.#options;
     return new Pipeline({
       clock,
       events,
       playout,
       providers,
+      speechCache,
       agent,
       detector: createDetector(call.sampleRate),
       sampleRate: call.sampleRate,

@@ -8,6 +8,8 @@ export interface Engine {
   begin(): void;
   /** The caller's audio; the first sample lies at `position` of the recording. Keeps no reference to `samples`. */
   audio(samples: Int16Array, position: number): void;
+  /** The caller pressed a key. */
+  dtmf(digit: string): void;
   /**
    * The call is over. Stops speaking at once and records what was heard; then waits, at most `timeoutMs`, for
    * words of the caller that are still being transcribed.

@@ -30,6 +30,8 @@ export type CallEvent =
   /** The leg has played everything up to this mark. */
   | { type: 'mark.played'; name: string }
   | { type: 'usage'; usage: Usage }
+  /** A sentence that could have been ready audio was looked up. */
+  | { type: 'cache'; hit: boolean }
   /** The leg did something that the protocol forbids. The call goes on. */
   | { type: 'leg.error'; code: ErrorCode; message: string }
   /** Something failed on our side; belongs to the record. The call goes on unless `call.ended` follows. */

@@ -1,11 +1,14 @@
 import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import type { SampleRate } from '../dialects/native-messages.ts';
-import type { ProviderError, Usage } from '../providers/ports.ts';
+import { type CachedSpeech, cachedSpeech, type SpeechStore } from '../providers/cached-speech.ts';
+import { ProviderError, type Usage } from '../providers/ports.ts';
 import type { Providers } from '../providers/registry.ts';
+import { sentencesOf } from '../text/sentences.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { CallerTurn, type FinishedTurn } from './caller-turn.ts';
 import type { Clock, Timer } from './clock.ts';
 import { Conversation } from './conversation.ts';
+import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import type { Engine } from './engine.ts';
 import type { CallEvents, FailureCode } from './events.ts';
 import { LatencyLedger } from './latency.ts';
@@ -25,6 +28,8 @@ export interface PipelineOptions {
   agent: AgentConfig;
   detector: VoiceActivityDetector;
   sampleRate: SampleRate;
+  /** Ready audio, and what the audio of this call's voice depends on beside voice and text. */
+  speechCache: { store: SpeechStore; identity: string };
   /** Sample 0 of the recording, in milliseconds since the epoch. */
   startTime: number;
   leg: PipelineLeg;
@@ -41,6 +46,9 @@ export interface PipelineLeg {
   hangUp(): void;
 }
 
+/** A reply that makes no progress for so long is given up, whatever it waits for: above every provider's own bound. */
+const STUCK_MS = 45_000;
+
 /** Speech-to-text → language model → text-to-speech, turn by turn; who speaks when. */
 export class Pipeline implements Engine, ListenerHandler {
   readonly #options: PipelineOptions;
@@ -55,6 +63,11 @@ export class Pipeline implements Engine, ListenerHandler {
   #resumeTimer: Timer | null = null;
   /** Utterances of the caller that are over and not yet transcribed. */
   #awaited = 0;
+  readonly #speech: CachedSpeech;
+  readonly #dtmf: DtmfCollector;
+  readonly #abort = new AbortController();
+  #watchdog: Timer | null = null;
+  #prepared = false;
   #firstAudioAt: number | null = null;
   #finished = false;
 
@@ -76,6 +89,13 @@ export class Pipeline implements Engine, ListenerHandler {
       language: agent.language,
       onFinished: (turn) => this.#answer(turn),
     });
+    const fixed = new Set(fixedLines(agent).flatMap(sentencesOf));
+    this.#speech = cachedSpeech(options.providers.textToSpeech, {
+      ...options.speechCache,
+      isFixed: (sentence) => fixed.has(sentence),
+      onLookup: (hit) => options.events.emit({ type: 'cache', hit }),
+    });
+    this.#dtmf = new DtmfCollector(clock, agent.dtmf, (keys) => this.#takeKeys(keys));
     this.#silence = new SilenceWatch({
       clock,
       options: agent.silence,
@@ -94,8 +114,19 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#listener.push(samples, position);
   }
 
+  dtmf(digit: string): void {
+    this.#silence.stop();
+    this.#silence.reset();
+    // Keys are no backchannel: who presses them has heard enough.
+    if (this.#reply?.interruptible === true) this.#interrupt('speech', digit);
+    this.#dtmf.press(digit);
+  }
+
   async finish(timeoutMs: number): Promise<void> {
     this.#finished = true;
+    this.#abort.abort();
+    const keys = this.#dtmf.take();
+    if (keys !== '') this.#takeKeys(keys);
     this.#silence.stop();
     this.#callerTurn.hold();
     this.#stopReply();
@@ -186,6 +217,26 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#run(ledger, true, (reply) => reply.answer(messages));
   }
 
+  /** An entry of keys is a turn of the caller's, in words that the language model understands. */
+  #takeKeys(keys: string): void {
+    const { clock, sampleRate, startTime } = this.#options;
+    const now = clock.now();
+    const sample = Math.round(((now - startTime) * sampleRate) / 1000);
+    const turn: FinishedTurn = {
+      text: spokenKeys(keys),
+      startSample: sample,
+      endSample: sample,
+      lastVoicedAt: now,
+      decidedAt: now,
+    };
+    if (this.#finished) {
+      this.#recordCaller(turn);
+      return;
+    }
+    this.#stopReply();
+    this.#answer(turn);
+  }
+
   /** Says a fixed text. */
   #speak(text: string, interruptible: boolean, then?: () => void): void {
     this.#run(new LatencyLedger(), interruptible, (reply) => reply.speak(text), then);
@@ -198,7 +249,8 @@ export class Pipeline implements Engine, ListenerHandler {
     speak: (reply: Reply) => Promise<void>,
     then?: () => void,
   ): void {
-    const { agent, providers, playout, clock, sampleRate, events } = this.#options;
+    const { agent, playout, clock, sampleRate, events } = this.#options;
+    const providers = { ...this.#options.providers, textToSpeech: this.#speech };
     this.#silence.stop();
     const turn = this.#turns.begin(ledger);
     const reply = new Reply({
@@ -221,17 +273,57 @@ export class Pipeline implements Engine, ListenerHandler {
       onFailure: (error) => this.#fail(error),
     });
     this.#reply = reply;
+    this.#watch(reply);
     void speak(reply).then(() => {
       if (!this.#turns.isLive(turn)) return;
       this.#options.leg.mark(`turn-${turn.id}`);
-      this.#recordReply(reply);
+      this.#recordReply(reply, reply.cutShort());
       this.#endReply();
+      this.#prepareLines();
       this.#callerMayFinish();
       then?.();
     });
   }
 
+  /** Returns a call to listening whose reply neither ends nor goes on. */
+  #watch(reply: Reply): void {
+    const { clock, playout } = this.#options;
+    let queued = playout.queuedMs;
+    let since = clock.now();
+    const look = () => {
+      if (this.#reply !== reply) return;
+      const now = playout.queuedMs;
+      // Held audio waits for the caller, and audio that is being heard goes on by itself.
+      if (playout.held || now !== queued) since = clock.now();
+      queued = now;
+      if (clock.now() - since >= STUCK_MS) {
+        this.#fail(new ProviderError('pipeline', 'timeout', `No progress for ${STUCK_MS} ms`));
+        this.#stopReply();
+        this.#callerMayFinish();
+      } else {
+        this.#watchdog = clock.after(STUCK_MS / 3, look);
+      }
+    };
+    this.#watchdog?.cancel();
+    this.#watchdog = clock.after(STUCK_MS / 3, look);
+  }
+
+  /** The agent's own lines are made once the caller has heard the first of it: when they are needed, speech may be down. */
+  #prepareLines(): void {
+    if (this.#prepared || this.#finished) return;
+    this.#prepared = true;
+    const { agent, sampleRate } = this.#options;
+    const { holdLine, prompt, goodbye } = agent.silence;
+    void (async () => {
+      for (const text of [agent.apology, holdLine, prompt, goodbye].flatMap(sentencesOf)) {
+        await this.#speech.prepare({ text, sampleRate, voice: agent.voice }, this.#abort.signal);
+      }
+    })();
+  }
+
   #endReply(): void {
+    this.#watchdog?.cancel();
+    this.#watchdog = null;
     this.#reply = null;
     this.#resumeTimer?.cancel();
     this.#resumeTimer = null;
@@ -248,7 +340,7 @@ export class Pipeline implements Engine, ListenerHandler {
     if (!leg.canClear) playout.hold(false);
     playout.clear();
     if (audible) leg.clear();
-    this.#recordReply(reply);
+    this.#recordReply(reply, true);
   }
 
   // --- the caller speaks over the agent ------------------------------------------------------------------------
@@ -309,7 +401,7 @@ export class Pipeline implements Engine, ListenerHandler {
     });
   }
 
-  #recordReply(reply: Reply): void {
+  #recordReply(reply: Reply, interrupted: boolean): void {
     const span = reply.heardSpan();
     const text = reply.heardText();
     if (span === null || text === '') return;
@@ -320,7 +412,7 @@ export class Pipeline implements Engine, ListenerHandler {
       text,
       startMs: span.from - startTime,
       endMs: span.until - startTime,
-      interrupted: reply.cutShort(),
+      interrupted,
       latency: reply.turn.ledger.parts(),
     });
   }
@@ -344,4 +436,9 @@ export class Pipeline implements Engine, ListenerHandler {
       message: error.message,
     });
   }
+}
+
+/** What the agent says word for word, and will say again. */
+function fixedLines({ greeting, apology, silence }: AgentConfig): string[] {
+  return [greeting, apology, silence.holdLine, silence.prompt, silence.goodbye];
 }

@@ -56,11 +56,18 @@ export class Playout {
     this.#pieceSamples = options.pieceMs * this.#samplesPerMs;
   }
 
-  /** Opens the next sentence; it is heard after those before it. `onFirstSent` is called with its first piece. */
-  begin(text: string, onFirstSent?: () => void): Segment {
+  /**
+   * Opens the next sentence; it is heard after those before it. `onFirstSent` is called with its first piece.
+   *
+   * @param interject heard before the sentences of which nothing was sent yet.
+   */
+  begin(text: string, onFirstSent?: () => void, interject = false): Segment {
     const segment = new PlayoutSegment(text, this.#options.sampleRate, () => this.#pump(), onFirstSent);
     if (this.#closed) segment.clear();
-    else this.#segments.push(segment);
+    else if (interject) {
+      const next = this.#segments.findIndex((other) => !other.announced);
+      this.#segments.splice(next < 0 ? this.#segments.length : next, 0, segment);
+    } else this.#segments.push(segment);
     return segment;
   }
 
@@ -305,6 +312,11 @@ class PlayoutSegment implements Segment {
     this.heardSamples += samples;
     const until = startedAt + (samples * 1000) / this.#sampleRate;
     this.heardSpan = { from: this.heardSpan?.from ?? startedAt, until };
+  }
+
+  /** True once a piece of it was sent. */
+  get announced(): boolean {
+    return this.#announced;
   }
 
   /** The text, with the first piece only. */

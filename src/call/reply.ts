@@ -1,10 +1,11 @@
 import type { Message, Usage } from '../providers/ports.ts';
 import { ProviderError } from '../providers/ports.ts';
 import type { Providers } from '../providers/registry.ts';
-import { SentenceChunker } from '../text/sentences.ts';
+import { SentenceChunker, sentencesOf } from '../text/sentences.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { AsyncQueue } from './async-queue.ts';
-import type { Clock } from './clock.ts';
+import type { Clock, Timer } from './clock.ts';
+import type { LatencyMark } from './latency.ts';
 import type { Playout, Segment } from './playout.ts';
 import type { Turn } from './turn.ts';
 
@@ -39,7 +40,7 @@ export class Reply {
   readonly turn: Turn;
   readonly interruptible: boolean;
   readonly #options: ReplyOptions;
-  /** Sentences of which audio was sent, in order. */
+  /** Sentences of which audio was sent, in order, and where they are. */
   readonly #said: string[] = [];
   readonly #segments: Segment[] = [];
 
@@ -78,8 +79,7 @@ export class Reply {
   /** Speaks a fixed text. Resolves when it was heard, or the turn was cancelled; never rejects. */
   async speak(text: string): Promise<void> {
     const sentences = new AsyncQueue<string>();
-    const chunker = new SentenceChunker();
-    for (const sentence of [...chunker.push(text), ...chunker.flush()]) sentences.push(sentence);
+    for (const sentence of sentencesOf(text)) sentences.push(sentence);
     sentences.end();
     await this.#speakSentences(sentences);
     await this.#options.playout.waitUntilQueued(0);
@@ -87,6 +87,26 @@ export class Reply {
 
   /** Answers the conversation. Resolves and fails as {@link speak}. */
   async answer(messages: readonly Message[]): Promise<void> {
+    const holdLine = this.#armHoldLine();
+    try {
+      await this.#answer(messages);
+    } finally {
+      holdLine.cancel();
+    }
+  }
+
+  /** An answer that is late is preceded by a line that says so. */
+  #armHoldLine(): Timer {
+    const { clock, agent, turn } = this.#options;
+    const { holdLine, holdLineMs } = agent.silence;
+    const decided = turn.ledger.at('decided') ?? clock.now();
+    return clock.after(decided + holdLineMs - clock.now(), () => {
+      if (holdLine === '' || turn.signal.aborted || turn.ledger.at('firstSent') !== undefined) return;
+      void this.#speakSentence(holdLine, 'interjected');
+    });
+  }
+
+  async #answer(messages: readonly Message[]): Promise<void> {
     const sentences = new AsyncQueue<string>();
     const unspeakable = new AbortController();
     const signal = AbortSignal.any([this.turn.signal, unspeakable.signal]);
@@ -155,33 +175,39 @@ export class Reply {
     return true;
   }
 
-  async #speakSentence(sentence: string): Promise<boolean> {
+  /** @param place `interjected`: before what was not heard yet; it is no part of the answer, nor of its latency. */
+  async #speakSentence(sentence: string, place: 'next' | 'interjected' = 'next'): Promise<boolean> {
     const { agent, providers, playout, clock, turn, sampleRate } = this.#options;
+    const mark = (name: LatencyMark) => {
+      if (place === 'next') turn.ledger.mark(name, clock.now());
+    };
     let complete = false;
-    const segment = playout.begin(sentence, () => {
-      const first = turn.ledger.at('firstSent') === undefined;
-      turn.ledger.mark('firstSent', clock.now());
+    const onFirstSent = () => {
+      const first = place === 'next' && turn.ledger.at('firstSent') === undefined;
+      mark('firstSent');
       this.#said.push(sentence);
+      // In the order in which they are heard.
+      this.#segments.splice(this.#said.length - 1, 0, segment);
       if (first) this.#options.onFirstAudio();
       this.#options.onSentence(sentence);
-    });
-    this.#segments.push(segment);
+    };
+    const segment = playout.begin(sentence, onFirstSent, place === 'interjected');
     try {
-      turn.ledger.mark('speechRequested', clock.now());
+      mark('speechRequested');
       const request = { text: sentence, sampleRate, voice: agent.voice };
       for await (const event of providers.textToSpeech.speak(request, turn.signal)) {
         if (turn.signal.aborted) return true;
         if (event.type === 'usage') {
           this.#options.onUsage(event.usage);
         } else {
-          turn.ledger.mark('firstAudio', clock.now());
+          mark('firstAudio');
           segment.push(event.samples);
         }
       }
       complete = true;
       return true;
     } catch (error) {
-      turn.ledger.mark('firstAudio', clock.now());
+      mark('firstAudio');
       return this.#fail(error);
     } finally {
       segment.end(complete);

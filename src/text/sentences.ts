@@ -36,6 +36,12 @@ const leastClauseShare = 1 / 3;
  *
  * It holds at most two words and one piece of text, whatever it is fed.
  */
+/** The sentences of a whole text. */
+export function sentencesOf(text: string): string[] {
+  const chunker = new SentenceChunker();
+  return [...chunker.push(text), ...chunker.flush()];
+}
+
 export class SentenceChunker {
   readonly #options: Required<SentenceChunkerOptions>;
   /** Words of the next piece. */

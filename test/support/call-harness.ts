@@ -5,6 +5,7 @@ import {
   defaultSilence,
 } from '../../src/call/agent-config.ts';
 import { Call, type CallOptions, type Closing } from '../../src/call/call.ts';
+import { defaultDtmf } from '../../src/call/dtmf.ts';
 import { type CallEvent, CallEvents } from '../../src/call/events.ts';
 import type { AudioChunk } from '../../src/call/journal.ts';
 import { anonymous } from '../../src/call/principal.ts';
@@ -23,8 +24,21 @@ export const testAgent: AgentConfig = {
   endpointing: defaultEndpointing,
   interruption: defaultInterruption,
   silence: defaultSilence,
+  dtmf: defaultDtmf,
   recording: true,
 };
+
+/** An empty store of ready audio, to be shared by calls. */
+export function readyAudio(): CallOptions['speechCache'] {
+  const audio = new Map<string, Int16Array>();
+  return {
+    identity: 'test',
+    store: {
+      get: async (key) => audio.get(key) ?? null,
+      put: (key, samples) => audio.set(key, samples),
+    },
+  };
+}
 
 /** A call on a fake clock with scripted providers, a leg that notes what it is told, and a caller to speak. */
 export function createCall(
@@ -69,6 +83,7 @@ export function createCall(
     events: callEvents,
     principal: anonymous,
     providers: scripted.providers,
+    speechCache: readyAudio(),
     callId: 'leg-1',
     callIdBound: false,
     resumeToken: 'token',

@@ -21,7 +21,7 @@ export interface Script {
   endMs: number;
   /** Milliseconds of audio that a sentence makes, or the error. */
   speech(request: TextToSpeechRequest): number | Error;
-  firstAudioMs: number;
+  firstAudioMs: number | ((text: string) => number);
 }
 
 /** Providers that do what a script says, on a fake clock, and note what was asked of them. */
@@ -116,7 +116,8 @@ export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
         asked.spoken.push(request.text);
         asked.open++;
         try {
-          await wait(plan.firstAudioMs, signal);
+          const { firstAudioMs } = plan;
+          await wait(typeof firstAudioMs === 'number' ? firstAudioMs : firstAudioMs(request.text), signal);
           const ms = plan.speech(request);
           if (ms instanceof Error) throw ms;
           yield { type: 'audio' as const, samples: new Int16Array((ms * request.sampleRate) / 1000).fill(9) };

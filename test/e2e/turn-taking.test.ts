@@ -1,0 +1,259 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { voicedSpan } from '../../tools/caller/audio.ts';
+import type { Call } from '../../tools/caller/call.ts';
+import type { CallerEvent, CallReport, Utterance } from '../../tools/caller/types.ts';
+import { at, type Laptop, type RecordedTurn, startLaptop } from '../support/laptop.ts';
+import { wordErrors } from '../support/word-errors.ts';
+
+/**
+ * Who speaks when, in the service as `npm start` runs it: real speech, real recognition, real time. What the agent and the record
+ * claim is held against the audio that reached the caller's ear.
+ */
+let laptop: Laptop;
+
+beforeAll(async () => {
+  laptop = await startLaptop();
+});
+
+afterAll(() => laptop?.close());
+
+/** The longest answer that the recogniser understands well: about eight seconds. */
+const longQuestion = 'What does a full service include?';
+const longAnswer = [
+  'A basic service covers brakes, gears and tyres.',
+  'A full service also covers the bearings, both wheels and a thorough wash.',
+];
+const parkingQuestion = 'Where can I park my car?';
+const parkingAnswer = 'There is a car park behind the shop. The first half hour is free for customers.';
+
+/** How far into the answer the caller speaks over it. */
+const intoAnswerMs = 2_000;
+/** From the caller's first voiced sample to silence: 120 ms of voice, a decision, one message. The rest is for busy machines. */
+const silentWithinMs = 600;
+/** From the end of what came to nothing until the agent goes on. */
+const resumedWithinMs = 2_000;
+
+describe.concurrent('the caller speaks over a long answer', () => {
+  it('with a question: the agent stops, the record has what was heard, and the question is answered', async () => {
+    const interruption = `No, wait. ${parkingQuestion}`;
+    const [question, samples] = await Promise.all([laptop.speech(longQuestion), laptop.speech(interruption)]);
+    const notes = new Notes();
+    const report = await laptop.call({
+      onEvent: notes.take,
+      script: async (leg) => {
+        await leg.waitForGreeting();
+        await leg.say(question, longQuestion);
+        await leg.waitForSpeech();
+        await leg.pause(intoAnswerMs);
+        await leg.say(samples, interruption);
+        await leg.waitForReply();
+      },
+    });
+    expect(report.errors).toEqual([]);
+    const [, utterance] = report.utterances as [Utterance, Utterance];
+    const reply = utterance.reply!;
+    expect(reply.text).toBe(parkingAnswer);
+
+    expect(notes.clears.length).toBe(1);
+    const from = notes.sentenceAt(longAnswer[0]!);
+    const until = lastSoundBefore(report.heard, reply.startMs);
+    console.log('interruption', {
+      silentAfter: notes.clears[0]! - utterance.voicedStartMs,
+      until,
+      from,
+      cut: until - utterance.voicedStartMs,
+    });
+    expect(notes.clears[0]! - utterance.voicedStartMs).toBeLessThan(silentWithinMs);
+    expect(until - utterance.voicedStartMs).toBeLessThan(silentWithinMs);
+    // It was in the middle of a sentence.
+    expect(until).toBeGreaterThan(utterance.voicedStartMs - 300);
+
+    const { transcript } = await laptop.rowOf(report.callId);
+    console.log(JSON.stringify(transcript));
+    expect(transcript.map((turn) => [turn.role, turn.interrupted])).toEqual([
+      ['agent', false],
+      ['caller', false],
+      ['agent', true],
+      ['caller', false],
+      ['agent', false],
+    ]);
+    const cut = transcript[2]!;
+    expect(longAnswer.join(' ').startsWith(cut.text)).toBe(true);
+    expect(Math.abs(cut.endMs - until)).toBeLessThan(400);
+    const heard = await laptop.recognise(report.heard.subarray(at(from - 100), at(until + 100)));
+    console.log(heard);
+    const { words, errors } = bestPrefix(longAnswer.join(' '), heard);
+    expect(errors).toBeLessThanOrEqual(3);
+    expect(Math.abs(words - cut.text.split(' ').length)).toBeLessThanOrEqual(2);
+
+    expect(wordErrors(interruption, transcript[3]!.text).rate).toBeLessThanOrEqual(0.25);
+    expect(transcript[4]!.text).toBe(parkingAnswer);
+  });
+
+  it('with a backchannel: the agent goes on where it fell silent, and its turn is whole', async () => {
+    const { report, transcript } = await overLongAnswer(await laptop.speech('Okay.'), 'Okay.');
+    expect(report.transcript.filter(({ role, final }) => role === 'caller' && final).length).toBe(2);
+    const said = transcript.filter((turn) => turn.role === 'caller').map((turn) => turn.text);
+    expect(said[1]).toMatch(/^ok(ay)?\W*$/i);
+  });
+
+  it('with a noise that is no word: the agent goes on where it fell silent, and nobody is said to have spoken', async () => {
+    const { transcript } = await overLongAnswer(buzz(300), 'a noise');
+    expect(transcript.map((turn) => turn.role)).toEqual(['agent', 'caller', 'agent']);
+  });
+});
+
+describe('a caller who dictates', () => {
+  it('a number in groups, with pauses of a second and more, is heard out and answered once', async () => {
+    const groups = ['My number is zero seven seven.', 'Nine hundred.', 'One two three.', parkingQuestion];
+    const pausesMs = [1_000, 1_200, 1_100];
+    const samples = withPauses(await Promise.all(groups.map((text) => laptop.speech(text))), pausesMs);
+    const report = await laptop.call({
+      script: async (leg) => {
+        await leg.waitForGreeting();
+        await leg.say(samples, groups.join(' '));
+        await leg.waitForReply();
+      },
+    });
+    expect(report.errors).toEqual([]);
+    expect(report.playout.clears).toBe(0);
+    const { transcript } = await laptop.rowOf(report.callId);
+    console.log(JSON.stringify(transcript), report.utterances[0]!.reply!.latencyMs);
+    expect(transcript.map((turn) => turn.role)).toEqual(['agent', 'caller', 'agent']);
+    expect(wordErrors(groups.join(' '), transcript[1]!.text).rate).toBeLessThanOrEqual(0.25);
+    expect(transcript[2]!.text).toBe(parkingAnswer);
+  });
+});
+
+/**
+ * Asks for the long answer and says `samples` over it. Whatever they are, the agent is to fall silent, to go on soon, and to be heard
+ * to the end with nothing lost and nothing twice.
+ */
+async function overLongAnswer(
+  samples: Int16Array,
+  label: string,
+): Promise<{ report: CallReport; transcript: RecordedTurn[] }> {
+  const [question, ...spoken] = await Promise.all(
+    [longQuestion, ...longAnswer].map((text) => laptop.speech(text)),
+  );
+  const notes = new Notes();
+  let silentFrom = 0;
+  let silentUntil = 0;
+  const report = await laptop.call({
+    onEvent: notes.take,
+    script: async (leg) => {
+      await leg.waitForGreeting();
+      await leg.say(question!, longQuestion);
+      await leg.waitForSpeech();
+      await leg.pause(intoAnswerMs);
+      const said = leg.say(samples, label);
+      await happens(leg, 'silence of the agent', () => notes.clears.length > 0);
+      silentFrom = leg.nowMs;
+      await leg.waitForSpeech();
+      silentUntil = leg.nowMs;
+      await said;
+      await happens(leg, 'the end of the answer', () => notes.turns.length === 2);
+    },
+  });
+  expect(report.errors).toEqual([]);
+  expect(notes.clears.length).toBe(1);
+  const over = report.utterances[1]!;
+  console.log(label, {
+    silentAfter: silentFrom - over.voicedStartMs,
+    gap: silentUntil - silentFrom,
+    resumedAfter: silentUntil - over.voicedEndMs,
+  });
+  expect(silentFrom - over.voicedStartMs).toBeLessThan(silentWithinMs);
+  expect(silentUntil - over.voicedEndMs).toBeLessThan(resumedWithinMs);
+  const before = report.heard.subarray(at(notes.sentenceAt(longAnswer[0]!)), at(silentFrom));
+  const between = report.heard.subarray(at(silentFrom + 20), at(silentUntil - 20));
+  const after = report.heard.subarray(at(silentUntil));
+  expect(between.every((sample) => sample === 0)).toBe(true);
+
+  const spokenMs = spoken.reduce((ms, sentence) => ms + sentence.length / 8, 0);
+  const heard = `${await laptop.recognise(join([before, after]))}`;
+  console.log(label, { heardMs: (before.length + after.length) / 8, spokenMs, heard });
+  expect(Math.abs((before.length + after.length) / 8 - spokenMs)).toBeLessThan(300);
+  expect(wordErrors(longAnswer.join(' '), heard).rate).toBeLessThanOrEqual(0.25);
+
+  const { transcript } = await laptop.rowOf(report.callId);
+  console.log(label, JSON.stringify(transcript));
+  const answers = transcript.filter((turn) => turn.role === 'agent');
+  expect(answers.map((turn) => turn.interrupted)).toEqual([false, false]);
+  expect(answers[1]!.text).toBe(longAnswer.join(' '));
+  return { report, transcript };
+}
+
+/** When things happened in a call, in its milliseconds. */
+class Notes {
+  readonly clears: number[] = [];
+  /** Finished turns of the agent. */
+  readonly turns: string[] = [];
+  readonly #sentences = new Map<string, number>();
+
+  readonly take = (event: CallerEvent): void => {
+    if (event.type === 'sentence') this.#sentences.set(event.text, event.atMs);
+    if (event.type !== 'message') return;
+    const { message } = event;
+    if (message.type === 'clear') this.clears.push(event.atMs);
+    if (message.type === 'transcript' && message.role === 'agent' && message.final)
+      this.turns.push(message.text);
+  };
+
+  sentenceAt(text: string): number {
+    const atMs = this.#sentences.get(text);
+    if (atMs === undefined) throw new Error(`the agent did not say ${JSON.stringify(text)}`);
+    return atMs;
+  }
+}
+
+async function happens(leg: Call, what: string, test: () => boolean): Promise<void> {
+  if (!(await leg.waitUntil(test))) throw new Error(`${what} did not come`);
+}
+
+/** Milliseconds of the call at which the last sound before `ms` ended. */
+function lastSoundBefore(heard: Int16Array, ms: number): number {
+  return (heard.subarray(0, at(ms)).findLastIndex((sample) => sample !== 0) + 1) / 8;
+}
+
+/** How many first words of `text` come nearest to what was heard, and how many words are wrong then. */
+function bestPrefix(text: string, heard: string): { words: number; errors: number } {
+  const words = text.split(' ');
+  const candidates = words.map((_, i) => ({
+    words: i + 1,
+    errors: wordErrors(words.slice(0, i + 1).join(' '), heard).errors,
+  }));
+  return candidates.reduce((best, next) => (next.errors < best.errors ? next : best));
+}
+
+/** The voiced parts of `pieces`, as one, with exactly these pauses between. */
+function withPauses(pieces: readonly Int16Array[], pausesMs: readonly number[]): Int16Array {
+  return join(
+    pieces.flatMap((piece, i) => {
+      const { start, end } = voicedSpan(piece, 8000)!;
+      return [piece.subarray(start, end), new Int16Array(at(pausesMs[i] ?? 0))];
+    }),
+  );
+}
+
+function join(parts: readonly Int16Array[]): Int16Array {
+  const all = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let filled = 0;
+  for (const part of parts) {
+    all.set(part, filled);
+    filled += part.length;
+  }
+  return all;
+}
+
+/** A hum that the voice detector takes for a vowel, and the recogniser for nothing: harmonics of 140 Hz around a formant at 700. */
+function buzz(ms: number): Int16Array {
+  return Int16Array.from({ length: at(ms) }, (_, n) => {
+    let value = 0;
+    for (let harmonic = 1; harmonic < 20; harmonic++) {
+      const frequency = 140 * harmonic;
+      value += Math.sin((2 * Math.PI * frequency * n) / 8000) / (1 + Math.abs(frequency - 700) / 400);
+    }
+    return Math.round(Math.max(-1, Math.min(1, value / 6)) * 12_000);
+  });
+}
