@@ -17,17 +17,17 @@ beforeAll(async () => {
 
 afterAll(() => laptop?.close());
 
-/** The longest answer that the recogniser understands well: about eight seconds. */
-const longQuestion = 'What does a full service include?';
+/** A question that the recogniser understands well, and its answer of about seven seconds. */
+const longQuestion = 'How much would you charge me for a puncture?';
 const longAnswer = [
-  'A basic service covers brakes, gears and tyres.',
-  'A full service also covers the bearings, both wheels and a thorough wash.',
+  'A puncture repair is twelve pounds.',
+  'The tube is included, and it takes about twenty minutes while you wait.',
 ];
 const parkingQuestion = 'Where can I park my car?';
 const parkingAnswer = 'There is a car park behind the shop. The first half hour is free for customers.';
 
 /** How far into the answer the caller speaks over it. */
-const intoAnswerMs = 2_000;
+const intoAnswerMs = 3_000;
 /** From the caller's first voiced sample to silence: 120 ms of voice, a decision, one message. The rest is for busy machines. */
 const silentWithinMs = 600;
 /** From the end of what came to nothing until the agent goes on. */
@@ -55,6 +55,7 @@ describe.concurrent('the caller speaks over a long answer', () => {
     expect(reply.text).toBe(parkingAnswer);
 
     expect(notes.clears.length).toBe(1);
+    console.log(JSON.stringify(report.transcript.filter((t)=>t.final)));
     const from = notes.sentenceAt(longAnswer[0]!);
     const until = lastSoundBefore(report.heard, reply.startMs);
     console.log('interruption', {
@@ -105,7 +106,7 @@ describe.concurrent('the caller speaks over a long answer', () => {
 
 describe('a caller who dictates', () => {
   it('a number in groups, with pauses of a second and more, is heard out and answered once', async () => {
-    const groups = ['My number is zero seven seven.', 'Nine hundred.', 'One two three.', parkingQuestion];
+    const groups = ['My number is zero seven seven.', 'Nine hundred.', 'One two three.', 'What are your opening hours?'];
     const pausesMs = [1_000, 1_200, 1_100];
     const samples = withPauses(await Promise.all(groups.map((text) => laptop.speech(text))), pausesMs);
     const report = await laptop.call({
@@ -121,7 +122,7 @@ describe('a caller who dictates', () => {
     console.log(JSON.stringify(transcript), report.utterances[0]!.reply!.latencyMs);
     expect(transcript.map((turn) => turn.role)).toEqual(['agent', 'caller', 'agent']);
     expect(wordErrors(groups.join(' '), transcript[1]!.text).rate).toBeLessThanOrEqual(0.25);
-    expect(transcript[2]!.text).toBe(parkingAnswer);
+    expect(transcript[2]!.text).toMatch(/open/);
   });
 });
 
@@ -202,7 +203,7 @@ class Notes {
 
   sentenceAt(text: string): number {
     const atMs = this.#sentences.get(text);
-    if (atMs === undefined) throw new Error(`the agent did not say ${JSON.stringify(text)}`);
+    if (atMs === undefined) throw new Error(`the agent did not say ${JSON.stringify(text)} but ${JSON.stringify([...this.#sentences.keys()])}`);
     return atMs;
   }
 }

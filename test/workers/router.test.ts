@@ -110,6 +110,8 @@ describe('the HTTP surface', () => {
   it('lets only pages of the configured origins read it', async () => {
     const stranger = await fetchWorker('/health', { headers: { Origin: 'https://stranger.example' } });
     expect(stranger.headers.get('Access-Control-Allow-Origin')).toBeNull();
+    const ours = await fetchWorker('/health', { headers: { Origin: 'https://console.example' } });
+    expect(ours.headers.get('Access-Control-Allow-Origin')).toBe('https://console.example');
   });
 });
 
@@ -125,6 +127,12 @@ describe('the upgrade', () => {
       headers: { Upgrade: 'websocket', Origin: 'https://stranger.example' },
     });
     expect(response.status).toBe(403);
+    const ours = await fetchWorker('/ws/call-session', {
+      headers: { Upgrade: 'websocket', Origin: 'https://console.example' },
+    });
+    expect(ours.status).toBe(101);
+    ours.webSocket?.accept();
+    ours.webSocket?.close(1000);
     // Another port of the same host is another server's page.
     const neighbour = await fetchWorker('/ws/call-session', {
       headers: { Upgrade: 'websocket', Origin: 'http://service.test:3000' },
