@@ -80,6 +80,8 @@ async function serveOurs(modules: string): Promise<Workerd> {
       AGENT_GREETING: '',
       AGENT_APOLOGY: '',
       RATE_LIMIT_PER_IP: '0',
+      // Nobody is asked whether he is there: that is not the frames' cost.
+      SILENCE_PROMPT_MS: '3600000',
     },
   });
   return {

@@ -74,6 +74,15 @@ const configSchema = z.object({
     .string()
     .max(2_000)
     .default('I am sorry, I could not get an answer just now. Please say that again.'),
+  /** Said when an answer is late, when the caller is silent, and before the agent hangs up; empty: nothing. */
+  AGENT_HOLD_LINE: z.string().max(2_000).default(defaultSilence.holdLine),
+  AGENT_SILENCE_PROMPT: z.string().max(2_000).default(defaultSilence.prompt),
+  AGENT_GOODBYE: z.string().max(2_000).default(defaultSilence.goodbye),
+  HOLD_LINE_MS: whole(defaultSilence.holdLineMs, 200, 60_000),
+  SILENCE_PROMPT_MS: whole(defaultSilence.promptMs, 1_000, 3_600_000),
+  SILENCE_HANGUP_MS: whole(defaultSilence.hangUpMs, 1_000, 3_600_000),
+  /** Whether the caller may interrupt the greeting. */
+  AGENT_GREETING_INTERRUPTIBLE: flag(defaultInterruption.greeting),
   AGENT_LANGUAGE: optionalText,
   AGENT_MAX_OUTPUT_TOKENS: whole(300, 16, 4_096),
   AGENT_HISTORY_MESSAGES: whole(40, 2, 400),
@@ -158,8 +167,15 @@ export function defaultAgent(config: Config): AgentConfig {
     maxOutputTokens: config.AGENT_MAX_OUTPUT_TOKENS,
     historyMessages: config.AGENT_HISTORY_MESSAGES,
     endpointing: { ...defaultEndpointing, endMs: config.ENDPOINTING_MS },
-    interruption: defaultInterruption,
-    silence: defaultSilence,
+    interruption: { ...defaultInterruption, greeting: config.AGENT_GREETING_INTERRUPTIBLE },
+    silence: {
+      holdLine: config.AGENT_HOLD_LINE,
+      holdLineMs: config.HOLD_LINE_MS,
+      prompt: config.AGENT_SILENCE_PROMPT,
+      promptMs: config.SILENCE_PROMPT_MS,
+      goodbye: config.AGENT_GOODBYE,
+      hangUpMs: config.SILENCE_HANGUP_MS,
+    },
     dtmf: defaultDtmf,
     recording: config.RECORDING,
   };

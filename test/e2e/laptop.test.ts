@@ -1,83 +1,25 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createClient } from '@supabase/supabase-js';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { wavToMono } from '../../src/audio/wav.ts';
-import { samplesToWav, wavToSamples } from '../../tools/caller/audio.ts';
-import { placeCall } from '../../tools/caller/place-call.ts';
-import { synthesise } from '../../tools/caller/speech.ts';
-import type { CallOptions, CallReport } from '../../tools/caller/types.ts';
-import { type Service, startService } from '../../tools/service/service.ts';
+import { wavToSamples } from '../../tools/caller/audio.ts';
 import { humanClips } from '../support/human-clips.ts';
+import { at, type Laptop, startLaptop } from '../support/laptop.ts';
 import { pooledWordErrors, type WordErrors, wordErrors } from '../support/word-errors.ts';
 
 /**
  * The built Worker in workerd, the embedded engines, the embedded Supabase, and a caller on a telephone-quality line: what
  * `npm start` runs. Nothing is scripted; audio goes in real time.
  */
-const root = join(import.meta.dirname, '..', '..');
 const stop = new AbortController();
-let dataDir: string;
-let service: Service;
+let laptop: Laptop;
 
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'call-handler-e2e-'));
-  service = await startService({
-    root,
-    dataDir,
-    port: 0,
-    settings: { RATE_LIMIT_PER_IP: '0' },
-    signal: stop.signal,
-    onProgress: () => {},
-  });
+  laptop = await startLaptop(stop.signal);
 });
 
 afterAll(async () => {
   stop.abort();
-  await service?.close();
-  await rm(dataDir, { recursive: true, force: true });
+  await laptop?.close();
 });
-
-const call = (options: Pick<CallOptions, 'script'> & Partial<CallOptions>): Promise<CallReport> =>
-  placeCall({ url: `${service.url.replace('http', 'ws')}/ws/call-session`, ...options });
-
-const speech = (text: string) => synthesise({ ...service.engines, voice: 'rms' }, text, 8000);
-
-/** What a recogniser hears in a stretch of audio. */
-async function recognise(samples: Int16Array): Promise<string> {
-  const form = new FormData();
-  form.append('file', new Blob([samplesToWav(samples, 8000) as BlobPart]), 'part.wav');
-  form.append('model', 'gpt-transcribe');
-  const response = await fetch(`${service.engines.baseUrl}/audio/transcriptions`, {
-    method: 'POST',
-    headers: { Authorization: `Bearer ${service.engines.apiKey}` },
-    body: form,
-  });
-  return ((await response.json()) as { text: string }).text;
-}
-
-async function rowOf(callId: string): Promise<Record<string, unknown>> {
-  const database = createClient(service.supabase.url, service.supabase.serviceRoleKey);
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const { data, error } = await database.from('call_logs').select('*').eq('call_id', callId).maybeSingle();
-    if (error !== null) throw error;
-    if (data !== null && data.status !== 'active') return data;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  throw new Error(`no ended row of call ${callId}`);
-}
-
-async function recordingOf(key: string): Promise<Int16Array> {
-  const file = join(dataDir, 'export.wav');
-  for (let attempt = 0; attempt < 50; attempt++) {
-    if (await service.exportRecording(key, file)) return wavToMono(await readFile(file)).samples;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  throw new Error(`no recording ${key}`);
-}
-
-const at = (ms: number) => Math.round(ms * 8);
 
 describe('a conversation with the example business', () => {
   it('answers, says honestly what it does not know, and leaves a complete record', async () => {
@@ -86,8 +28,8 @@ describe('a conversation with the example business', () => {
       ['How much would you charge me for a puncture?', /twelve pounds/i],
       ['Who won the football match last night?', /don't know/i],
     ];
-    const samples = await Promise.all(questions.map(([text]) => speech(text)));
-    const report = await call({
+    const samples = await Promise.all(questions.map(([text]) => laptop.speech(text)));
+    const report = await laptop.call({
       metadata: { phoneNumber: '+15550100', campaignId: 'spring' },
       script: async (leg) => {
         await leg.waitForGreeting();
@@ -107,7 +49,7 @@ describe('a conversation with the example business', () => {
       expect(Math.abs(report.utterances[i]!.reply!.latencyMs! - parts.totalMs)).toBeLessThan(250);
     }
 
-    const row = await rowOf(report.callId);
+    const row = await laptop.rowOf(report.callId);
     expect(row).toMatchObject({
       user_id: 'caller',
       campaign_id: 'spring',
@@ -115,7 +57,7 @@ describe('a conversation with the example business', () => {
       status: 'ended',
       end_reason: 'hangup',
     });
-    const transcript = row.transcript as { role: string; text: string; startMs: number; endMs: number }[];
+    const { transcript } = row;
     expect(transcript.map((turn) => turn.role)).toEqual([
       'agent',
       ...questions.flatMap(() => ['caller', 'agent']),
@@ -125,7 +67,7 @@ describe('a conversation with the example business', () => {
       ...report.utterances.map((utterance) => utterance.reply?.text),
     ]);
 
-    const recording = await recordingOf(row.recording as string);
+    const recording = await laptop.recordingOf(row.recording as string);
     const recordedMs = recording.length / 8;
     expect(Math.abs(recordedMs - Number(row.duration_seconds) * 1000)).toBeLessThanOrEqual(100);
     expect(Math.abs(recordedMs - report.durationMs)).toBeLessThanOrEqual(100 + 250);
@@ -133,12 +75,12 @@ describe('a conversation with the example business', () => {
     // What each side said stands in the recording where the caller said and heard it.
     for (const utterance of report.utterances) {
       const said = recording.subarray(at(utterance.voicedStartMs - 150), at(utterance.voicedEndMs + 150));
-      expect(wordErrors(utterance.label, await recognise(said)).rate).toBeLessThanOrEqual(0.25);
+      expect(wordErrors(utterance.label, await laptop.recognise(said)).rate).toBeLessThanOrEqual(0.25);
       const reply = utterance.reply!;
       const sentence = reply.sentences[0]!;
       const until = reply.sentences[1]?.startMs ?? reply.endMs;
       const answered = recording.subarray(at(sentence.startMs - 150), at(until + 50));
-      expect(wordErrors(sentence.text, await recognise(answered)).rate).toBeLessThanOrEqual(0.34);
+      expect(wordErrors(sentence.text, await laptop.recognise(answered)).rate).toBeLessThanOrEqual(0.34);
     }
     // And so says the transcript.
     for (const [i, utterance] of report.utterances.entries()) {
@@ -149,8 +91,8 @@ describe('a conversation with the example business', () => {
 
   it('runs over binary L16 at 16 kHz as well', async () => {
     const question = 'Could you tell me where to leave my car?';
-    const samples = await synthesise({ ...service.engines, voice: 'rms' }, question, 16000);
-    const report = await call({
+    const samples = await laptop.speech(question, 16000);
+    const report = await laptop.call({
       transport: 'binary',
       encoding: 'l16',
       sampleRate: 16000,
@@ -161,12 +103,12 @@ describe('a conversation with the example business', () => {
       },
     });
     expect(report.utterances[0]?.reply?.text).toMatch(/car park/i);
-    const row = await rowOf(report.callId);
-    const recording = await recordingOf(row.recording as string);
+    const row = await laptop.rowOf(report.callId);
+    const recording = await laptop.recordingOf(row.recording as string);
     expect(Math.abs(recording.length / 8 - Number(row.duration_seconds) * 1000)).toBeLessThanOrEqual(100);
     const { voicedStartMs, voicedEndMs } = report.utterances[0]!;
     const said = recording.subarray(at(voicedStartMs - 150), at(voicedEndMs + 150));
-    expect(wordErrors(question, await recognise(said)).rate).toBeLessThanOrEqual(0.25);
+    expect(wordErrors(question, await laptop.recognise(said)).rate).toBeLessThanOrEqual(0.25);
   });
 });
 
@@ -182,7 +124,7 @@ describe('human speech at telephone quality', () => {
     const lines = 3;
     const reports = await Promise.all(
       Array.from({ length: lines }, (_, line) =>
-        call({
+        laptop.call({
           keepAudio: false,
           script: async (leg) => {
             await leg.waitForGreeting();

@@ -9,19 +9,23 @@ import { wordErrors } from '../support/word-errors.ts';
  * Who speaks when, in the service as `npm start` runs it: real speech, real recognition, real time. What the agent and the record
  * claim is held against the audio that reached the caller's ear.
  */
+const stop = new AbortController();
 let laptop: Laptop;
 
 beforeAll(async () => {
-  laptop = await startLaptop();
+  laptop = await startLaptop(stop.signal);
 });
 
-afterAll(() => laptop?.close());
+afterAll(async () => {
+  stop.abort();
+  await laptop?.close();
+});
 
-/** A question that the recogniser understands well, and its answer of about seven seconds. */
-const longQuestion = 'How much would you charge me for a puncture?';
+/** The recogniser understands both without an error. The answer takes more than seven seconds, its first sentence half of them. */
+const longQuestion = 'How do I cancel my appointment?';
 const longAnswer = [
-  'A puncture repair is twelve pounds.',
-  'The tube is included, and it takes about twenty minutes while you wait.',
+  'You can cancel or move a booking free of charge until the day before.',
+  'On the day itself we charge ten pounds.',
 ];
 const parkingQuestion = 'Where can I park my car?';
 const parkingAnswer = 'There is a car park behind the shop. The first half hour is free for customers.';
@@ -55,7 +59,6 @@ describe.concurrent('the caller speaks over a long answer', () => {
     expect(reply.text).toBe(parkingAnswer);
 
     expect(notes.clears.length).toBe(1);
-    console.log(JSON.stringify(report.transcript.filter((t)=>t.final)));
     const from = notes.sentenceAt(longAnswer[0]!);
     const until = lastSoundBefore(report.heard, reply.startMs);
     console.log('interruption', {
@@ -70,7 +73,6 @@ describe.concurrent('the caller speaks over a long answer', () => {
     expect(until).toBeGreaterThan(utterance.voicedStartMs - 300);
 
     const { transcript } = await laptop.rowOf(report.callId);
-    console.log(JSON.stringify(transcript));
     expect(transcript.map((turn) => [turn.role, turn.interrupted])).toEqual([
       ['agent', false],
       ['caller', false],
@@ -82,9 +84,9 @@ describe.concurrent('the caller speaks over a long answer', () => {
     expect(longAnswer.join(' ').startsWith(cut.text)).toBe(true);
     expect(Math.abs(cut.endMs - until)).toBeLessThan(400);
     const heard = await laptop.recognise(report.heard.subarray(at(from - 100), at(until + 100)));
-    console.log(heard);
+    console.log(`heard ${JSON.stringify(heard)}, recorded ${JSON.stringify(cut.text)}`);
     const { words, errors } = bestPrefix(longAnswer.join(' '), heard);
-    expect(errors).toBeLessThanOrEqual(3);
+    expect(errors).toBeLessThanOrEqual(2);
     expect(Math.abs(words - cut.text.split(' ').length)).toBeLessThanOrEqual(2);
 
     expect(wordErrors(interruption, transcript[3]!.text).rate).toBeLessThanOrEqual(0.25);
@@ -106,7 +108,12 @@ describe.concurrent('the caller speaks over a long answer', () => {
 
 describe('a caller who dictates', () => {
   it('a number in groups, with pauses of a second and more, is heard out and answered once', async () => {
-    const groups = ['My number is zero seven seven.', 'Nine hundred.', 'One two three.', 'What are your opening hours?'];
+    const groups = [
+      'My number is zero seven seven.',
+      'Nine hundred.',
+      'One two three.',
+      'What are your opening hours?',
+    ];
     const pausesMs = [1_000, 1_200, 1_100];
     const samples = withPauses(await Promise.all(groups.map((text) => laptop.speech(text))), pausesMs);
     const report = await laptop.call({
@@ -119,7 +126,6 @@ describe('a caller who dictates', () => {
     expect(report.errors).toEqual([]);
     expect(report.playout.clears).toBe(0);
     const { transcript } = await laptop.rowOf(report.callId);
-    console.log(JSON.stringify(transcript), report.utterances[0]!.reply!.latencyMs);
     expect(transcript.map((turn) => turn.role)).toEqual(['agent', 'caller', 'agent']);
     expect(wordErrors(groups.join(' '), transcript[1]!.text).rate).toBeLessThanOrEqual(0.25);
     expect(transcript[2]!.text).toMatch(/open/);
@@ -167,18 +173,18 @@ async function overLongAnswer(
   expect(silentFrom - over.voicedStartMs).toBeLessThan(silentWithinMs);
   expect(silentUntil - over.voicedEndMs).toBeLessThan(resumedWithinMs);
   const before = report.heard.subarray(at(notes.sentenceAt(longAnswer[0]!)), at(silentFrom));
-  const between = report.heard.subarray(at(silentFrom + 20), at(silentUntil - 20));
+  const between = report.heard.subarray(at(silentFrom + 50), at(silentUntil - 50));
   const after = report.heard.subarray(at(silentUntil));
+  expect(between.length / 8).toBeGreaterThan(200);
   expect(between.every((sample) => sample === 0)).toBe(true);
 
   const spokenMs = spoken.reduce((ms, sentence) => ms + sentence.length / 8, 0);
-  const heard = `${await laptop.recognise(join([before, after]))}`;
-  console.log(label, { heardMs: (before.length + after.length) / 8, spokenMs, heard });
-  expect(Math.abs((before.length + after.length) / 8 - spokenMs)).toBeLessThan(300);
+  const heardMs = (before.length + after.length) / 8;
+  expect(Math.abs(heardMs - spokenMs)).toBeLessThan(300);
+  const heard = await laptop.recognise(join([before, after]));
   expect(wordErrors(longAnswer.join(' '), heard).rate).toBeLessThanOrEqual(0.25);
 
   const { transcript } = await laptop.rowOf(report.callId);
-  console.log(label, JSON.stringify(transcript));
   const answers = transcript.filter((turn) => turn.role === 'agent');
   expect(answers.map((turn) => turn.interrupted)).toEqual([false, false]);
   expect(answers[1]!.text).toBe(longAnswer.join(' '));
@@ -203,7 +209,10 @@ class Notes {
 
   sentenceAt(text: string): number {
     const atMs = this.#sentences.get(text);
-    if (atMs === undefined) throw new Error(`the agent did not say ${JSON.stringify(text)} but ${JSON.stringify([...this.#sentences.keys()])}`);
+    if (atMs === undefined)
+      throw new Error(
+        `the agent did not say ${JSON.stringify(text)} but ${[...this.#sentences.keys()].join(' ')}`,
+      );
     return atMs;
   }
 }

@@ -101,9 +101,10 @@ export class Laptop {
 /**
  * Starts it with data of its own, on ports that are free.
  *
+ * @param signal ends a start that is under way.
  * @throws {PartError} naming the part that failed; nothing is left then.
  */
-export async function startLaptop(): Promise<Laptop> {
+export async function startLaptop(signal: AbortSignal): Promise<Laptop> {
   const dataDir = await mkdtemp(join(tmpdir(), 'call-handler-e2e-'));
   try {
     const service = await startService({
@@ -111,7 +112,7 @@ export async function startLaptop(): Promise<Laptop> {
       dataDir,
       port: 0,
       settings: { RATE_LIMIT_PER_IP: '0' },
-      signal: new AbortController().signal,
+      signal,
       onProgress: () => {},
     });
     return new Laptop(service, dataDir);
