@@ -140,6 +140,7 @@ async function listen(speechToText: SpeechToText, samples: Int16Array): Promise<
       transcriptionFailed: (_, error) => {
         throw error;
       },
+      failedOver() {},
       usage: (usage) => {
         heard.requests++;
         heard.seconds += usage.audioSeconds ?? 0;

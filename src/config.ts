@@ -106,6 +106,18 @@ const configSchema = z.object({
   TTS_API_KEY: optionalText,
   TTS_BASE_URL: url,
 
+  // Asked where a port's first provider has failed; a port without its model or address has none.
+  STT_FALLBACK_MODEL: optionalText,
+  STT_FALLBACK_API_KEY: optionalText,
+  STT_FALLBACK_BASE_URL: url,
+  LLM_FALLBACK_MODEL: optionalText,
+  LLM_FALLBACK_API_KEY: optionalText,
+  LLM_FALLBACK_BASE_URL: url,
+  TTS_FALLBACK_MODEL: optionalText,
+  TTS_FALLBACK_VOICE: optionalText,
+  TTS_FALLBACK_API_KEY: optionalText,
+  TTS_FALLBACK_BASE_URL: url,
+
   // --- records ---
   SUPABASE_URL: url,
   SUPABASE_SERVICE_ROLE_KEY: optionalText,
@@ -191,14 +203,37 @@ export function providerSettings(config: Config): ProviderSettings {
       ...(baseUrl === undefined ? {} : { baseUrl }),
     };
   };
+  /** What a fall-back leaves out is as the first provider's. */
+  const fallback = (port: 'STT' | 'LLM' | 'TTS') => {
+    const model = config[`${port}_FALLBACK_MODEL`];
+    const baseUrl = config[`${port}_FALLBACK_BASE_URL`];
+    if (model === undefined && baseUrl === undefined) return [];
+    const first = connection(port);
+    const apiKey = config[`${port}_FALLBACK_API_KEY`] ?? first.apiKey;
+    return [{ ...first, apiKey, model: model ?? first.model, ...(baseUrl === undefined ? {} : { baseUrl }) }];
+  };
+  const fallbackVoice = config.TTS_FALLBACK_VOICE === undefined ? {} : { voice: config.TTS_FALLBACK_VOICE };
   return {
     speechToText: {
       vendor: config.STT_PROVIDER,
       ...connection('STT'),
       bufferMs: config.AUDIO_BUFFER_MS,
       runAhead: config.STT_RUN_AHEAD,
+      fallbacks: fallback('STT'),
     },
-    languageModel: { vendor: config.LLM_PROVIDER, ...connection('LLM') },
-    textToSpeech: { vendor: config.TTS_PROVIDER, ...connection('TTS') },
+    languageModel: {
+      vendor: config.LLM_PROVIDER,
+      ...connection('LLM'),
+      fallbacks: fallback('LLM').map((settings) => ({ vendor: config.LLM_PROVIDER, ...settings })),
+    },
+    textToSpeech: {
+      vendor: config.TTS_PROVIDER,
+      ...connection('TTS'),
+      fallbacks: fallback('TTS').map((settings) => ({
+        vendor: config.TTS_PROVIDER,
+        ...settings,
+        ...fallbackVoice,
+      })),
+    },
   };
 }

@@ -34,6 +34,8 @@ export interface ListenerHandler {
   transcribed(utterance: Utterance, text: string, lost: ProviderError | null): void;
   transcriptionFailed(utterance: Utterance, error: ProviderError): void;
   usage(usage: Usage): void;
+  /** A provider failed, and another one took its place. */
+  failedOver(error: ProviderError): void;
 }
 
 export interface ListenerOptions {
@@ -243,6 +245,8 @@ export class Listener {
     const { handler } = this.#options;
     if (event.type === 'usage') {
       handler.usage(event.usage);
+    } else if (event.type === 'failover') {
+      handler.failedOver(event.error);
     } else if (event.type === 'interim') {
       handler.interim(event.text);
     } else {

@@ -196,6 +196,10 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#options.events.emit({ type: 'usage', usage });
   }
 
+  failedOver(error: ProviderError): void {
+    this.#fail(error);
+  }
+
   // --- turns ---------------------------------------------------------------------------------------------------
 
   /** Lets the caller's turn end, unless there is a reason to wait. */

@@ -141,6 +141,8 @@ export class Reply {
         if (signal.aborted) return true;
         if (event.type === 'usage') {
           this.#options.onUsage(event.usage);
+        } else if (event.type === 'failover') {
+          this.#options.onFailure(event.error);
         } else if (event.type === 'finished') {
           // The last sentence does not wait for the usage and the end of the stream.
           add(chunker.flush());
@@ -199,6 +201,8 @@ export class Reply {
         if (turn.signal.aborted) return true;
         if (event.type === 'usage') {
           this.#options.onUsage(event.usage);
+        } else if (event.type === 'failover') {
+          this.#options.onFailure(event.error);
         } else {
           mark('firstAudio');
           segment.push(event.samples);

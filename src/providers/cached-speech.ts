@@ -57,12 +57,20 @@ export function cachedSpeech(
       return;
     }
     const parts: Int16Array[] = [];
+    let ownVoice = true;
     for await (const event of speech.speak(request, signal)) {
       if (event.type === 'audio') parts.push(event.samples);
+      // Another provider's voice is not what is to be heard from now on.
+      if (event.type === 'failover') ownVoice = false;
       yield event;
     }
     const samples = concatenate(parts);
-    if (!signal.aborted && samples.length > 0 && samples.length < LONGEST_AUDIO_S * request.sampleRate) {
+    if (
+      ownVoice &&
+      !signal.aborted &&
+      samples.length > 0 &&
+      samples.length < LONGEST_AUDIO_S * request.sampleRate
+    ) {
       store.put(key, samples);
     }
   }

@@ -4,6 +4,12 @@
  * has fired, the implementation releases what it holds and yields nothing more.
  */
 
+/** The provider that was asked first has failed; another one answers in its place. */
+export interface Failover {
+  type: 'failover';
+  error: ProviderError;
+}
+
 /** What a vendor charged for, in the vendor's own units. Summed per call into the usage ledger. */
 export interface Usage {
   /** Provider and model, e.g. `openai/gpt-6-luna`. */
@@ -43,7 +49,8 @@ export type SpeechToTextEvent =
   | { type: 'final'; utterance: number; text: string; lost?: ProviderError }
   /** This utterance could not be transcribed, all retries spent. Stands in place of its `final`. */
   | { type: 'failed'; utterance: number; error: ProviderError }
-  | { type: 'usage'; usage: Usage };
+  | { type: 'usage'; usage: Usage }
+  | Failover;
 
 export interface SpeechToTextSession {
   /** Audio of the utterance being spoken, 16-bit PCM. Keeps no reference to `samples`. */
@@ -85,7 +92,8 @@ export type LanguageModelEvent =
   | { type: 'text'; text: string }
   /** No more text follows; usage may. */
   | { type: 'finished' }
-  | { type: 'usage'; usage: Usage };
+  | { type: 'usage'; usage: Usage }
+  | Failover;
 
 // --- text to speech ---------------------------------------------------------------------------------------
 
@@ -101,7 +109,10 @@ export interface TextToSpeechRequest {
   voice: string;
 }
 
-export type TextToSpeechEvent = { type: 'audio'; samples: Int16Array } | { type: 'usage'; usage: Usage };
+export type TextToSpeechEvent =
+  | { type: 'audio'; samples: Int16Array }
+  | { type: 'usage'; usage: Usage }
+  | Failover;
 
 // --- failures ---------------------------------------------------------------------------------------------
 

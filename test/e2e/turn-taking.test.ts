@@ -21,17 +21,17 @@ afterAll(async () => {
   await laptop?.close();
 });
 
-/** The recogniser understands both without an error. The answer takes more than seven seconds, its first sentence half of them. */
-const longQuestion = 'How do I cancel my appointment?';
+/** The recogniser understands both, and any first part of the answer, with hardly an error. It takes some six seconds. */
+const longQuestion = 'Can you adjust my brakes?';
 const longAnswer = [
-  'You can cancel or move a booking free of charge until the day before.',
-  'On the day itself we charge ten pounds.',
+  'Adjusting the brakes is fifteen pounds.',
+  'New brake pads, fitted, are eighteen pounds a wheel.',
 ];
 const parkingQuestion = 'Where can I park my car?';
 const parkingAnswer = 'There is a car park behind the shop. The first half hour is free for customers.';
 
-/** How far into the answer the caller speaks over it. */
-const intoAnswerMs = 3_000;
+/** How far into the answer the caller speaks over it: in its second sentence. */
+const intoAnswerMs = 3_500;
 /** From the caller's first voiced sample to silence: 120 ms of voice, a decision, one message. The rest is for busy machines. */
 const silentWithinMs = 600;
 /** From the end of what came to nothing until the agent goes on. */
@@ -61,12 +61,7 @@ describe.concurrent('the caller speaks over a long answer', () => {
     expect(notes.clears.length).toBe(1);
     const from = notes.sentenceAt(longAnswer[0]!);
     const until = lastSoundBefore(report.heard, reply.startMs);
-    console.log('interruption', {
-      silentAfter: notes.clears[0]! - utterance.voicedStartMs,
-      until,
-      from,
-      cut: until - utterance.voicedStartMs,
-    });
+    console.log(`a question: silent after ${Math.round(until - utterance.voicedStartMs)} ms`);
     expect(notes.clears[0]! - utterance.voicedStartMs).toBeLessThan(silentWithinMs);
     expect(until - utterance.voicedStartMs).toBeLessThan(silentWithinMs);
     // It was in the middle of a sentence.
@@ -82,6 +77,7 @@ describe.concurrent('the caller speaks over a long answer', () => {
     ]);
     const cut = transcript[2]!;
     expect(longAnswer.join(' ').startsWith(cut.text)).toBe(true);
+    expect(cut.text).not.toBe(longAnswer.join(' '));
     expect(Math.abs(cut.endMs - until)).toBeLessThan(400);
     const heard = await laptop.recognise(report.heard.subarray(at(from - 100), at(until + 100)));
     console.log(`heard ${JSON.stringify(heard)}, recorded ${JSON.stringify(cut.text)}`);
@@ -165,11 +161,9 @@ async function overLongAnswer(
   expect(report.errors).toEqual([]);
   expect(notes.clears.length).toBe(1);
   const over = report.utterances[1]!;
-  console.log(label, {
-    silentAfter: silentFrom - over.voicedStartMs,
-    gap: silentUntil - silentFrom,
-    resumedAfter: silentUntil - over.voicedEndMs,
-  });
+  console.log(
+    `${label}: silent after ${Math.round(silentFrom - over.voicedStartMs)} ms, for ${Math.round(silentUntil - silentFrom)} ms`,
+  );
   expect(silentFrom - over.voicedStartMs).toBeLessThan(silentWithinMs);
   expect(silentUntil - over.voicedEndMs).toBeLessThan(resumedWithinMs);
   const before = report.heard.subarray(at(notes.sentenceAt(longAnswer[0]!)), at(silentFrom));

@@ -85,6 +85,31 @@ describe('settings', () => {
     });
   });
 
+  it('make a fall-back, which has the first provider’s values where it leaves some out', () => {
+    const settings = providerSettings(
+      loadConfig({
+        OPENAI_API_KEY: 'shared',
+        LLM_FALLBACK_MODEL: 'second-model',
+        TTS_FALLBACK_BASE_URL: 'https://second.example/v1',
+        TTS_FALLBACK_API_KEY: 'second',
+        TTS_FALLBACK_VOICE: 'their-voice',
+      }),
+    );
+    expect(settings.speechToText.fallbacks).toEqual([]);
+    expect(settings.languageModel.fallbacks).toEqual([
+      { vendor: 'openai', apiKey: 'shared', model: 'second-model' },
+    ]);
+    expect(settings.textToSpeech.fallbacks).toEqual([
+      {
+        vendor: 'openai',
+        apiKey: 'second',
+        model: 'gpt-4o-mini-tts',
+        baseUrl: 'https://second.example/v1',
+        voice: 'their-voice',
+      },
+    ]);
+  });
+
   it('make the default agent', () => {
     const agent = defaultAgent(
       loadConfig({ AGENT_PROMPT: 'Be brief.', ENDPOINTING_MS: '700', TTS_VOICE: 'rms' }),

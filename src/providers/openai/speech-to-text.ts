@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { encodePcm16 } from '../../audio/pcm.ts';
 import { wavHeader } from '../../audio/wav.ts';
 import { type Clock, systemClock } from '../../call/clock.ts';
+import { fallbackTranscribe } from '../fallback.ts';
 import type { SpeechToText, Usage } from '../ports.ts';
 import { Watchdog } from '../watchdog.ts';
 import { type Transcribe, WindowedSession } from '../windowed-session.ts';
@@ -18,6 +19,8 @@ export interface OpenAiSpeechToTextSettings extends OpenAiSettings {
   maxInFlight?: number;
   /** The longest wait for one window's text, all retries included. Default 15,000. */
   deadlineMs?: number;
+  /** Asked in this order where the one before could not transcribe a window. */
+  fallbacks?: readonly OpenAiSettings[];
   /** Words to expect, or the style to write in, in the language of the audio. */
   prompt?: string;
 }
@@ -48,12 +51,18 @@ export function openAiSpeechToText(
   settings: OpenAiSpeechToTextSettings,
   clock: Clock = systemClock,
 ): SpeechToText {
-  const client = createOpenAiClient(settings);
+  const servers = [settings, ...(settings.fallbacks ?? [])].map((server) => ({
+    client: createOpenAiClient(server),
+    settings: { ...settings, ...server },
+  }));
   return {
     open(options) {
-      const transcribe: Transcribe = (samples, signal) =>
-        transcribeWindow(client, settings, clock, { ...options, samples, signal });
-      return new WindowedSession(transcribe, options, {
+      const transcribers = servers.map(
+        (server): Transcribe =>
+          (samples, signal) =>
+            transcribeWindow(server.client, server.settings, clock, { ...options, samples, signal }),
+      );
+      return new WindowedSession(fallbackTranscribe(transcribers), options, {
         bufferMs: settings.bufferMs ?? defaultBufferMs,
         runAhead: settings.runAhead ?? true,
         maxInFlight: settings.maxInFlight ?? defaultMaxInFlight,

@@ -10,6 +10,8 @@ import { malformed, timedOut, toProviderError } from './errors.ts';
 export interface OpenAiTextToSpeechSettings extends OpenAiSettings {
   /** How to speak; `tts-1` and `tts-1-hd` do not know it. */
   instructions?: string;
+  /** Speaks in place of the voice that is asked for, which is another provider's. */
+  voice?: string;
   /** 0.25 to 4; absent: 1. */
   speed?: number;
   /** The longest wait for the first audio, all retries included. Default 10,000. */
@@ -71,7 +73,7 @@ async function* speechFrom(
     {
       model: settings.model,
       input: request.text,
-      voice: request.voice,
+      voice: settings.voice ?? request.voice,
       response_format: 'pcm',
       ...(settings.instructions === undefined ? {} : { instructions: settings.instructions }),
       ...(settings.speed === undefined ? {} : { speed: settings.speed }),

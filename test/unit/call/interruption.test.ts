@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { defaultInterruption, defaultSilence } from '../../../src/call/agent-config.ts';
+import { fallbackLanguageModel } from '../../../src/providers/fallback.ts';
 import { ProviderError } from '../../../src/providers/ports.ts';
 import { createCall, readyAudio } from '../../support/call-harness.ts';
 
@@ -377,5 +378,25 @@ describe('keys', () => {
     await call.clock.advance(0);
     expect(call.transcript()).toEqual(['caller: Keys pressed: 9']);
     expect(call.clock.pending).toBe(0);
+  });
+});
+
+describe('a fall-back provider', () => {
+  it('answers in the failed one’s place; the failure is recorded, and the caller hears no apology', async () => {
+    const call = createCall({ agent: { greeting: '' }, script: { transcripts: ['Hello?'] } });
+    const outage = new ProviderError('scripted/vendor', 'rate_limited', 'Too many', { status: 429 });
+    const working = call.providers.languageModel;
+    const failing: typeof working = {
+      // biome-ignore lint/correctness/useYield: it fails before its first word.
+      async *reply() {
+        throw outage;
+      },
+    };
+    call.providers.languageModel = fallbackLanguageModel([failing, working]);
+    await call.start();
+    await call.speak(600);
+    await call.silence(3_000);
+    expect(call.transcript()).toEqual(['caller: Hello?', 'agent: All right.']);
+    expect(call.ofType('failure').map((event) => event.code)).toEqual(['PROVIDER_RATE_LIMITED']);
   });
 });

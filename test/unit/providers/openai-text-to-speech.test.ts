@@ -51,7 +51,7 @@ async function collect(speech: AsyncIterable<TextToSpeechEvent>) {
   try {
     for await (const event of speech) {
       if (event.type === 'audio') samples.push(...event.samples);
-      else usage.push(event.usage);
+      else if (event.type === 'usage') usage.push(event.usage);
     }
     return { samples: Int16Array.from(samples), usage, error: null };
   } catch (error) {
