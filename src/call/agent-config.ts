@@ -32,11 +32,18 @@ export interface InterruptionOptions {
    * way needs a moment to learn the line. What the caller says then is still understood. Default 300.
    */
   warmUpMs: number;
+  /** Sound that goes on for so long without a word is not the caller's: it silences nobody. Default 4,000. */
+  soundMs: number;
   /** An agent that fell silent for a noise that came to nothing goes on at the latest after this. Default 2,000. */
   resumeMs: number;
 }
 
-export const defaultInterruption: InterruptionOptions = { greeting: true, warmUpMs: 300, resumeMs: 2_000 };
+export const defaultInterruption: InterruptionOptions = {
+  greeting: true,
+  warmUpMs: 300,
+  soundMs: 4_000,
+  resumeMs: 2_000,
+};
 
 /** What the caller hears when nothing happens. All times are milliseconds; an empty text says nothing. */
 export interface SilenceOptions {

@@ -60,6 +60,8 @@ const FINISH_TIMEOUT_MS = 30_000;
 const MOST_PROTOCOL_ERRORS = 100;
 /** The caller's audio kept while the call is being set up. */
 const EARLY_AUDIO_MS = 5_000;
+/** Keys kept meanwhile. */
+const EARLY_DIGITS = 32;
 
 /**
  * One call on one leg, from the accepted socket to the end: who may start it, what is recorded, when it is over.
@@ -73,6 +75,9 @@ export class Call implements LegHandler {
   #engine: Engine | null = null;
   #early: { samples: Int16Array; position: number }[] = [];
   #earlySamples = 0;
+  #earlyDigits = '';
+  /** Ends the setting up of a call that is over. */
+  #giveUpSetUp: (() => void) | null = null;
   readonly #timers = new Set<Timer>();
   #lastMessageAt: number;
   #protocolErrors = 0;
@@ -152,7 +157,8 @@ export class Call implements LegHandler {
     if (this.#active === null) this.protocolError('NOT_STARTED', 'dtmf came before start_call');
     else {
       this.#options.events.emit({ type: 'dtmf', digit, durationMs });
-      this.#engine?.dtmf(digit);
+      if (this.#engine !== null) this.#engine.dtmf(digit);
+      else if (this.#earlyDigits.length < EARLY_DIGITS) this.#earlyDigits += digit;
     }
   }
 
@@ -224,6 +230,7 @@ export class Call implements LegHandler {
       this.#engine.begin();
       for (const { samples, position } of this.#early) this.#engine.audio(samples, position);
       this.#early = [];
+      for (const digit of this.#earlyDigits) this.#engine.dtmf(digit);
     } catch (error) {
       if (this.#state === 'ended') return;
       this.#internalError(error);
@@ -275,6 +282,7 @@ export class Call implements LegHandler {
     const started = this.#state === 'active';
     this.#state = 'ended';
     this.#cancelTimers();
+    this.#giveUpSetUp?.();
     const { clock, events, dialect, closeLeg } = this.#options;
     const endTime = clock.now();
     const status = reason === 'error' ? 'failed' : 'ended';
@@ -341,7 +349,15 @@ export class Call implements LegHandler {
       const timer = this.#options.clock.after(timeoutMs, () =>
         reject(new Error(`Setting up the call took longer than ${timeoutMs} ms`)),
       );
-      work.then(resolve, reject).finally(() => timer.cancel());
+      const done = () => {
+        timer.cancel();
+        this.#giveUpSetUp = null;
+      };
+      this.#giveUpSetUp = () => {
+        done();
+        reject(new Error('The call is over'));
+      };
+      work.then(resolve, reject).finally(done);
     });
   }
 }

@@ -61,9 +61,20 @@ export class CallerTurn {
   /** Adds what was understood of an utterance, not empty. */
   add(utterance: Utterance, text: string): void {
     const last = this.#utterances.at(-1)?.utterance;
-    if (last !== undefined) this.#end.learnPause(pauseBetween(last, utterance));
+    if (last !== undefined) {
+      const pause = pauseBetween(last, utterance);
+      // A longer one is none of the caller's: he waited for us.
+      if (pause <= this.#end.waitMs(this.#text)) this.#end.learnPause(pause);
+    }
     this.#utterances.push({ utterance, text });
     this.#arm();
+  }
+
+  /** Nothing more is waited for. */
+  finish(): void {
+    this.#held = false;
+    const turn = this.take();
+    if (turn !== null) this.#onFinished(turn);
   }
 
   /** Takes what was said so far, without waiting; null if nothing was. */
@@ -76,6 +87,7 @@ export class CallerTurn {
     const text = this.#text;
     // When the wait was over; a transcript that came later than that is the provider's time.
     const waitedUntil = Math.min(this.#clock.now(), last.lastVoicedAt + this.#end.waitMs(text));
+    this.#end.turnFinished();
     this.#utterances = [];
     return {
       text,
@@ -98,13 +110,9 @@ export class CallerTurn {
     this.#timer = null;
     const last = this.#utterances.at(-1)?.utterance;
     if (this.#held || last === undefined) return;
-    const finish = () => {
-      const turn = this.take();
-      if (turn !== null) this.#onFinished(turn);
-    };
     const wait = last.lastVoicedAt + this.#end.waitMs(this.#text) - this.#clock.now();
-    if (wait <= 0) finish();
-    else this.#timer = this.#clock.after(wait, finish);
+    if (wait <= 0) this.finish();
+    else this.#timer = this.#clock.after(wait, () => this.finish());
   }
 }
 

@@ -28,8 +28,10 @@ const ECHO_SHARE = 0.7;
 export function overlapKind(text: string, agentText: string): OverlapKind {
   const said = wordsOf(text);
   if (said.length === 0) return 'backchannel';
-  if (isEcho(said, wordsOf(agentText))) return 'echo';
-  const asked = /\?["'”’)]*\s*$/.test(agentText);
+  // Whoever was asked may answer in the question's own words, and with one word.
+  const asked = /[?？]/.test(agentText);
+  const shortAnswer = asked && said.length <= MOST_BACKCHANNEL_WORDS;
+  if (!shortAnswer && isEcho(said, wordsOf(agentText))) return 'echo';
   const isListening = said.length <= MOST_BACKCHANNEL_WORDS && said.every((word) => listening.has(word));
   return isListening && !asked ? 'backchannel' : 'speech';
 }
@@ -41,7 +43,13 @@ function isEcho(said: readonly string[], agent: readonly string[]): boolean {
 }
 
 function wordsOf(text: string): string[] {
-  return text.toLowerCase().match(/[\p{L}\p{N}']+/gu) ?? [];
+  // A transcriber writes "alright" as two words.
+  return (
+    text
+      .toLowerCase()
+      .replaceAll('all right', 'alright')
+      .match(/[\p{L}\p{N}']+/gu) ?? []
+  );
 }
 
 /** Of at most some hundred words a side; one row of the table at a time. */

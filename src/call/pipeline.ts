@@ -46,6 +46,8 @@ export interface PipelineLeg {
   hangUp(): void;
 }
 
+/** How long after the agent's last word its echo may still come. */
+const LATE_ECHO_MS = 500;
 /** A reply that makes no progress for so long is given up, whatever it waits for: above every provider's own bound. */
 const STUCK_MS = 45_000;
 
@@ -68,6 +70,15 @@ export class Pipeline implements Engine, ListenerHandler {
   readonly #abort = new AbortController();
   #watchdog: Timer | null = null;
   #prepared = false;
+  /** What the agent said last, and until when: to know its echo. */
+  #lastReply: { text: string; until: number } | null = null;
+  /** The question to a silent caller, or the goodbye. */
+  #silenceReply: Reply | null = null;
+  /** The sound that goes on is none of the caller's words. */
+  #soundIgnored = false;
+  #soundTimer: Timer | null = null;
+  #warmUpTimer: Timer | null = null;
+  #lateTimer: Timer | null = null;
   #firstAudioAt: number | null = null;
   #finished = false;
 
@@ -89,7 +100,7 @@ export class Pipeline implements Engine, ListenerHandler {
       language: agent.language,
       onFinished: (turn) => this.#answer(turn),
     });
-    const fixed = new Set(fixedLines(agent).flatMap(sentencesOf));
+    const fixed = new Set([agent.silence.holdLine, ...fixedLines(agent).flatMap(sentencesOf)]);
     this.#speech = cachedSpeech(options.providers.textToSpeech, {
       ...options.speechCache,
       isFixed: (sentence) => fixed.has(sentence),
@@ -99,8 +110,15 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#silence = new SilenceWatch({
       clock,
       options: agent.silence,
-      say: (text, then) => this.#speak(text, true, then),
-      hangUp: () => options.leg.hangUp(),
+      say: (text, then) => {
+        this.#speak(text, true, then);
+        this.#silenceReply = this.#reply;
+      },
+      hangUp: () => {
+        // Somebody is there after all.
+        if (this.#callerPending || this.#callerTurn.open) this.#silence.reset();
+        else options.leg.hangUp();
+      },
     });
   }
 
@@ -115,7 +133,6 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   dtmf(digit: string): void {
-    this.#silence.stop();
     this.#silence.reset();
     // Keys are no backchannel: who presses them has heard enough.
     if (this.#reply?.interruptible === true) this.#interrupt('speech', digit);
@@ -125,6 +142,7 @@ export class Pipeline implements Engine, ListenerHandler {
   async finish(timeoutMs: number): Promise<void> {
     this.#finished = true;
     this.#abort.abort();
+    for (const timer of [this.#soundTimer, this.#warmUpTimer, this.#lateTimer]) timer?.cancel();
     const keys = this.#dtmf.take();
     if (keys !== '') this.#takeKeys(keys);
     this.#silence.stop();
@@ -138,23 +156,42 @@ export class Pipeline implements Engine, ListenerHandler {
   // --- ListenerHandler: the caller -----------------------------------------------------------------------------
 
   speechStarted(): void {
-    this.#silence.stop();
+    const { clock, agent } = this.#options;
+    this.#silence.suspend();
+    this.#lateTimer?.cancel();
     this.#callerTurn.hold();
-    if (this.#reply?.interruptible === true && !this.#warmingUp()) this.#holdReply();
+    if (this.#reply?.interruptible === true) {
+      const warmUp = this.#warmUpLeft();
+      if (warmUp <= 0) this.#holdReply();
+      else this.#warmUpTimer = clock.after(warmUp, () => this.#callerSpeaks && this.#holdReply());
+    }
+    // Where nobody waits for its end, a sound may take longer to become words.
+    const { soundMs } = agent.interruption;
+    const waitedFor = this.#reply !== null || this.#callerTurn.open;
+    this.#soundTimer = clock.after(waitedFor ? soundMs : soundMs * 5, () => this.#ignoreSound());
   }
 
-  utteranceEnded(): void {
+  utteranceEnded(utterance: Utterance): void {
     this.#awaited++;
-    if (this.#reply === null) this.#options.events.emit({ type: 'thinking', turn: this.#turns.nextId });
-    else this.#resumeLater();
+    this.#soundTimer?.cancel();
+    this.#warmUpTimer?.cancel();
+    this.#soundIgnored = false;
+    if (this.#finished) return;
+    if (this.#reply === null) {
+      this.#options.events.emit({ type: 'thinking', turn: this.#turns.nextId });
+      this.#holdLineIfLate(utterance);
+    } else {
+      this.#resumeLater();
+    }
   }
 
   interim(text: string): void {
     const { events } = this.#options;
     events.emit({ type: 'transcript', role: 'caller', turn: this.#turns.nextId, text, final: false });
+    if (text !== '') this.#soundTimer?.cancel();
     // Words that are no backchannel interrupt before the caller has finished.
     if (this.#reply?.interruptible !== true || text === '') return;
-    if (overlapKind(text, this.#reply.saying()) === 'speech') this.#interrupt('speech', text);
+    if (this.#overlapOf(text, this.#reply) === 'speech') this.#interrupt('speech', text);
   }
 
   transcribed(utterance: Utterance, text: string, lost: ProviderError | null): void {
@@ -166,8 +203,12 @@ export class Pipeline implements Engine, ListenerHandler {
       this.#callerMayFinish();
       return;
     }
+    if (reply === null && this.#isLateEcho(utterance, text)) {
+      this.#callerMayFinish();
+      return;
+    }
     if (reply !== null) {
-      const kind = overlapKind(text, reply.saying());
+      const kind = this.#overlapOf(text, reply);
       if (kind === 'speech' && reply.interruptible) {
         this.#interrupt(kind, text);
       } else if (kind !== 'speech') {
@@ -188,7 +229,7 @@ export class Pipeline implements Engine, ListenerHandler {
     const { apology } = this.#options.agent;
     if (this.#finished) return;
     if (this.#reply !== null) this.#resume('nothing', '');
-    else if (apology !== '' && !this.#callerTurn.open) this.#speak(apology, true);
+    else if (apology !== '' && !this.#callerTurn.open && !this.#callerPending) this.#speak(apology, true);
     this.#callerMayFinish();
   }
 
@@ -204,7 +245,9 @@ export class Pipeline implements Engine, ListenerHandler {
 
   /** Lets the caller's turn end, unless there is a reason to wait. */
   #callerMayFinish(): void {
-    if (this.#finished || this.#awaited > 0 || this.#listener.speaking) return;
+    if (this.#finished || this.#callerPending) return;
+    // A reply that was made while the caller spoke has waited for this.
+    if (this.#reply !== null && this.#options.playout.held) this.#resume('nothing', '');
     // What was said over words that may not be interrupted is answered after them.
     if (this.#reply === null) this.#callerTurn.release();
     this.#listenIfIdle();
@@ -226,19 +269,23 @@ export class Pipeline implements Engine, ListenerHandler {
     const { clock, sampleRate, startTime } = this.#options;
     const now = clock.now();
     const sample = Math.round(((now - startTime) * sampleRate) / 1000);
-    const turn: FinishedTurn = {
-      text: spokenKeys(keys),
-      startSample: sample,
-      endSample: sample,
-      lastVoicedAt: now,
-      decidedAt: now,
-    };
-    if (this.#finished) {
-      this.#recordCaller(turn);
-      return;
-    }
+    const mayInterrupt = this.#reply === null || this.#reply.interruptible;
+    // With what was said before it, it is one turn: "my pin is" and the keys.
+    if (!mayInterrupt || this.#callerPending || this.#finished) this.#callerTurn.hold();
+    this.#callerTurn.add(
+      {
+        number: -1,
+        startSample: sample,
+        endSample: sample,
+        startedAt: now,
+        lastVoicedAt: now,
+        decidedAt: now,
+      },
+      spokenKeys(keys),
+    );
+    if (!mayInterrupt || this.#callerPending || this.#finished) return;
     this.#stopReply();
-    this.#answer(turn);
+    this.#callerTurn.finish();
   }
 
   /** Says a fixed text. */
@@ -255,7 +302,12 @@ export class Pipeline implements Engine, ListenerHandler {
   ): void {
     const { agent, playout, clock, sampleRate, events } = this.#options;
     const providers = { ...this.#options.providers, textToSpeech: this.#speech };
-    this.#silence.stop();
+    // Whatever was being said is recorded as far as it was heard.
+    this.#stopReply();
+    this.#silence.agentSpeaks();
+    this.#lateTimer?.cancel();
+    // The agent does not begin to speak over somebody who speaks.
+    if (this.#callerSpeaks && interruptible) playout.hold(this.#options.leg.canClear);
     const turn = this.#turns.begin(ledger);
     const reply = new Reply({
       turn,
@@ -282,10 +334,10 @@ export class Pipeline implements Engine, ListenerHandler {
       if (!this.#turns.isLive(turn)) return;
       this.#options.leg.mark(`turn-${turn.id}`);
       this.#recordReply(reply, reply.cutShort());
-      this.#endReply();
+      this.#endReply(reply);
       this.#prepareLines();
-      this.#callerMayFinish();
       then?.();
+      this.#callerMayFinish();
     });
   }
 
@@ -298,12 +350,13 @@ export class Pipeline implements Engine, ListenerHandler {
       if (this.#reply !== reply) return;
       const now = playout.queuedMs;
       // Held audio waits for the caller, and audio that is being heard goes on by itself.
-      if (playout.held || now !== queued) since = clock.now();
+      if ((playout.held && this.#callerPending) || now !== queued) since = clock.now();
       queued = now;
       if (clock.now() - since >= STUCK_MS) {
         this.#fail(new ProviderError('pipeline', 'timeout', `No progress for ${STUCK_MS} ms`));
         this.#stopReply();
-        this.#callerMayFinish();
+        if (this.#options.agent.apology !== '') this.#speak(this.#options.agent.apology, true);
+        else this.#callerMayFinish();
       } else {
         this.#watchdog = clock.after(STUCK_MS / 3, look);
       }
@@ -319,18 +372,22 @@ export class Pipeline implements Engine, ListenerHandler {
     const { agent, sampleRate } = this.#options;
     const { holdLine, prompt, goodbye } = agent.silence;
     void (async () => {
-      for (const text of [agent.apology, holdLine, prompt, goodbye].flatMap(sentencesOf)) {
+      for (const text of [holdLine, ...[agent.apology, prompt, goodbye].flatMap(sentencesOf)]) {
+        if (text === '') continue;
         await this.#speech.prepare({ text, sampleRate, voice: agent.voice }, this.#abort.signal);
       }
     })();
   }
 
-  #endReply(): void {
+  #endReply(reply: Reply): void {
     this.#watchdog?.cancel();
     this.#watchdog = null;
+    this.#lastReply = { text: reply.saying(), until: this.#options.clock.now() };
     this.#reply = null;
     this.#resumeTimer?.cancel();
     this.#resumeTimer = null;
+    // A reply that ended while it was held leaves nothing behind: the next one must not be held in its place.
+    if (!this.#options.playout.busy) this.#options.playout.resume();
   }
 
   /** Silences the agent for good. What the caller heard of it stands in the record. */
@@ -338,13 +395,12 @@ export class Pipeline implements Engine, ListenerHandler {
     const reply = this.#reply;
     if (reply === null) return;
     const { playout, leg } = this.#options;
-    this.#endReply();
     const audible = playout.busy && !playout.held;
     this.#turns.cancel('the agent is to be silent');
-    if (!leg.canClear) playout.hold(false);
-    playout.clear();
+    playout.clear(leg.canClear);
     if (audible) leg.clear();
     this.#recordReply(reply, true);
+    this.#endReply(reply);
   }
 
   // --- the caller speaks over the agent ------------------------------------------------------------------------
@@ -368,7 +424,7 @@ export class Pipeline implements Engine, ListenerHandler {
   #resume(because: OverlapKind | 'nothing', text: string): void {
     const { playout, events } = this.#options;
     this.#resumeTimer?.cancel();
-    if (!playout.held || this.#listener.speaking) return;
+    if (!playout.held || this.#callerSpeaks) return;
     events.emit({ type: 'overlap', outcome: 'resumed', because, text });
     playout.resume();
   }
@@ -376,13 +432,57 @@ export class Pipeline implements Engine, ListenerHandler {
   #interrupt(because: OverlapKind, text: string): void {
     this.#options.events.emit({ type: 'overlap', outcome: 'interrupted', because, text });
     this.#stopReply();
-    if (this.#awaited > 0) this.#options.events.emit({ type: 'thinking', turn: this.#turns.nextId });
+    this.#options.events.emit({ type: 'thinking', turn: this.#turns.nextId });
   }
 
-  #warmingUp(): boolean {
+  /** What words mean that come over `reply`. To one who is asked whether he is there, every word is an answer. */
+  #overlapOf(text: string, reply: Reply): OverlapKind {
+    const kind = overlapKind(text, reply.saying());
+    return kind === 'backchannel' && reply === this.#silenceReply ? 'speech' : kind;
+  }
+
+  /** The agent's own words, which came back while it spoke and were understood only afterwards. */
+  #isLateEcho(utterance: Utterance, text: string): boolean {
+    const last = this.#lastReply;
+    return (
+      last !== null &&
+      utterance.startedAt < last.until + LATE_ECHO_MS &&
+      overlapKind(text, last.text) === 'echo'
+    );
+  }
+
+  /** Music, a television, traffic: sound that goes on and on without a word keeps nobody from speaking. */
+  #ignoreSound(): void {
+    this.#soundIgnored = true;
+    this.#resume('nothing', '');
+    this.#callerMayFinish();
+  }
+
+  /** The caller speaks, as far as can be told from the sound. */
+  get #callerSpeaks(): boolean {
+    return this.#listener.speaking && !this.#soundIgnored;
+  }
+
+  /** The caller speaks, or it is not yet known what was said. */
+  get #callerPending(): boolean {
+    return this.#callerSpeaks || this.#awaited > 0;
+  }
+
+  /** Milliseconds for which the caller's sound does not yet silence the agent. */
+  #warmUpLeft(): number {
     const { clock, agent } = this.#options;
-    const since = this.#firstAudioAt;
-    return since !== null && clock.now() - since < agent.interruption.warmUpMs;
+    return this.#firstAudioAt === null ? 0 : this.#firstAudioAt + agent.interruption.warmUpMs - clock.now();
+  }
+
+  /** Nothing is known of what the caller said, for too long: the line is not left dead. */
+  #holdLineIfLate(utterance: Utterance): void {
+    const { clock, agent } = this.#options;
+    const { holdLine, holdLineMs } = agent.silence;
+    this.#lateTimer?.cancel();
+    if (holdLine === '') return;
+    this.#lateTimer = clock.after(utterance.decidedAt + holdLineMs - clock.now(), () => {
+      if (this.#reply === null && this.#awaited > 0 && !this.#callerSpeaks) this.#speak(holdLine, true);
+    });
   }
 
   // --- the record ----------------------------------------------------------------------------------------------
@@ -426,8 +526,7 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   #listenIfIdle(): void {
-    if (this.#finished || this.#reply !== null || this.#awaited > 0 || this.#callerTurn.open) return;
-    if (this.#listener.speaking) return;
+    if (this.#finished || this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
     this.#options.events.emit({ type: 'listening' });
     this.#silence.start();
   }

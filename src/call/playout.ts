@@ -21,6 +21,8 @@ export interface Segment {
   push(samples: Int16Array): void;
   /** No more audio follows. `complete`: it is the whole sentence, and not what came of it before a failure. */
   end(complete: boolean): void;
+  /** Takes the sentence back, if nothing of it was sent. */
+  withdraw(): void;
   /** True once every sample of it was heard, or it was cleared. */
   readonly over: boolean;
   /** Part of the text that the caller heard: all of it, or cut in proportion at a word boundary. */
@@ -152,16 +154,21 @@ export class Playout {
     playing.samples = playing.samples.subarray(heard);
   }
 
-  /** The caller is to hear nothing more: forgets what was not heard. What was heard of each segment stays known. */
-  clear(): void {
+  /**
+   * The caller is to hear nothing more: forgets what was not heard. What was heard of each segment stays known.
+   *
+   * @param takenBack false: the leg cannot forget what it was sent, so that counts as heard.
+   */
+  clear(takenBack = true): void {
     this.settle();
     const now = this.#options.clock.now();
-    this.#hearPlaying(now);
+    if (takenBack) this.#hearPlaying(now);
+    else for (const piece of this.#unheard) this.#hear(piece.samples, piece);
     this.#held = false;
     for (const segment of this.#segments) segment.clear();
     this.#segments = [];
     this.#unheard = [];
-    this.#sentUntil = now;
+    if (takenBack) this.#sentUntil = now;
     this.#timer?.cancel();
     this.#timer = null;
     this.#wake();
@@ -292,6 +299,12 @@ class PlayoutSegment implements Segment {
     if (this.#cleared || this.ended) return;
     this.ended = true;
     this.#complete = complete;
+    this.#onChange();
+  }
+
+  withdraw(): void {
+    if (this.#announced) return;
+    this.clear();
     this.#onChange();
   }
 

@@ -43,6 +43,7 @@ export class Reply {
   /** Sentences of which audio was sent, in order, and where they are. */
   readonly #said: string[] = [];
   readonly #segments: Segment[] = [];
+  #holdLine: Segment | null = null;
 
   constructor(options: ReplyOptions) {
     this.turn = options.turn;
@@ -100,8 +101,10 @@ export class Reply {
     const { clock, agent, turn } = this.#options;
     const { holdLine, holdLineMs } = agent.silence;
     const decided = turn.ledger.at('decided') ?? clock.now();
-    return clock.after(decided + holdLineMs - clock.now(), () => {
-      if (holdLine === '' || turn.signal.aborted || turn.ledger.at('firstSent') !== undefined) return;
+    // A transcript that was late has had its own hold line.
+    const wait = Math.max(decided + holdLineMs - clock.now(), holdLineMs / 2);
+    return clock.after(wait, () => {
+      if (holdLine === '' || turn.signal.aborted || turn.ledger.at('firstAudio') !== undefined) return;
       void this.#speakSentence(holdLine, 'interjected');
     });
   }
@@ -111,9 +114,11 @@ export class Reply {
     const unspeakable = new AbortController();
     const signal = AbortSignal.any([this.turn.signal, unspeakable.signal]);
     const written = this.#write(messages, sentences, signal);
+    const spoken = await this.#speakSentences(sentences);
     // What cannot be spoken need not be written either.
-    if (!(await this.#speakSentences(sentences))) unspeakable.abort();
-    if (!(await written) && !this.turn.signal.aborted && this.#options.agent.apology !== '') {
+    if (!spoken) unspeakable.abort();
+    const whole = (await written) && spoken;
+    if (!whole && !this.turn.signal.aborted && this.#options.agent.apology !== '') {
       await this.speak(this.#options.agent.apology);
     }
     await this.#options.playout.waitUntilQueued(0);
@@ -194,6 +199,7 @@ export class Reply {
       this.#options.onSentence(sentence);
     };
     const segment = playout.begin(sentence, onFirstSent, place === 'interjected');
+    if (place === 'interjected') this.#holdLine = segment;
     try {
       mark('speechRequested');
       const request = { text: sentence, sampleRate, voice: agent.voice };
@@ -205,6 +211,8 @@ export class Reply {
           this.#options.onFailure(event.error);
         } else {
           mark('firstAudio');
+          // The answer is there: a line that only says that it is late has nothing more to say.
+          if (place === 'next') this.#holdLine?.withdraw();
           segment.push(event.samples);
         }
       }

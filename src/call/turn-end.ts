@@ -61,6 +61,8 @@ function endsInDictation(text: string, words: readonly string[]): boolean {
 
 /** How much longer than the caller's own pauses the wait is. */
 const PAUSE_MARGIN = 1.25;
+/** Share of the average that each finished turn takes away. */
+const PAUSE_FADING = 0.1;
 /** Weight of the newest pause in the average. */
 const PAUSE_WEIGHT = 0.3;
 
@@ -83,6 +85,11 @@ export class TurnEnd {
       this.#averagePauseMs === 0
         ? bounded
         : this.#averagePauseMs * (1 - PAUSE_WEIGHT) + bounded * PAUSE_WEIGHT;
+  }
+
+  /** What was learned fades with every turn: one slow sentence does not slow the rest of the call. */
+  turnFinished(): void {
+    this.#averagePauseMs *= 1 - PAUSE_FADING;
   }
 
   /** Milliseconds of silence, from the last voiced sample, that end a turn with this text. */

@@ -32,10 +32,11 @@ export function speechStore(kv: KVNamespace): SpeechStore {
         return null;
       }
     },
-    put(key, samples) {
+    put(key, samples, shared) {
       // What is in memory was written by this isolate already: KV takes one write a second and key.
       if (memory.has(key)) return;
       remember(key, samples);
+      if (!shared) return;
       const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
       nameOf(key)
         .then((name) => kv.put(name, bytes, { expirationTtl: TTL_SECONDS }))

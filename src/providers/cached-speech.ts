@@ -4,8 +4,12 @@ import type { TextToSpeech, TextToSpeechRequest } from './ports.ts';
 export interface SpeechStore {
   /** 16-bit PCM, or null. Resolves within a fraction of a second, whatever the storage does; never rejects. */
   get(key: string): Promise<Int16Array | null>;
-  /** Keeps a copy for a while. Does not wait, and does not fail. */
-  put(key: string, samples: Int16Array): void;
+  /**
+   * Keeps it for a while. Does not wait, and does not fail.
+   *
+   * @param shared for other isolates, too. What was said to one caller may be of one caller's, and is not.
+   */
+  put(key: string, samples: Int16Array, shared: boolean): void;
 }
 
 export interface CachedSpeech extends TextToSpeech {
@@ -71,7 +75,7 @@ export function cachedSpeech(
       samples.length > 0 &&
       samples.length < LONGEST_AUDIO_S * request.sampleRate
     ) {
-      store.put(key, samples);
+      store.put(key, samples, isFixed(request.text));
     }
   }
 

@@ -8,7 +8,7 @@ const nextKey = () => `${'a long key '.repeat(60)}${++keys}`;
 
 describe('the store of ready audio', () => {
   it('keeps audio in KV for other isolates', async () => {
-    speechStore(bindings.CACHE_KV).put(nextKey(), audio);
+    speechStore(bindings.CACHE_KV).put(nextKey(), audio, true);
     // The other files' calls put their audio into the same KV: ours is found by what it holds.
     const bytes = new Uint8Array(audio.buffer);
     const entry = await vi.waitFor(async () => {
@@ -28,7 +28,7 @@ describe('the store of ready audio', () => {
     const put = vi.fn(async () => {});
     const store = speechStore({ put } as unknown as KVNamespace);
     const key = nextKey();
-    for (let i = 0; i < 10; i++) store.put(key, audio);
+    for (let i = 0; i < 10; i++) store.put(key, audio, true);
     expect(await store.get(key)).toEqual(audio);
     await vi.waitFor(() => expect(put).toHaveBeenCalledTimes(1));
   });

@@ -156,6 +156,90 @@ describe('the caller speaks over the agent', () => {
     ]);
   });
 
+  it('is not mute for ever after a reply that ended while it was held, on a leg without clear', async () => {
+    const call = await inLongAnswer(['That is too much.']);
+    call.dialect.canClear = false;
+    await call.silence(3_400);
+    // Over the last 300 ms, which such a leg plays in any case.
+    await call.speak(700);
+    await call.silence(4_000);
+    expect(call.transcript().at(-1)).toBe('agent: As you like.');
+    expect(call.leg.said.some((piece) => piece.text === 'As you like.')).toBe(true);
+  });
+
+  it('is not mute for ever after a reply that failed while it was held', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['One?', '', 'Two?'], firstTokenMs: 1_000 },
+    });
+    const outage = new ProviderError('scripted/vendor', 'unavailable', 'The vendor is down');
+    call.plan.answer = () => [outage];
+    call.plan.speech = () => outage;
+    await call.start();
+    await call.speak(600);
+    await call.silence(800);
+    await call.speak(900);
+    await call.silence(2_000);
+    call.plan.answer = () => ['Here I am.'];
+    call.plan.speech = (request) => request.text.length * 50;
+    await call.speak(600);
+    await call.silence(4_000);
+    expect(call.transcript().at(-1)).toBe('agent: Here I am.');
+    expect(call.leg.said.some((piece) => piece.text === 'Here I am.')).toBe(true);
+  });
+
+  it('goes on under music or a television: sound without an end and without words', async () => {
+    const call = await inLongAnswer([]);
+    await call.speak(12_000);
+    expect(outcomes(call)).toEqual(['resumed: nothing']);
+    expect(call.transcript().at(-1)).toBe(`agent: ${long}`);
+  });
+
+  it('holds at the end of the warm-up somebody who speaks on', async () => {
+    const call = createCall({
+      agent: {
+        greeting: 'This is a long greeting which nobody wants to hear to its end.',
+        interruption: { ...defaultInterruption, warmUpMs: 1_000 },
+      },
+      script: { transcripts: ['I have a question.'] },
+    });
+    await call.start();
+    await call.speak(1_100);
+    expect(call.leg.actions).toContain('clear');
+  });
+
+  it('does not answer its own echo that is understood only after it has ended', async () => {
+    const call = createCall({
+      agent: {
+        greeting: 'Welcome to the workshop of the harbour.',
+        interruption: { ...defaultInterruption, greeting: false },
+      },
+      script: { transcripts: ['Welcome to the workshop of the harbour'], transcriptMs: 1_500 },
+    });
+    await call.start();
+    await call.silence(300);
+    await call.speak(1_500);
+    await call.silence(4_000);
+    expect(call.asked.messages).toEqual([]);
+    expect(call.transcript()).toEqual(['agent: Welcome to the workshop of the harbour.']);
+  });
+
+  it('does not begin to speak over a caller who speaks already', async () => {
+    const outage = new ProviderError('scripted/vendor', 'unavailable', 'The vendor is down');
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: [outage, 'Here is the rest.'], transcriptMs: 1_000 },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(700);
+    await call.speak(1_500);
+    expect(call.leg.said).toEqual([]);
+    await call.silence(4_000);
+    expect(call.transcript()).toContain('caller: Here is the rest.');
+    expect(call.transcript().at(-1)).toBe('agent: All right.');
+  });
+
   it('counts as heard what a leg without clear has been sent', async () => {
     const call = await inLongAnswer(['Stop, please.']);
     call.dialect.canClear = false;
@@ -292,6 +376,60 @@ describe('no dead air', () => {
     expect(call.transcript()[1]).toBe('agent: One moment, please. Late speech.');
   });
 
+  it('does not hold up a ready answer by a hold line that is itself late', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: {
+        transcripts: ['Look it up.'],
+        answer: () => ['Here it is.'],
+        firstTokenMs: 3_000,
+        firstAudioMs: (text) => (text === 'One moment, please.' ? 9_000 : 100),
+      },
+    });
+    await call.start();
+    await call.speak(600);
+    const lastVoiced = call.elapsed();
+    await call.silence(12_000);
+    expect(call.leg.said[0]).toMatchObject({ text: 'Here it is.' });
+    expect(call.leg.said[0]!.at - lastVoiced).toBe(3_600);
+  });
+
+  it('says the hold line also where it is the transcript that is late', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['Slow.'], transcriptMs: 8_000 },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(12_000);
+    expect(call.leg.said.flatMap((piece) => piece.text ?? [])).toEqual(['One moment, please.', 'All right.']);
+  });
+
+  it('asks a caller from whom only noise comes, and hangs up: noise is no word', async () => {
+    const call = createCall({ agent: { greeting: '' } });
+    await call.start();
+    for (let i = 0; i < 8; i++) {
+      await call.silence(7_000);
+      await call.speak(300);
+    }
+    expect(call.transcript()).toContain('agent: Are you still there?');
+    expect(call.leg.closed).toBe('caller silent');
+  });
+
+  it.each(['Yes, I see.', 'Okay.'])(
+    'does not hang up on a caller who says %j to the goodbye',
+    async (words) => {
+      const call = createCall({ agent: { greeting: '' }, script: { transcripts: [words] } });
+      await call.start();
+      await call.silence(10_000 + 1_000 + 20_000 + 1_000);
+      expect(call.leg.said.at(-1)).toBeDefined();
+      await call.speak(500);
+      await call.silence(4_000);
+      expect(call.leg.closed).toBeNull();
+      expect(call.transcript()).toContain(`caller: ${words}`);
+    },
+  );
+
   it('returns a call to listening whose reply is stuck for good', async () => {
     const call = createCall({
       agent: { greeting: '', silence: { ...defaultSilence, holdLine: '' } },
@@ -308,13 +446,19 @@ describe('no dead air', () => {
     expect(call.transcript().at(-1)).toBe('agent: All right.');
   });
 
-  it('has its apology at hand when speech fails', async () => {
+  it.each([
+    ['speech alone fails', ['All right.']],
+    [
+      'speech and the model fail',
+      [new ProviderError('scripted/vendor', 'unavailable', 'The vendor is down')],
+    ],
+  ])('has its apology at hand when %s', async (_, answer) => {
     const call = createCall({ script: { transcripts: ['Hello?'] } });
     await call.start();
     await call.silence(3_000);
     const outage = new ProviderError('scripted/vendor', 'unavailable', 'The vendor is down');
     call.plan.speech = () => outage;
-    call.plan.answer = () => [outage];
+    call.plan.answer = () => answer;
     await call.speak(600);
     await call.silence(3_000);
     expect(call.transcript().at(-1)).toBe('agent: Sorry about that.');
@@ -337,7 +481,7 @@ describe('no dead air', () => {
   it('does not take the caller’s long speech for silence', async () => {
     const call = createCall({ agent: { greeting: '' }, script: { transcripts: ['A long story.'] } });
     await call.start();
-    await call.speak(40_000);
+    await call.speak(18_000);
     expect(call.transcript()).toEqual([]);
     expect(call.leg.closed).toBeNull();
   });
@@ -368,6 +512,51 @@ describe('keys', () => {
     expect(call.leg.actions).toContain('clear');
     await call.silence(4_000);
     expect(call.transcript().slice(1)).toEqual(['caller: Keys pressed: 2', 'agent: All right.']);
+  });
+
+  it('and the words before them are one turn', async () => {
+    const call = createCall({ agent: { greeting: '' }, script: { transcripts: ['My pin is'] } });
+    await call.start();
+    await call.speak(600);
+    await call.silence(700);
+    for (const key of '12#') call.from.dtmf(key, 80);
+    await call.silence(6_000);
+    expect(call.asked.messages.length).toBe(1);
+    expect(call.transcript()).toEqual(['caller: My pin is keys pressed: 1 2', 'agent: All right.']);
+  });
+
+  it('wait for the end of words that may not be interrupted', async () => {
+    const call = createCall({
+      agent: {
+        greeting: 'This call is recorded.',
+        interruption: { ...defaultInterruption, greeting: false },
+      },
+    });
+    await call.start();
+    await call.silence(300);
+    for (const key of '1#') call.from.dtmf(key, 80);
+    await call.silence(5_000);
+    expect(call.transcript()).toEqual([
+      'agent: This call is recorded.',
+      'caller: Keys pressed: 1',
+      'agent: All right.',
+    ]);
+  });
+
+  it('that were pressed while the call was being set up are not lost', async () => {
+    let ready = () => {};
+    const claimed = new Promise<boolean>((resolve) => {
+      ready = () => resolve(true);
+    });
+    const call = createCall({ agent: { greeting: '' }, call: { claimCallId: () => claimed } });
+    await call.start();
+    for (const key of '12') call.from.dtmf(key, 80);
+    ready();
+    await call.clock.advance(0);
+    call.from.dtmf('3', 80);
+    call.from.dtmf('#', 80);
+    await call.silence(1_000);
+    expect(call.transcript()[0]).toBe('caller: Keys pressed: 1 2 3');
   });
 
   it('that were pressed before the hang-up are recorded', async () => {

@@ -7,6 +7,7 @@ describe('what a caller says over the agent', () => {
     ['Uh-huh.', agent, 'backchannel'],
     ['Okay.', agent, 'backchannel'],
     ['Yeah, right.', agent, 'backchannel'],
+    ['All right.', agent, 'backchannel'],
     ['', agent, 'backchannel'],
     ['Okay, but what about Sunday?', agent, 'speech'],
     ['No.', agent, 'speech'],
@@ -18,6 +19,8 @@ describe('what a caller says over the agent', () => {
     ['Saturday', agent, 'speech'],
     ['Are you open on Sunday?', agent, 'speech'],
     ['Yes.', 'Shall I book that for you?', 'speech'],
+    ['Yes.', 'Shall I book that for you? It costs ten euros a month.', 'speech'],
+    ['A large one.', 'Would you like a small or a large one?', 'speech'],
     ['Uh-huh.', 'Shall I book that for you?', 'speech'],
   ];
   it.each(cases)('%j over %j is %s', (text, over, kind) => {
