@@ -430,6 +430,18 @@ describe('no dead air', () => {
     },
   );
 
+  it('does not hang up on a caller who speaks as the goodbye ends, on a leg that plays it in any case', async () => {
+    const call = createCall({ agent: { greeting: '' }, script: { transcripts: ['Wait, I am here.'] } });
+    call.dialect.canClear = false;
+    await call.start();
+    while (!call.leg.said.some((piece) => piece.text === 'Goodbye.')) await call.silence(20);
+    await call.silence(400);
+    await call.speak(900);
+    await call.silence(3_000);
+    expect(call.leg.closed).toBeNull();
+    expect(call.transcript().slice(-2)).toEqual(['caller: Wait, I am here.', 'agent: All right.']);
+  });
+
   it('returns a call to listening whose reply is stuck for good', async () => {
     const call = createCall({
       agent: { greeting: '', silence: { ...defaultSilence, holdLine: '' } },
