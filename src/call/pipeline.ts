@@ -1,13 +1,11 @@
 import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import type { SampleRate } from '../dialects/native-messages.ts';
-import { type CachedSpeech, cachedSpeech, type SpeechStore } from '../providers/cached-speech.ts';
 import { ProviderError, type Usage } from '../providers/ports.ts';
 import type { Providers } from '../providers/registry.ts';
-import { sentencesOf } from '../text/sentences.ts';
 import type { AgentConfig } from './agent-config.ts';
+import { AgentSpeech, type SpeechCache } from './agent-speech.ts';
 import { CallerTurn, type FinishedTurn } from './caller-turn.ts';
 import type { Clock, Timer } from './clock.ts';
-import { Conversation } from './conversation.ts';
 import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import type { Engine } from './engine.ts';
 import type { CallEvents, FailureCode } from './events.ts';
@@ -16,9 +14,11 @@ import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OverlapKind, overlapKind } from './overlap.ts';
 import type { Playout } from './playout.ts';
 import { Reply } from './reply.ts';
+import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { Turns } from './turn.ts';
 import { TurnEnd } from './turn-end.ts';
+import { TurnRecord } from './turn-record.ts';
 
 export interface PipelineOptions {
   clock: Clock;
@@ -28,8 +28,7 @@ export interface PipelineOptions {
   agent: AgentConfig;
   detector: VoiceActivityDetector;
   sampleRate: SampleRate;
-  /** Ready audio, and what the audio of this call's voice depends on beside voice and text. */
-  speechCache: { store: SpeechStore; identity: string };
+  speechCache: SpeechCache;
   /** Sample 0 of the recording, in milliseconds since the epoch. */
   startTime: number;
   leg: PipelineLeg;
@@ -48,13 +47,11 @@ export interface PipelineLeg {
 
 /** How long after the agent's last word its echo may still come. */
 const LATE_ECHO_MS = 500;
-/** A reply that makes no progress for so long is given up, whatever it waits for: above every provider's own bound. */
-const STUCK_MS = 45_000;
 
 /** Speech-to-text → language model → text-to-speech, turn by turn; who speaks when. */
 export class Pipeline implements Engine, ListenerHandler {
   readonly #options: PipelineOptions;
-  readonly #conversation = new Conversation();
+  readonly #record: TurnRecord;
   readonly #turns = new Turns();
   readonly #listener: Listener;
   readonly #callerTurn: CallerTurn;
@@ -65,11 +62,10 @@ export class Pipeline implements Engine, ListenerHandler {
   #resumeTimer: Timer | null = null;
   /** Utterances of the caller that are over and not yet transcribed. */
   #awaited = 0;
-  readonly #speech: CachedSpeech;
+  readonly #speech: AgentSpeech;
   readonly #dtmf: DtmfCollector;
   readonly #abort = new AbortController();
-  #watchdog: Timer | null = null;
-  #prepared = false;
+  readonly #watchdog: ReplyWatchdog;
   /** What the agent said last, and until when: to know its echo. */
   #lastReply: { text: string; until: number } | null = null;
   /** The question to a silent caller, or the goodbye. */
@@ -100,10 +96,12 @@ export class Pipeline implements Engine, ListenerHandler {
       language: agent.language,
       onFinished: (turn) => this.#answer(turn),
     });
-    const fixed = new Set([agent.silence.holdLine, ...fixedLines(agent).flatMap(sentencesOf)]);
-    this.#speech = cachedSpeech(options.providers.textToSpeech, {
-      ...options.speechCache,
-      isFixed: (sentence) => fixed.has(sentence),
+    this.#record = new TurnRecord(options);
+    this.#watchdog = new ReplyWatchdog(clock, options.playout);
+    this.#speech = new AgentSpeech({
+      agent,
+      textToSpeech: options.providers.textToSpeech,
+      cache: options.speechCache,
       onLookup: (hit) => options.events.emit({ type: 'cache', hit }),
     });
     this.#dtmf = new DtmfCollector(clock, agent.dtmf, (keys) => this.#takeKeys(keys));
@@ -150,7 +148,7 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#stopReply();
     await this.#listener.finish(timeoutMs);
     const turn = this.#callerTurn.take();
-    if (turn !== null) this.#recordCaller(turn);
+    if (turn !== null) this.#recordCaller(turn, turn.text);
   }
 
   // --- ListenerHandler: the caller -----------------------------------------------------------------------------
@@ -214,7 +212,7 @@ export class Pipeline implements Engine, ListenerHandler {
       } else if (kind !== 'speech') {
         this.#resume(kind, text);
         // An echo is nothing that the caller said.
-        if (kind === 'backchannel') this.#recordWords(utterance, text);
+        if (kind === 'backchannel') this.#recordCaller(utterance, text);
         this.#callerMayFinish();
         return;
       }
@@ -255,12 +253,12 @@ export class Pipeline implements Engine, ListenerHandler {
 
   #answer(turn: FinishedTurn): void {
     const { agent, clock } = this.#options;
-    this.#recordCaller(turn);
+    this.#recordCaller(turn, turn.text);
     const ledger = new LatencyLedger();
     ledger.mark('lastVoiced', turn.lastVoicedAt);
     ledger.mark('decided', turn.decidedAt);
     ledger.mark('transcript', clock.now());
-    const messages = this.#conversation.messages(agent.prompt, agent.historyMessages);
+    const messages = this.#record.messages(agent.prompt, agent.historyMessages);
     this.#run(ledger, true, (reply) => reply.answer(messages));
   }
 
@@ -301,7 +299,7 @@ export class Pipeline implements Engine, ListenerHandler {
     then?: () => void,
   ): void {
     const { agent, playout, clock, sampleRate, events } = this.#options;
-    const providers = { ...this.#options.providers, textToSpeech: this.#speech };
+    const providers = { ...this.#options.providers, textToSpeech: this.#speech.textToSpeech };
     // Whatever was being said is recorded as far as it was heard.
     this.#stopReply();
     this.#silence.agentSpeaks();
@@ -329,59 +327,33 @@ export class Pipeline implements Engine, ListenerHandler {
       onFailure: (error) => this.#fail(error),
     });
     this.#reply = reply;
-    this.#watch(reply);
+    this.#watchdog.start(
+      () => this.#callerPending,
+      () => this.#giveUpStuck(),
+    );
     void speak(reply).then(() => {
       if (!this.#turns.isLive(turn)) return;
       this.#options.leg.mark(`turn-${turn.id}`);
-      this.#recordReply(reply, reply.cutShort());
+      this.#record.agent(reply, reply.cutShort());
       this.#endReply(reply);
-      this.#prepareLines();
+      // Once the caller has heard the first of it: when the lines are needed, speech may be down.
+      void this.#speech.prepare(this.#options.sampleRate, this.#abort.signal);
       then?.();
       this.#callerMayFinish();
     });
   }
 
-  /** Returns a call to listening whose reply neither ends nor goes on. */
-  #watch(reply: Reply): void {
-    const { clock, playout } = this.#options;
-    let queued = playout.queuedMs;
-    let since = clock.now();
-    const look = () => {
-      if (this.#reply !== reply) return;
-      const now = playout.queuedMs;
-      // Held audio waits for the caller, and audio that is being heard goes on by itself.
-      if ((playout.held && this.#callerPending) || now !== queued) since = clock.now();
-      queued = now;
-      if (clock.now() - since >= STUCK_MS) {
-        this.#fail(new ProviderError('pipeline', 'timeout', `No progress for ${STUCK_MS} ms`));
-        this.#stopReply();
-        if (this.#options.agent.apology !== '') this.#speak(this.#options.agent.apology, true);
-        else this.#callerMayFinish();
-      } else {
-        this.#watchdog = clock.after(STUCK_MS / 3, look);
-      }
-    };
-    this.#watchdog?.cancel();
-    this.#watchdog = clock.after(STUCK_MS / 3, look);
-  }
-
-  /** The agent's own lines are made once the caller has heard the first of it: when they are needed, speech may be down. */
-  #prepareLines(): void {
-    if (this.#prepared || this.#finished) return;
-    this.#prepared = true;
-    const { agent, sampleRate } = this.#options;
-    const { holdLine, prompt, goodbye } = agent.silence;
-    void (async () => {
-      for (const text of [holdLine, ...[agent.apology, prompt, goodbye].flatMap(sentencesOf)]) {
-        if (text === '') continue;
-        await this.#speech.prepare({ text, sampleRate, voice: agent.voice }, this.#abort.signal);
-      }
-    })();
+  /** Returns a call to listening whose reply is stuck. */
+  #giveUpStuck(): void {
+    this.#fail(new ProviderError('pipeline', 'timeout', `No progress for ${STUCK_MS} ms`));
+    this.#stopReply();
+    const { apology } = this.#options.agent;
+    if (apology !== '') this.#speak(apology, true);
+    else this.#callerMayFinish();
   }
 
   #endReply(reply: Reply): void {
-    this.#watchdog?.cancel();
-    this.#watchdog = null;
+    this.#watchdog.stop();
     this.#lastReply = { text: reply.saying(), until: this.#options.clock.now() };
     this.#reply = null;
     this.#resumeTimer?.cancel();
@@ -399,7 +371,7 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#turns.cancel('the agent is to be silent');
     playout.clear(leg.canClear);
     if (audible) leg.clear();
-    this.#recordReply(reply, true);
+    this.#record.agent(reply, true);
     this.#endReply(reply);
   }
 
@@ -487,42 +459,9 @@ export class Pipeline implements Engine, ListenerHandler {
 
   // --- the record ----------------------------------------------------------------------------------------------
 
-  #recordCaller(turn: FinishedTurn): void {
-    this.#recordWords(turn, turn.text);
-  }
-
-  #recordWords(span: { startSample: number; endSample: number }, text: string): void {
-    const { events, sampleRate } = this.#options;
+  #recordCaller(span: { startSample: number; endSample: number }, text: string): void {
     this.#silence.reset();
-    events.emit({ type: 'transcript', role: 'caller', turn: this.#turns.nextId, text, final: true });
-    this.#record({
-      role: 'caller',
-      text,
-      startMs: (span.startSample * 1000) / sampleRate,
-      endMs: (span.endSample * 1000) / sampleRate,
-      interrupted: false,
-      latency: null,
-    });
-  }
-
-  #recordReply(reply: Reply, interrupted: boolean): void {
-    const span = reply.heardSpan();
-    const text = reply.heardText();
-    if (span === null || text === '') return;
-    const { events, startTime } = this.#options;
-    events.emit({ type: 'transcript', role: 'agent', turn: reply.turn.id, text, final: true });
-    this.#record({
-      role: 'agent',
-      text,
-      startMs: span.from - startTime,
-      endMs: span.until - startTime,
-      interrupted,
-      latency: reply.turn.ledger.parts(),
-    });
-  }
-
-  #record(turn: Parameters<Conversation['add']>[0]): void {
-    this.#options.events.emit({ type: 'turn.recorded', turn: this.#conversation.add(turn) });
+    this.#record.caller(this.#turns.nextId, span, text);
   }
 
   #listenIfIdle(): void {
@@ -539,9 +478,4 @@ export class Pipeline implements Engine, ListenerHandler {
       message: error.message,
     });
   }
-}
-
-/** What the agent says word for word, and will say again. */
-function fixedLines({ greeting, apology, silence }: AgentConfig): string[] {
-  return [greeting, apology, silence.holdLine, silence.prompt, silence.goodbye];
 }

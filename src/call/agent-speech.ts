@@ -1,0 +1,51 @@
+import { type CachedSpeech, cachedSpeech, type SpeechStore } from '../providers/cached-speech.ts';
+import type { TextToSpeech } from '../providers/ports.ts';
+import { sentencesOf } from '../text/sentences.ts';
+import type { AgentConfig } from './agent-config.ts';
+
+/** Ready audio, and what the audio of a voice depends on beside voice and text. */
+export interface SpeechCache {
+  store: SpeechStore;
+  identity: string;
+}
+
+/** The agent's voice: what it says word for word again and again is ready audio. */
+export class AgentSpeech {
+  readonly #speech: CachedSpeech;
+  readonly #agent: AgentConfig;
+  #prepared = false;
+
+  constructor(options: {
+    agent: AgentConfig;
+    textToSpeech: TextToSpeech;
+    cache: SpeechCache;
+    onLookup(hit: boolean): void;
+  }) {
+    this.#agent = options.agent;
+    const fixed = new Set([...sentencesOf(options.agent.greeting), ...preparedLines(options.agent)]);
+    this.#speech = cachedSpeech(options.textToSpeech, {
+      ...options.cache,
+      isFixed: (sentence) => fixed.has(sentence),
+      onLookup: options.onLookup,
+    });
+  }
+
+  get textToSpeech(): TextToSpeech {
+    return this.#speech;
+  }
+
+  /** Makes the lines ready that are needed when speech may be down; once a call. Ends with the signal. */
+  async prepare(sampleRate: 8000 | 16000, signal: AbortSignal): Promise<void> {
+    if (this.#prepared) return;
+    this.#prepared = true;
+    for (const text of preparedLines(this.#agent)) {
+      await this.#speech.prepare({ text, sampleRate, voice: this.#agent.voice }, signal);
+    }
+  }
+}
+
+/** In the pieces in which they are spoken: the hold line whole, the others by sentences. */
+function preparedLines({ apology, silence }: AgentConfig): string[] {
+  const spoken = [apology, silence.prompt, silence.goodbye].flatMap(sentencesOf);
+  return silence.holdLine === '' ? spoken : [silence.holdLine, ...spoken];
+}

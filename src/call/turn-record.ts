@@ -1,0 +1,58 @@
+import type { Message } from '../providers/ports.ts';
+import type { RecordedTurn } from '../records/call-records.ts';
+import { Conversation } from './conversation.ts';
+import type { CallEvents } from './events.ts';
+import type { Reply } from './reply.ts';
+
+/** Writes down who said what: for the language model's history, the transcript and the client, from one source. */
+export class TurnRecord {
+  readonly #conversation = new Conversation();
+  readonly #events: CallEvents;
+  readonly #sampleRate: number;
+  readonly #startTime: number;
+
+  /** @param startTime sample 0 of the recording, in milliseconds since the epoch. */
+  constructor(options: { events: CallEvents; sampleRate: number; startTime: number }) {
+    this.#events = options.events;
+    this.#sampleRate = options.sampleRate;
+    this.#startTime = options.startTime;
+  }
+
+  /** The language model's history: the prompt, and the last `most` turns. */
+  messages(prompt: string, most: number): Message[] {
+    return this.#conversation.messages(prompt, most);
+  }
+
+  /** What the caller said; `turn` is the number of the turn that answers it. */
+  caller(turn: number, span: { startSample: number; endSample: number }, text: string): void {
+    this.#events.emit({ type: 'transcript', role: 'caller', turn, text, final: true });
+    this.#add({
+      role: 'caller',
+      text,
+      startMs: (span.startSample * 1000) / this.#sampleRate,
+      endMs: (span.endSample * 1000) / this.#sampleRate,
+      interrupted: false,
+      latency: null,
+    });
+  }
+
+  /** What the caller heard of the agent, if anything. */
+  agent(reply: Reply, interrupted: boolean): void {
+    const span = reply.heardSpan();
+    const text = reply.heardText();
+    if (span === null || text === '') return;
+    this.#events.emit({ type: 'transcript', role: 'agent', turn: reply.turn.id, text, final: true });
+    this.#add({
+      role: 'agent',
+      text,
+      startMs: span.from - this.#startTime,
+      endMs: span.until - this.#startTime,
+      interrupted,
+      latency: reply.turn.ledger.parts(),
+    });
+  }
+
+  #add(turn: Omit<RecordedTurn, 'position'>): void {
+    this.#events.emit({ type: 'turn.recorded', turn: this.#conversation.add(turn) });
+  }
+}
