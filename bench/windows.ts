@@ -150,7 +150,7 @@ async function listen(speechToText: SpeechToText, samples: Int16Array): Promise<
   const line = new Int16Array(samples.length + SILENCE_MS * 16);
   line.set(samples, SILENCE_MS * 8);
   for (let at = 0; at + FRAME <= line.length; at += FRAME) {
-    listener.push(line.subarray(at, at + FRAME), at);
+    listener.push(line.subarray(at, at + FRAME), at, systemClock.now());
     if (at % (FRAME * 10) === 0) await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await listener.finish(30_000);

@@ -6,8 +6,12 @@
 export interface Engine {
   /** The call has started: the agent speaks first. */
   begin(): void;
-  /** The caller's audio; the first sample lies at `position` of the recording. Keeps no reference to `samples`. */
-  audio(samples: Int16Array, position: number): void;
+  /**
+   * The caller's audio; the first sample lies at `position` of the recording. Keeps no reference to `samples`.
+   *
+   * @param arrivedAt milliseconds since the epoch.
+   */
+  audio(samples: Int16Array, position: number, arrivedAt: number): void;
   /** The caller pressed a key. */
   dtmf(digit: string): void;
   /**

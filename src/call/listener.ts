@@ -105,9 +105,9 @@ export class Listener {
   }
 
   /** Audio of any length, the first sample at `position` of the recording. Keeps no reference to `samples`. */
-  push(samples: Int16Array, position: number): void {
+  push(samples: Int16Array, position: number, arrivedAt: number): void {
     if (this.#closed) return;
-    this.#lastAudioAt = this.#options.clock.now();
+    this.#lastAudioAt = arrivedAt;
     this.#lastAudioMs = (samples.length * 1000) / this.#options.sampleRate;
     // A part of a frame that waits belongs before these samples.
     this.#position = position - this.#frameFilled;

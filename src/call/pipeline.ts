@@ -126,8 +126,8 @@ export class Pipeline implements Engine, ListenerHandler {
     else this.#speak(greeting, interruption.greeting);
   }
 
-  audio(samples: Int16Array, position: number): void {
-    this.#listener.push(samples, position);
+  audio(samples: Int16Array, position: number, arrivedAt: number): void {
+    this.#listener.push(samples, position, arrivedAt);
   }
 
   dtmf(digit: string): void {
