@@ -20,8 +20,11 @@ export function speechStore(kv: KVNamespace): SpeechStore {
         remember(key, near);
         return near;
       }
+      let timer: ReturnType<typeof setTimeout> | undefined;
       try {
-        const late = new Promise<null>((resolve) => setTimeout(resolve, LOOKUP_MS, null));
+        const late = new Promise<null>((resolve) => {
+          timer = setTimeout(resolve, LOOKUP_MS, null);
+        });
         const bytes = await Promise.race([kv.get(await nameOf(key), 'arrayBuffer'), late]);
         if (bytes === null || bytes.byteLength === 0 || bytes.byteLength % 2 === 1) return null;
         const samples = new Int16Array(bytes);
@@ -30,6 +33,8 @@ export function speechStore(kv: KVNamespace): SpeechStore {
       } catch (error) {
         log('warn', 'the speech cache could not be read', { error: describeError(error) });
         return null;
+      } finally {
+        clearTimeout(timer);
       }
     },
     put(key, samples, shared) {
