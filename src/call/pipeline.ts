@@ -58,6 +58,7 @@ export class Pipeline implements Engine, ListenerHandler {
   readonly #silence: SilenceWatch;
   /** What is being said, or being made to be said. */
   #reply: Reply | null = null;
+  #replySince = 0;
   /** Goes on with a reply that was held for something that came to nothing. */
   #resumeTimer: Timer | null = null;
   /** Utterances of the caller that are over and not yet transcribed. */
@@ -206,7 +207,8 @@ export class Pipeline implements Engine, ListenerHandler {
       return;
     }
     if (reply !== null) {
-      const kind = this.#overlapOf(text, reply);
+      // What was said before the reply, and understood only now, was not said over it.
+      const kind = utterance.lastVoicedAt < this.#replySince ? 'speech' : this.#overlapOf(text, reply);
       if (kind === 'speech' && reply.interruptible) {
         this.#interrupt(kind, text);
       } else if (kind !== 'speech') {
@@ -327,6 +329,7 @@ export class Pipeline implements Engine, ListenerHandler {
       onFailure: (error) => this.#fail(error),
     });
     this.#reply = reply;
+    this.#replySince = clock.now();
     this.#watchdog.start(
       () => this.#callerPending,
       () => this.#giveUpStuck(),

@@ -94,6 +94,18 @@ describe('no dead air', () => {
     expect(call.leg.said.flatMap((piece) => piece.text ?? [])).toEqual(['One moment, please.', 'All right.']);
   });
 
+  it('answers a "yes" whose transcript comes while the hold line is said: it was said before it', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['Yes.'], transcriptMs: 3_000 },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(6_000);
+    expect(call.leg.said[0]?.text).toBe('One moment, please.');
+    expect(call.transcript().slice(-2)).toEqual(['caller: Yes.', 'agent: All right.']);
+  });
+
   it('asks a caller from whom only noise comes, and hangs up: noise is no word', async () => {
     const call = createCall({ agent: { greeting: '' } });
     await call.start();
