@@ -249,7 +249,7 @@ export class Listener {
       handler.failedOver(event.error);
     } else if (event.type === 'interim') {
       handler.interim(event.text);
-    } else {
+    } else if (event.type === 'final' || event.type === 'failed') {
       const utterance = this.#waiting.get(event.utterance);
       if (utterance === undefined) return;
       this.#waiting.delete(event.utterance);

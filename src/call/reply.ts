@@ -152,7 +152,7 @@ export class Reply {
           // The last sentence does not wait for the usage and the end of the stream.
           add(chunker.flush());
           sentences.end();
-        } else {
+        } else if (event.type === 'text') {
           ledger.mark('firstToken', clock.now());
           add(chunker.push(event.text));
         }
@@ -209,7 +209,7 @@ export class Reply {
           this.#options.onUsage(event.usage);
         } else if (event.type === 'failover') {
           this.#options.onFailure(event.error);
-        } else {
+        } else if (event.type === 'audio') {
           mark('firstAudio');
           // The answer is there: a line that only says that it is late has nothing more to say.
           if (place === 'next') this.#holdLine?.withdraw();

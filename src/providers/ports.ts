@@ -4,6 +4,16 @@
  * has fired, the implementation releases what it holds and yields nothing more.
  */
 
+/**
+ * Every provider is made for one call. One that speaks over a socket connects when it is told to warm up, or at the first use.
+ */
+export interface Connectable {
+  /** Gets ready for the first request while the call is being set up. Does not wait, and does not fail. */
+  warm?(): void;
+  /** The call is over: lets go of every connection. Idempotent. */
+  close?(): void;
+}
+
 /** The provider that was asked first has failed; another one answers in its place. */
 export interface Failover {
   type: 'failover';
@@ -24,7 +34,7 @@ export interface Usage {
 
 // --- speech to text ---------------------------------------------------------------------------------------
 
-export interface SpeechToText {
+export interface SpeechToText extends Connectable {
   /** Opens one session for one leg of a call. Does not wait: connecting happens behind it. */
   open(options: SpeechToTextOptions): SpeechToTextSession;
 }
@@ -34,14 +44,26 @@ export interface SpeechToTextOptions {
   sampleRate: 8000 | 16000;
   /** BCP 47 tag, e.g. `en`; absent: the provider detects it. */
   language?: string;
+  /** Words to expect: names, products, places. At most 100 of at most 50 characters. */
+  keywords?: readonly string[];
   /** Ends the session; after it nothing is yielded. */
   signal: AbortSignal;
 }
 
 /** What a session hears, in the order in which the audio was pushed. */
 export type SpeechToTextEvent =
-  /** The text so far of the utterance that is being spoken; replaces the previous interim text. */
-  | { type: 'interim'; utterance: number; text: string }
+  /**
+   * The text so far of the utterance that is being spoken; replaces the previous interim text. `stable`: the caller has
+   * paused, and everything up to the pause is in it; sent again for the pause where the text is the same.
+   */
+  | { type: 'interim'; utterance: number; text: string; stable?: boolean }
+  /**
+   * The provider's own judgement that the caller has finished the turn. `endUtterance` follows where the call agrees; without
+   * it, the call decides by itself.
+   */
+  | { type: 'endOfTurn'; utterance: number }
+  /** The language that was heard, as BCP 47 tag, where none was given. */
+  | { type: 'language'; language: string }
   /**
    * The whole text of an utterance; empty if nothing was understood. Exactly one for each `endUtterance`. `lost`: why
    * a part of it could not be transcribed.
@@ -71,12 +93,32 @@ export interface SpeechToTextSession {
 // --- language model ---------------------------------------------------------------------------------------
 
 /** One entry of the conversation as the language model sees it. */
-export interface Message {
-  role: 'system' | 'user' | 'assistant';
-  content: string;
+export type Message =
+  | { role: 'system' | 'user'; content: string }
+  /** With `toolCalls`, one `tool` message for each of them follows; `content` is then what was said before, or empty. */
+  | { role: 'assistant'; content: string; toolCalls?: readonly ToolCall[] }
+  /** What a tool answered. */
+  | { role: 'tool'; toolCallId: string; content: string };
+
+/** The model asks for a tool. */
+export interface ToolCall {
+  /** The provider's id of it, unique in a conversation. */
+  id: string;
+  name: string;
+  /** JSON of the arguments, as the model wrote it: it need be neither valid nor what the tool takes. */
+  arguments: string;
 }
 
-export interface LanguageModel {
+/** A tool that the model may ask for. */
+export interface ToolDefinition {
+  /** 1 to 64 of `A-Z a-z 0-9 _ -`. */
+  name: string;
+  description: string;
+  /** JSON Schema of the arguments, an object's. */
+  parameters: Record<string, unknown>;
+}
+
+export interface LanguageModel extends Connectable {
   /** Streams one reply. Throws `ProviderError`. */
   reply(request: LanguageModelRequest, signal: AbortSignal): AsyncIterable<LanguageModelEvent>;
 }
@@ -86,18 +128,22 @@ export interface LanguageModelRequest {
   /** Upper bound of the reply's length. */
   maxOutputTokens: number;
   temperature?: number;
+  /** Absent or empty: none. */
+  tools?: readonly ToolDefinition[];
 }
 
 export type LanguageModelEvent =
   | { type: 'text'; text: string }
-  /** No more text follows; usage may. */
+  /** Whole, with all its arguments. A reply may hold several, and text before them. */
+  | { type: 'toolCall'; call: ToolCall }
+  /** No more text and no more tool calls follow; usage may. */
   | { type: 'finished' }
   | { type: 'usage'; usage: Usage }
   | Failover;
 
 // --- text to speech ---------------------------------------------------------------------------------------
 
-export interface TextToSpeech {
+export interface TextToSpeech extends Connectable {
   /** Speaks one sentence. Yields audio as it arrives. Throws `ProviderError`. */
   speak(request: TextToSpeechRequest, signal: AbortSignal): AsyncIterable<TextToSpeechEvent>;
 }
@@ -107,10 +153,14 @@ export interface TextToSpeechRequest {
   /** Rate of the samples to yield, in Hz: the leg's own. */
   sampleRate: 8000 | 16000;
   voice: string;
+  /** BCP 47 tag of the text's language; absent: the provider tells by the text or the voice. */
+  language?: string;
 }
 
 export type TextToSpeechEvent =
   | { type: 'audio'; samples: Int16Array }
+  /** What was said in place of `text`, where a provider (a speech model) did not say it word for word. */
+  | { type: 'wording'; text: string }
   | { type: 'usage'; usage: Usage }
   | Failover;
 

@@ -1,5 +1,6 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai';
 import { ProviderError, type ProviderFailure } from '../ports.ts';
+import { failureOfStatus } from '../vendor-socket.ts';
 
 /** Messages of vendors are kept to this length: a gateway may answer with a whole page. */
 const longestMessage = 300;
@@ -31,13 +32,6 @@ function failureOf(error: unknown): ProviderFailure {
   if (error instanceof SyntaxError) return 'malformed';
   // What fetch and response bodies throw when the connection breaks has no class of its own in any runtime.
   return 'unavailable';
-}
-
-function failureOfStatus(status: number): ProviderFailure {
-  if (status === 429) return 'rate_limited';
-  if (status === 401 || status === 403) return 'unauthorized';
-  if (status === 408) return 'timeout';
-  return status >= 500 ? 'unavailable' : 'rejected';
 }
 
 /** An error that came as an event of a stream that had begun well: it has no status. */

@@ -5,6 +5,7 @@ import {
   type LanguageModel,
   type LanguageModelEvent,
   type LanguageModelRequest,
+  type Message,
   ProviderError,
   type Usage,
 } from '../ports.ts';
@@ -134,12 +135,30 @@ function bodyOf(
   const temperature = request.temperature ?? settings.temperature;
   return {
     model: settings.model,
-    messages: request.messages.map(({ role, content }) => ({ role, content })),
+    messages: request.messages.map(messageOf),
     stream: true,
     stream_options: { include_usage: true },
     max_completion_tokens: request.maxOutputTokens,
     ...(temperature === undefined ? {} : { temperature }),
     ...(settings.reasoningEffort === undefined ? {} : { reasoning_effort: settings.reasoningEffort }),
+  };
+}
+
+function messageOf(message: Message): OpenAI.ChatCompletionMessageParam {
+  if (message.role === 'tool') {
+    return { role: 'tool', tool_call_id: message.toolCallId, content: message.content };
+  }
+  if (message.role !== 'assistant' || !message.toolCalls?.length) {
+    return { role: message.role, content: message.content };
+  }
+  return {
+    role: 'assistant',
+    content: message.content,
+    tool_calls: message.toolCalls.map((call) => ({
+      id: call.id,
+      type: 'function',
+      function: { name: call.name, arguments: call.arguments },
+    })),
   };
 }
 
