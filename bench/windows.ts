@@ -128,12 +128,15 @@ async function listen(speechToText: SpeechToText, samples: Int16Array): Promise<
     sampleRate: 8000,
     endpointing: defaultEndpointing,
     language: null,
+    keywords: [],
     detector: detectors.create({ sampleRate: 8000 }),
     speechToText,
     handler: {
       speechStarted() {},
       utteranceEnded() {},
       interim() {},
+      turnJudgedOver() {},
+      languageHeard() {},
       transcribed: (utterance, text) => {
         texts[utterance.number] = text;
       },

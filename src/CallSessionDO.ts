@@ -141,7 +141,7 @@ export class CallSessionDO extends DurableObject<Env> {
       },
       spoolMs: config.SPOOL_INTERVAL,
       createDetector: (sampleRate) => detectors.create({ sampleRate }),
-      resolveAgent: async () => defaultAgent(config),
+      resolveAgent: () => defaultAgent(config),
       claimCallId: (callId) => this.#claimFor(leg, callId, claimant),
       releaseCallId: (callId) => {
         if (leg.bound) this.release(claimant);

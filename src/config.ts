@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { encodeBase64 } from './audio/base64.ts';
 import {
   type AgentConfig,
   defaultEndpointing,
@@ -6,6 +7,7 @@ import {
   defaultSilence,
 } from './call/agent-config.ts';
 import { defaultDtmf } from './call/dtmf.ts';
+import { defaultSpeculation } from './call/speculation.ts';
 import type { ProviderSettings } from './providers/registry.ts';
 
 /** Settings that come from outside are text; an empty one counts as not set. */
@@ -27,6 +29,26 @@ function list<T extends z.ZodType>(entry: T) {
           .filter(Boolean)
       : value;
   return z.preprocess(split, z.array(entry).max(100).default([]));
+}
+
+const faqSchema = z
+  .array(
+    z.strictObject({
+      questions: z.array(z.string().min(1).max(300)).min(1).max(50),
+      answer: z.string().min(1).max(2_000),
+    }),
+  )
+  .max(200);
+
+/** JSON of a setting; what is none is left for the schema to refuse. */
+function json(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  if (value.trim() === '') return undefined;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
 }
 
 function emptyIsUnset(value: unknown): unknown {
@@ -84,6 +106,15 @@ const configSchema = z.object({
   /** Whether the caller may interrupt the greeting. */
   AGENT_GREETING_INTERRUPTIBLE: flag(defaultInterruption.greeting),
   AGENT_LANGUAGE: optionalText,
+  /** Words that callers are likely to use, comma-separated. */
+  AGENT_KEYWORDS: list(z.string().max(50)),
+  /** Questions that are answered without a model: JSON, `[{"questions": ["When are you open?"], "answer": "…"}]`. */
+  AGENT_FAQ: z.preprocess(json, faqSchema.default([])),
+  /** What is begun before it is certain that the caller has finished. */
+  AGENT_SPECULATION: z.preprocess(
+    emptyIsUnset,
+    z.enum(['nothing', 'answer', 'speech']).default(defaultSpeculation.ahead),
+  ),
   AGENT_MAX_OUTPUT_TOKENS: whole(300, 16, 4_096),
   AGENT_HISTORY_MESSAGES: whole(40, 2, 400),
   /** Silence after speech that ends a turn. */
@@ -168,8 +199,25 @@ export function missingSettings(config: Config): string[] {
   return missing;
 }
 
-/** The agent of calls whose campaign names none. */
-export function defaultAgent(config: Config): AgentConfig {
+const agents = new WeakMap<Config, Promise<AgentConfig>>();
+
+/** The agent of calls whose campaign names none. Its version is a digest of all that it is. */
+export function defaultAgent(config: Config): Promise<AgentConfig> {
+  let agent = agents.get(config);
+  if (agent === undefined) {
+    agent = withVersion(agentOf(config));
+    agents.set(config, agent);
+  }
+  return agent;
+}
+
+async function withVersion(agent: Omit<AgentConfig, 'version'>): Promise<AgentConfig> {
+  const bytes = new TextEncoder().encode(JSON.stringify(agent));
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  return { ...agent, version: encodeBase64(digest.subarray(0, 12)) };
+}
+
+function agentOf(config: Config): Omit<AgentConfig, 'version'> {
   return {
     prompt: config.AGENT_PROMPT,
     greeting: config.AGENT_GREETING,
@@ -189,6 +237,9 @@ export function defaultAgent(config: Config): AgentConfig {
       hangUpMs: config.SILENCE_HANGUP_MS,
     },
     dtmf: defaultDtmf,
+    faq: config.AGENT_FAQ,
+    keywords: config.AGENT_KEYWORDS,
+    speculation: { ...defaultSpeculation, ahead: config.AGENT_SPECULATION },
     recording: config.RECORDING,
   };
 }

@@ -20,6 +20,9 @@ export function logCallEvent(callId: string, event: CallEvent): void {
     case 'call.started':
       log('info', 'call started', { leg: callId, callId: event.call.callId });
       return;
+    case 'call.counted':
+      log('info', 'call counted', { leg: callId, ...event.counts });
+      return;
     case 'call.closed':
       log('info', 'call ended', { leg: callId, reason: event.reason, status: event.status });
       return;

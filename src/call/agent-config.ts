@@ -1,7 +1,11 @@
 import type { DtmfOptions } from './dtmf.ts';
+import type { FaqEntry } from './faq.ts';
+import type { SpeculationOptions } from './speculation.ts';
 
 /** The configured persona that answers a call. Resolved once a call, from its campaign. */
 export interface AgentConfig {
+  /** Which agent this is, in which state: ready audio of another version is not used. */
+  version: string;
   /** The language model's system prompt. */
   prompt: string;
   /** Spoken first; empty: the agent waits for the caller. */
@@ -10,6 +14,10 @@ export interface AgentConfig {
   apology: string;
   /** The text-to-speech provider's name of a voice. */
   voice: string;
+  /** Questions that are answered without a model. */
+  faq: readonly FaqEntry[];
+  /** Words that callers are likely to use: names, products, places. */
+  keywords: readonly string[];
   /** BCP 47 tag, or null to let the provider detect it. */
   language: string | null;
   /** Upper bound of one reply. */
@@ -20,6 +28,7 @@ export interface AgentConfig {
   interruption: InterruptionOptions;
   silence: SilenceOptions;
   dtmf: DtmfOptions;
+  speculation: SpeculationOptions;
   recording: boolean;
 }
 

@@ -22,9 +22,12 @@ export class AgentSpeech {
     onLookup(hit: boolean): void;
   }) {
     this.#agent = options.agent;
-    const fixed = new Set([...sentencesOf(options.agent.greeting), ...preparedLines(options.agent)]);
+    const { agent, cache } = options;
+    const declared = agent.faq.flatMap(({ answer }) => sentencesOf(answer));
+    const fixed = new Set([...sentencesOf(agent.greeting), ...preparedLines(agent), ...declared]);
     this.#speech = cachedSpeech(options.textToSpeech, {
-      ...options.cache,
+      store: cache.store,
+      identity: JSON.stringify([agent.version, cache.identity]),
       isFixed: (sentence) => fixed.has(sentence),
       onLookup: options.onLookup,
     });

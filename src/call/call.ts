@@ -3,6 +3,7 @@ import type { Dialect, LegHandler, StartRequest } from '../dialects/dialect.ts';
 import type { ErrorCode, SampleRate } from '../dialects/native-messages.ts';
 import type { Providers } from '../providers/registry.ts';
 import type { AgentConfig } from './agent-config.ts';
+import { CallCounter } from './call-counts.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { Engine } from './engine.ts';
 import type { CallEvents, EndReason, StartedCallFacts } from './events.ts';
@@ -79,6 +80,7 @@ export class Call implements LegHandler {
   /** Ends the setting up of a call that is over. */
   #giveUpSetUp: (() => void) | null = null;
   readonly #timers = new Set<Timer>();
+  readonly #counter = new CallCounter();
   #lastMessageAt: number;
   #protocolErrors = 0;
   #recording = false;
@@ -86,6 +88,7 @@ export class Call implements LegHandler {
   constructor(options: CallOptions) {
     this.#options = options;
     this.#lastMessageAt = options.clock.now();
+    options.events.listen((event) => this.#counter.hear(event));
     this.#after(options.limits.startMs, () => {
       if (this.#state !== 'accepted') return;
       this.#error('TIMEOUT', 'start_call did not come in time');
@@ -164,6 +167,7 @@ export class Call implements LegHandler {
   }
 
   markPlayed(name: string): void {
+    this.#active?.playout.markPlayed(name);
     this.#options.events.emit({ type: 'mark.played', name });
   }
 
@@ -194,6 +198,10 @@ export class Call implements LegHandler {
       pieceMs: dialect.pieceMs,
       leadMs: dialect.leadMs,
       send: (samples, text) => dialect.say(samples, text),
+      mark: (name) => {
+        if (dialect.canMark) dialect.mark(name);
+        return dialect.canMark;
+      },
       onHeard: (samples, startedAt) => timeline.agent(samples, startedAt),
     });
     this.#after(limits.callMs, () => this.#end('time limit'));
@@ -261,7 +269,6 @@ export class Call implements LegHandler {
           return dialect.canClear;
         },
         clear: () => dialect.clear(),
-        mark: (name) => dialect.mark(name),
         hangUp: () => this.#end('caller silent'),
       },
     });
@@ -309,6 +316,7 @@ export class Call implements LegHandler {
     } catch (error) {
       this.#internalError(error);
     } finally {
+      this.#options.events.emit({ type: 'call.counted', counts: this.#counter.counts });
       this.#options.events.emit({ type: 'call.closed', ...end });
     }
   }

@@ -64,9 +64,25 @@ export class CallerTurn {
     if (last !== undefined) {
       const pause = pauseBetween(last, utterance);
       // A longer one is none of the caller's: he waited for us.
-      if (pause <= this.#end.waitMs(this.#text)) this.#end.learnPause(pause);
+      if (pause <= this.#end.waitMs(this.textWith(''))) this.#end.learnPause(pause);
     }
     this.#utterances.push({ utterance, text });
+    this.#arm();
+  }
+
+  /** The turn so far, with what is being said; empty where nothing was. */
+  textWith(more: string): string {
+    return joinTranscripts(
+      [...this.#utterances.map(({ text }) => text), more].filter((text) => text !== ''),
+      this.#language,
+    );
+  }
+
+  /** Somebody who has heard more than the words judges that the turn is over with this utterance. */
+  judgedOver(number: number): void {
+    const last = this.#utterances.at(-1)?.utterance;
+    if (last?.number !== number) return;
+    last.endedBy = 'endOfTurn';
     this.#arm();
   }
 
@@ -84,9 +100,10 @@ export class CallerTurn {
     const first = this.#utterances[0]?.utterance;
     const last = this.#utterances.at(-1)?.utterance;
     if (first === undefined || last === undefined) return null;
-    const text = this.#text;
+    const text = this.textWith('');
     // When the wait was over; a transcript that came later than that is the provider's time.
-    const waitedUntil = Math.min(this.#clock.now(), last.lastVoicedAt + this.#end.waitMs(text));
+    const waitMs = last.endedBy === 'endOfTurn' ? 0 : this.#end.waitMs(text);
+    const waitedUntil = Math.min(this.#clock.now(), last.lastVoicedAt + waitMs);
     this.#end.turnFinished();
     this.#utterances = [];
     return {
@@ -98,19 +115,14 @@ export class CallerTurn {
     };
   }
 
-  get #text(): string {
-    return joinTranscripts(
-      this.#utterances.map(({ text }) => text),
-      this.#language,
-    );
-  }
-
   #arm(): void {
     this.#timer?.cancel();
     this.#timer = null;
     const last = this.#utterances.at(-1)?.utterance;
     if (this.#held || last === undefined) return;
-    const wait = last.lastVoicedAt + this.#end.waitMs(this.#text) - this.#clock.now();
+    // A provider that listens for the end of the turn has heard more than the words.
+    const waitMs = last.endedBy === 'endOfTurn' ? 0 : this.#end.waitMs(this.textWith(''));
+    const wait = last.lastVoicedAt + waitMs - this.#clock.now();
     if (wait <= 0) this.finish();
     else this.#timer = this.#clock.after(wait, () => this.finish());
   }

@@ -16,9 +16,15 @@ export class Conversation {
     return numbered;
   }
 
-  /** The system prompt and the last `most` turns. */
-  messages(prompt: string, most: number): Message[] {
-    const recent = most > 0 ? this.#turns.slice(-most) : [];
+  /**
+   * The system prompt and the last `most` turns.
+   *
+   * @param next what the caller seems to be saying: as if it had been added already.
+   */
+  messages(prompt: string, most: number, next?: string): Message[] {
+    const turns: readonly Pick<RecordedTurn, 'role' | 'text'>[] =
+      next === undefined ? this.#turns : [...this.#turns, { role: 'caller', text: next }];
+    const recent = most > 0 ? turns.slice(-most) : [];
     return [
       { role: 'system', content: prompt },
       ...recent.map(

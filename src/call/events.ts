@@ -1,6 +1,7 @@
-import type { ErrorCode, LatencyParts } from '../dialects/native-messages.ts';
+import type { ErrorCode, TurnLatency } from '../dialects/native-messages.ts';
 import type { ProviderFailure, Usage } from '../providers/ports.ts';
 import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
+import type { CallCounts } from './call-counts.ts';
 import type { OverlapKind } from './overlap.ts';
 
 /**
@@ -25,13 +26,17 @@ export type CallEvent =
   | { type: 'transcript'; role: 'caller' | 'agent'; turn: number; text: string; final: boolean }
   /** A turn is over and belongs to the record: the caller's words, or what was heard of the agent's. */
   | { type: 'turn.recorded'; turn: RecordedTurn }
-  | ({ type: 'latency'; turn: number } & LatencyParts)
+  | ({ type: 'latency'; turn: number } & TurnLatency)
   | { type: 'dtmf'; digit: string; durationMs: number }
   /** The leg has played everything up to this mark. */
   | { type: 'mark.played'; name: string }
   | { type: 'usage'; usage: Usage }
   /** A sentence that could have been ready audio was looked up. */
   | { type: 'cache'; hit: boolean }
+  /** An answer that was begun before the turn was over: used, or thrown away since the caller went on. */
+  | { type: 'speculation'; used: boolean; characters: number }
+  /** How the conversation went; once, before `call.closed`. */
+  | { type: 'call.counted'; counts: CallCounts }
   /** The leg did something that the protocol forbids. The call goes on. */
   | { type: 'leg.error'; code: ErrorCode; message: string }
   /** Something failed on our side; belongs to the record. The call goes on unless `call.ended` follows. */

@@ -1,21 +1,9 @@
-import type { LatencyParts } from '../dialects/native-messages.ts';
+import { type LatencyMoment, latencyMoments, type TurnLatency } from '../dialects/native-messages.ts';
 
 /** The moments of a turn that latency is made of, in milliseconds since the epoch. */
 export type LatencyMark =
   /** The caller's last voiced sample arrived. */
-  | 'lastVoiced'
-  /** The turn was decided to be over. */
-  | 'decided'
-  /** The last request for a transcript was answered. */
-  | 'transcript'
-  | 'modelRequested'
-  | 'firstToken'
-  /** The first whole sentence of the reply was there. */
-  | 'firstSentence'
-  | 'speechRequested'
-  | 'firstAudio'
-  /** The first piece of audio went out to the leg. */
-  | 'firstSent';
+  'lastVoiced' | LatencyMoment | 'modelRequested' | 'speechRequested';
 
 /** Collects the marks of one turn. The first setting of a mark counts: a second sentence is no first one. */
 export class LatencyLedger {
@@ -34,7 +22,7 @@ export class LatencyLedger {
    * answers nobody (the greeting). Waiting for vendors is: decision → transcript, request → first sentence (the
    * model's tokens up to a speakable sentence), request → first audio.
    */
-  parts(): LatencyParts | null {
+  parts(): TurnLatency | null {
     const lastVoiced = this.at('lastVoiced');
     const decided = this.at('decided');
     const firstSent = this.at('firstSent');
@@ -45,11 +33,17 @@ export class LatencyLedger {
       this.#between('speechRequested', 'firstAudio');
     const totalMs = Math.max(0, firstSent - lastVoiced);
     const endpointWaitMs = Math.max(0, decided - lastVoiced);
+    const moments: TurnLatency['moments'] = {};
+    for (const name of latencyMoments) {
+      const at = this.at(name);
+      if (at !== undefined) moments[name] = Math.max(0, at - lastVoiced);
+    }
     return {
       endpointWaitMs,
       processingMs: Math.max(0, totalMs - endpointWaitMs - providerMs),
       providerMs,
       totalMs,
+      moments,
     };
   }
 

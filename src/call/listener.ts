@@ -21,6 +21,8 @@ export interface Utterance {
   startedAt: number;
   lastVoicedAt: number;
   decidedAt: number;
+  /** What told that it is over: the silence after it, or the provider's own judgement that the turn is. */
+  endedBy: 'silence' | 'endOfTurn';
 }
 
 export interface ListenerHandler {
@@ -28,7 +30,12 @@ export interface ListenerHandler {
   speechStarted(): void;
   /** The caller's turn is over; its text follows. */
   utteranceEnded(utterance: Utterance): void;
-  interim(text: string): void;
+  /** `stable`: the caller has paused, and everything up to the pause is in the text. */
+  interim(text: string, stable: boolean): void;
+  /** The provider judges that with the utterance of this number, which was transcribed, the turn is over. */
+  turnJudgedOver(number: number): void;
+  /** The provider heard in which language the caller speaks. */
+  languageHeard(language: string): void;
   /** Exactly one of these two follows each `utteranceEnded`, in order. */
   /** `lost`: why a part of it could not be transcribed. */
   transcribed(utterance: Utterance, text: string, lost: ProviderError | null): void;
@@ -43,6 +50,7 @@ export interface ListenerOptions {
   sampleRate: 8000 | 16000;
   endpointing: EndpointingOptions;
   language: string | null;
+  keywords: readonly string[];
   detector: VoiceActivityDetector;
   speechToText: SpeechToText;
   handler: ListenerHandler;
@@ -83,6 +91,8 @@ export class Listener {
   #lastAudioMs = 0;
   #stallTimer: Timer | null = null;
   readonly #waiting = new Map<number, Utterance>();
+  /** The session's number of the utterance that is being spoken, or comes next. */
+  #spoken = 0;
   #idle: (() => void) | null = null;
   #closed = false;
 
@@ -95,6 +105,7 @@ export class Listener {
     this.#session = options.speechToText.open({
       sampleRate: options.sampleRate,
       ...(options.language === null ? {} : { language: options.language }),
+      ...(options.keywords.length === 0 ? {} : { keywords: options.keywords }),
       signal: this.#abort.signal,
     });
     void this.#receive();
@@ -191,20 +202,23 @@ export class Listener {
     this.#options.handler.speechStarted();
   }
 
-  #endUtterance(): void {
+  #endUtterance(endedBy: Utterance['endedBy'] = 'silence'): void {
     this.#endpointer.reset();
     this.#stallTimer?.cancel();
     // What came after the pause was told is nothing but silence.
     if (!this.#paused) this.#sendPause();
     this.#pause.length = 0;
     this.#paused = false;
+    const number = this.#session.endUtterance();
+    this.#spoken = number + 1;
     const utterance: Utterance = {
-      number: this.#session.endUtterance(),
+      number,
       startSample: this.#startSample,
       endSample: this.#lastVoicedSample,
       startedAt: this.#startedAt,
       lastVoicedAt: this.#lastVoicedAt,
       decidedAt: this.#options.clock.now(),
+      endedBy,
     };
     this.#waiting.set(utterance.number, utterance);
     this.#options.handler.utteranceEnded(utterance);
@@ -248,7 +262,12 @@ export class Listener {
     } else if (event.type === 'failover') {
       handler.failedOver(event.error);
     } else if (event.type === 'interim') {
-      handler.interim(event.text);
+      // What came while the pause went by is no longer stable.
+      handler.interim(event.text, event.stable === true && this.#paused);
+    } else if (event.type === 'endOfTurn') {
+      this.#endEarly(event.utterance);
+    } else if (event.type === 'language') {
+      handler.languageHeard(event.language);
     } else if (event.type === 'final' || event.type === 'failed') {
       const utterance = this.#waiting.get(event.utterance);
       if (utterance === undefined) return;
@@ -257,6 +276,18 @@ export class Listener {
       else handler.transcriptionFailed(utterance, event.error);
       if (this.#waiting.size === 0) this.#idle?.();
     }
+  }
+
+  /** A provider that listens for the end of the turn knows it before the silence does. Not while there is a voice. */
+  #endEarly(utterance: number): void {
+    if (utterance === this.#spoken && this.#endpointer.speaking && this.#pause.length > 0) {
+      this.#endUtterance('endOfTurn');
+      return;
+    }
+    // It was ended already, and perhaps more was waited for.
+    const waiting = this.#waiting.get(utterance);
+    if (waiting !== undefined) waiting.endedBy = 'endOfTurn';
+    else if (utterance === this.#spoken - 1) this.#options.handler.turnJudgedOver(utterance);
   }
 
   /** A session that breaks leaves no utterance without an answer. */

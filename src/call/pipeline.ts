@@ -1,21 +1,24 @@
 import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import type { SampleRate } from '../dialects/native-messages.ts';
-import { ProviderError, type Usage } from '../providers/ports.ts';
+import { type LanguageModelRequest, ProviderError, type Usage } from '../providers/ports.ts';
 import type { Providers } from '../providers/registry.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { AgentSpeech, type SpeechCache } from './agent-speech.ts';
+import { CallerSound } from './caller-sound.ts';
 import { CallerTurn, type FinishedTurn } from './caller-turn.ts';
 import type { Clock, Timer } from './clock.ts';
 import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import type { Engine } from './engine.ts';
 import type { CallEvents, FailureCode } from './events.ts';
+import { Faq } from './faq.ts';
 import { LatencyLedger } from './latency.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OverlapKind, overlapKind } from './overlap.ts';
 import type { Playout } from './playout.ts';
-import { Reply } from './reply.ts';
+import { Reply, type Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
+import { Speculation } from './speculation.ts';
 import { Turns } from './turn.ts';
 import { TurnEnd } from './turn-end.ts';
 import { TurnRecord } from './turn-record.ts';
@@ -39,8 +42,6 @@ export interface PipelineLeg {
   /** Whether `clear` takes back audio that the leg has not played yet. */
   readonly canClear: boolean;
   clear(): void;
-  /** Asks the leg to tell when what was sent so far has been played. */
-  mark(name: string): void;
   /** Ends the call: the caller has been silent for too long. */
   hangUp(): void;
 }
@@ -71,12 +72,10 @@ export class Pipeline implements Engine, ListenerHandler {
   #lastReply: { text: string; until: number } | null = null;
   /** The question to a silent caller, or the goodbye. */
   #silenceReply: Reply | null = null;
-  /** The sound that goes on is none of the caller's words. */
-  #soundIgnored = false;
-  #soundTimer: Timer | null = null;
-  #warmUpTimer: Timer | null = null;
+  readonly #sound: CallerSound;
+  readonly #speculation: Speculation;
+  readonly #faq: Faq;
   #lateTimer: Timer | null = null;
-  #firstAudioAt: number | null = null;
   #finished = false;
 
   constructor(options: PipelineOptions) {
@@ -87,6 +86,7 @@ export class Pipeline implements Engine, ListenerHandler {
       sampleRate: options.sampleRate,
       endpointing: agent.endpointing,
       language: agent.language,
+      keywords: agent.keywords,
       detector: options.detector,
       speechToText: options.providers.speechToText,
       handler: this,
@@ -104,6 +104,23 @@ export class Pipeline implements Engine, ListenerHandler {
       textToSpeech: options.providers.textToSpeech,
       cache: options.speechCache,
       onLookup: (hit) => options.events.emit({ type: 'cache', hit }),
+    });
+    this.#sound = new CallerSound({
+      clock,
+      options: agent.interruption,
+      audible: () => this.#listener.speaking,
+      onIgnored: () => {
+        this.#resume('nothing', '');
+        this.#callerMayFinish();
+      },
+    });
+    this.#faq = new Faq(agent.faq);
+    this.#speculation = new Speculation({
+      options: agent.speculation,
+      providers: { ...options.providers, textToSpeech: this.#speech.textToSpeech },
+      speechRequest: (text) => ({ text, sampleRate: options.sampleRate, voice: agent.voice }),
+      onOutcome: (used, characters) => options.events.emit({ type: 'speculation', used, characters }),
+      onUsage: (usage) => this.usage(usage),
     });
     this.#dtmf = new DtmfCollector(clock, agent.dtmf, (keys) => this.#takeKeys(keys));
     this.#silence = new SilenceWatch({
@@ -141,7 +158,9 @@ export class Pipeline implements Engine, ListenerHandler {
   async finish(timeoutMs: number): Promise<void> {
     this.#finished = true;
     this.#abort.abort();
-    for (const timer of [this.#soundTimer, this.#warmUpTimer, this.#lateTimer]) timer?.cancel();
+    this.#sound.stop();
+    this.#speculation.discard();
+    this.#lateTimer?.cancel();
     const keys = this.#dtmf.take();
     if (keys !== '') this.#takeKeys(keys);
     this.#silence.stop();
@@ -155,26 +174,16 @@ export class Pipeline implements Engine, ListenerHandler {
   // --- ListenerHandler: the caller -----------------------------------------------------------------------------
 
   speechStarted(): void {
-    const { clock, agent } = this.#options;
     this.#silence.suspend();
     this.#lateTimer?.cancel();
     this.#callerTurn.hold();
-    if (this.#reply?.interruptible === true) {
-      const warmUp = this.#warmUpLeft();
-      if (warmUp <= 0) this.#holdReply();
-      else this.#warmUpTimer = clock.after(warmUp, () => this.#callerSpeaks && this.#holdReply());
-    }
-    // Where nobody waits for its end, a sound may take longer to become words.
-    const { soundMs } = agent.interruption;
-    const waitedFor = this.#reply !== null || this.#callerTurn.open;
-    this.#soundTimer = clock.after(waitedFor ? soundMs : soundMs * 5, () => this.#ignoreSound());
+    const awaited = this.#reply !== null || this.#callerTurn.open;
+    this.#sound.begins(awaited, this.#reply?.interruptible === true ? () => this.#holdReply() : null);
   }
 
   utteranceEnded(utterance: Utterance): void {
     this.#awaited++;
-    this.#soundTimer?.cancel();
-    this.#warmUpTimer?.cancel();
-    this.#soundIgnored = false;
+    this.#sound.ends();
     if (this.#finished) return;
     if (this.#reply === null) {
       this.#options.events.emit({ type: 'thinking', turn: this.#turns.nextId });
@@ -184,14 +193,23 @@ export class Pipeline implements Engine, ListenerHandler {
     }
   }
 
-  interim(text: string): void {
+  interim(text: string, stable: boolean): void {
     const { events } = this.#options;
     events.emit({ type: 'transcript', role: 'caller', turn: this.#turns.nextId, text, final: false });
-    if (text !== '') this.#soundTimer?.cancel();
+    if (text === '') return;
+    this.#sound.hasWords();
     // Words that are no backchannel interrupt before the caller has finished.
-    if (this.#reply?.interruptible !== true || text === '') return;
-    if (this.#overlapOf(text, this.#reply) === 'speech') this.#interrupt('speech', text);
+    if (this.#reply?.interruptible === true && this.#overlapOf(text, this.#reply) === 'speech') {
+      this.#interrupt('speech', text);
+    }
+    this.#speculate(this.#callerTurn.textWith(text), stable);
   }
+
+  turnJudgedOver(number: number): void {
+    this.#callerTurn.judgedOver(number);
+  }
+
+  languageHeard(_language: string): void {}
 
   transcribed(utterance: Utterance, text: string, lost: ProviderError | null): void {
     this.#awaited--;
@@ -221,6 +239,8 @@ export class Pipeline implements Engine, ListenerHandler {
     }
     this.#callerTurn.add(utterance, text);
     this.#callerMayFinish();
+    // More of the turn is waited for.
+    if (this.#callerTurn.open) this.#speculate(this.#callerTurn.textWith(''), !this.#callerPending);
   }
 
   transcriptionFailed(_utterance: Utterance, error: ProviderError): void {
@@ -253,15 +273,36 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#listenIfIdle();
   }
 
+  /** Begins the answer to what was said so far, if the turn may be over with it; forgets one to other words. */
+  #speculate(text: string, mayBeOver: boolean): void {
+    if (this.#reply !== null || this.#finished || this.#faq.answerTo(text) !== null) return;
+    const request = this.#modelRequest(text);
+    if (mayBeOver) this.#speculation.begin(text, request);
+    else this.#speculation.unless(request);
+  }
+
+  /** @param next what the caller seems to be saying, and is not in the record yet. */
+  #modelRequest(next?: string): LanguageModelRequest {
+    const { prompt, historyMessages, maxOutputTokens } = this.#options.agent;
+    return { messages: this.#record.messages(prompt, historyMessages, next), maxOutputTokens };
+  }
+
   #answer(turn: FinishedTurn): void {
-    const { agent, clock } = this.#options;
+    const { clock } = this.#options;
     this.#recordCaller(turn, turn.text);
     const ledger = new LatencyLedger();
     ledger.mark('lastVoiced', turn.lastVoicedAt);
     ledger.mark('decided', turn.decidedAt);
     ledger.mark('transcript', clock.now());
-    const messages = this.#record.messages(agent.prompt, agent.historyMessages);
-    this.#run(ledger, true, (reply) => reply.answer(messages));
+    const ready = this.#faq.answerTo(turn.text);
+    if (ready !== null) {
+      this.#speculation.discard();
+      this.#run(ledger, true, (reply) => reply.speak(ready));
+      return;
+    }
+    const request = this.#modelRequest();
+    const thinking = this.#speculation.take(request);
+    this.#run(ledger, true, (reply) => reply.answer(request), undefined, thinking);
   }
 
   /** An entry of keys is a turn of the caller's, in words that the language model understands. */
@@ -280,6 +321,7 @@ export class Pipeline implements Engine, ListenerHandler {
         startedAt: now,
         lastVoicedAt: now,
         decidedAt: now,
+        endedBy: 'silence',
       },
       spokenKeys(keys),
     );
@@ -299,26 +341,27 @@ export class Pipeline implements Engine, ListenerHandler {
     interruptible: boolean,
     speak: (reply: Reply) => Promise<void>,
     then?: () => void,
+    thinking?: Thinking,
   ): void {
-    const { agent, playout, clock, sampleRate, events } = this.#options;
-    const providers = { ...this.#options.providers, textToSpeech: this.#speech.textToSpeech };
+    const { agent, playout, clock, sampleRate, events, providers } = this.#options;
+    const { textToSpeech } = this.#speech;
     // Whatever was being said is recorded as far as it was heard.
     this.#stopReply();
     this.#silence.agentSpeaks();
     this.#lateTimer?.cancel();
     // The agent does not begin to speak over somebody who speaks.
-    if (this.#callerSpeaks && interruptible) playout.hold(this.#options.leg.canClear);
+    if (this.#sound.speaks && interruptible) playout.hold(this.#options.leg.canClear);
     const turn = this.#turns.begin(ledger);
     const reply = new Reply({
       turn,
       interruptible,
       agent,
-      providers,
+      providers: thinking ?? { languageModel: providers.languageModel, textToSpeech },
       playout,
       clock,
       sampleRate,
       onSentence: (text) => {
-        this.#firstAudioAt ??= clock.now();
+        this.#sound.agentSpeaks();
         events.emit({ type: 'transcript', role: 'agent', turn: turn.id, text, final: false });
       },
       onFirstAudio: () => {
@@ -336,7 +379,6 @@ export class Pipeline implements Engine, ListenerHandler {
     );
     void speak(reply).then(() => {
       if (!this.#turns.isLive(turn)) return;
-      this.#options.leg.mark(`turn-${turn.id}`);
       this.#record.agent(reply, reply.cutShort());
       this.#endReply(reply);
       // Once the caller has heard the first of it: when the lines are needed, speech may be down.
@@ -399,7 +441,7 @@ export class Pipeline implements Engine, ListenerHandler {
   #resume(because: OverlapKind | 'nothing', text: string): void {
     const { playout, events } = this.#options;
     this.#resumeTimer?.cancel();
-    if (!playout.held || this.#callerSpeaks) return;
+    if (!playout.held || this.#sound.speaks) return;
     events.emit({ type: 'overlap', outcome: 'resumed', because, text });
     playout.resume();
   }
@@ -426,27 +468,9 @@ export class Pipeline implements Engine, ListenerHandler {
     );
   }
 
-  /** Music, a television, traffic: sound that goes on and on without a word keeps nobody from speaking. */
-  #ignoreSound(): void {
-    this.#soundIgnored = true;
-    this.#resume('nothing', '');
-    this.#callerMayFinish();
-  }
-
-  /** The caller speaks, as far as can be told from the sound. */
-  get #callerSpeaks(): boolean {
-    return this.#listener.speaking && !this.#soundIgnored;
-  }
-
   /** The caller speaks, or it is not yet known what was said. */
   get #callerPending(): boolean {
-    return this.#callerSpeaks || this.#awaited > 0;
-  }
-
-  /** Milliseconds for which the caller's sound does not yet silence the agent. */
-  #warmUpLeft(): number {
-    const { clock, agent } = this.#options;
-    return this.#firstAudioAt === null ? 0 : this.#firstAudioAt + agent.interruption.warmUpMs - clock.now();
+    return this.#sound.speaks || this.#awaited > 0;
   }
 
   /** Nothing is known of what the caller said, for too long: the line is not left dead. */
@@ -456,7 +480,7 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#lateTimer?.cancel();
     if (holdLine === '') return;
     this.#lateTimer = clock.after(utterance.decidedAt + holdLineMs - clock.now(), () => {
-      if (this.#reply === null && this.#awaited > 0 && !this.#callerSpeaks) this.#speak(holdLine, true);
+      if (this.#reply === null && this.#awaited > 0 && !this.#sound.speaks) this.#speak(holdLine, true);
     });
   }
 

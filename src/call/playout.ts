@@ -10,6 +10,8 @@ export interface PlayoutOptions {
   leadMs: number;
   /** Puts a piece on the line; `text` is the sentence, on its first piece only. Keeps no reference to `samples`. */
   send(samples: Int16Array, text: string | null): void;
+  /** Asks the leg to tell when everything sent so far was played (`markPlayed`). False: this leg does not tell. */
+  mark(name: string): boolean;
   /** Audio has reached the caller's ear: at this moment of the clock, in order, each sample once. */
   onHeard(samples: Int16Array, startedAt: number): void;
 }
@@ -34,6 +36,24 @@ export interface Segment {
 /** Speaking rate used to guess the length of a sentence whose audio is still arriving: some 15 characters a second. */
 const SPOKEN_CHARACTERS_PER_SECOND = 15;
 
+/** A leg that does not tell of a mark within this time, from when it was due, has lost it. In milliseconds. */
+const MARK_GRACE_MS = 1_000;
+/** So many lost in a row, and the leg is one that does not tell. */
+const MOST_LOST_MARKS = 2;
+/** A leg that is further behind is not measured any better by one more mark. In milliseconds. */
+const MOST_LAG_MS = 2_000;
+/** Clocks and timers are no better than this: a mark that comes earlier than it can have been played tells nothing. */
+const MARK_TOLERANCE_MS = 60;
+
+/** What was sent to the leg and not yet heard. */
+interface Piece {
+  samples: Int16Array;
+  segment: PlayoutSegment;
+  startedAt: number;
+  /** The leg was asked to tell when it was played, and has not told. */
+  mark: string | null;
+}
+
 /**
  * The only place that knows what was sent and what was heard. It sends audio in pieces against absolute
  * deadlines, so that pacing does not drift, and keeps what is not yet heard.
@@ -44,7 +64,11 @@ export class Playout {
   readonly #samplesPerMs: number;
   #segments: PlayoutSegment[] = [];
   /** Pieces that were sent and not yet heard, in order. */
-  #unheard: { samples: Int16Array; segment: PlayoutSegment; startedAt: number }[] = [];
+  #unheard: Piece[] = [];
+  /** How far the leg's playing lies behind our clock, as its marks told: network, jitter buffer. */
+  #lagMs = 0;
+  #nextMark = 0;
+  #lostMarks = 0;
   /** When the last sample that was sent will have been heard. */
   #sentUntil = 0;
   #held = false;
@@ -82,7 +106,12 @@ export class Playout {
   get queuedMs(): number {
     const now = this.#options.clock.now();
     const unsent = this.#segments.reduce((sum, segment) => sum + segment.unsentSamples, 0);
-    return Math.max(0, this.#sentUntil - now) + unsent / this.#samplesPerMs;
+    return Math.max(0, this.#sentUntil + this.#lagMs - now) + unsent / this.#samplesPerMs;
+  }
+
+  /** When everything that was sent will have been heard: from then on the line is silent. */
+  get silentFrom(): number {
+    return this.#sentUntil + this.#lagMs;
   }
 
   /** True while there is anything to hear, or a sentence is open. */
@@ -105,11 +134,33 @@ export class Playout {
     const now = this.#options.clock.now();
     while (this.#unheard.length > 0) {
       const piece = this.#unheard[0]!;
-      if (piece.startedAt + piece.samples.length / this.#samplesPerMs > now) break;
+      if (this.#dueToBeHeard(piece) > now) break;
+      if (piece.mark !== null) this.#lostMarks++;
       this.#unheard.shift();
       this.#hear(piece.samples, piece);
     }
     this.#segments = this.#segments.filter((segment) => !segment.over);
+  }
+
+  /** The leg has played everything up to this mark. */
+  markPlayed(name: string): void {
+    const piece = this.#unheard.find((sent) => sent.mark === name);
+    if (piece === undefined) return;
+    piece.mark = null;
+    const lag = this.#options.clock.now() - this.#endOf(piece);
+    if (lag < -MARK_TOLERANCE_MS) return;
+    this.#lostMarks = 0;
+    this.#lagMs = Math.min(MOST_LAG_MS, Math.max(0, lag));
+    this.#pump();
+  }
+
+  #endOf(piece: Piece): number {
+    return piece.startedAt + piece.samples.length / this.#samplesPerMs;
+  }
+
+  /** When a piece counts as heard, unless the leg tells so earlier. */
+  #dueToBeHeard(piece: Piece): number {
+    return this.#endOf(piece) + this.#lagMs + (piece.mark === null ? 0 : MARK_GRACE_MS);
   }
 
   /**
@@ -140,7 +191,10 @@ export class Playout {
   #takeBack(): void {
     const now = this.#options.clock.now();
     this.#hearPlaying(now);
-    for (const { samples, segment } of this.#unheard.reverse()) segment.putBack(samples);
+    for (const { samples, segment, mark } of this.#unheard.reverse()) {
+      segment.putBack(samples);
+      if (mark !== null) segment.marked = false;
+    }
     this.#unheard = [];
     this.#sentUntil = now;
   }
@@ -148,8 +202,9 @@ export class Playout {
   /** The piece that is being heard is heard up to now; the rest of it stays unheard. */
   #hearPlaying(now: number): void {
     const playing = this.#unheard[0];
-    if (playing === undefined || playing.startedAt >= now) return;
-    const heard = Math.floor((now - playing.startedAt) * this.#samplesPerMs);
+    if (playing === undefined) return;
+    const heard = Math.floor((now - this.#lagMs - playing.startedAt) * this.#samplesPerMs);
+    if (heard <= 0) return;
     this.#hear(playing.samples.subarray(0, heard), playing);
     playing.samples = playing.samples.subarray(heard);
   }
@@ -182,7 +237,7 @@ export class Playout {
     this.#wake();
   }
 
-  #hear(samples: Int16Array, piece: { segment: PlayoutSegment; startedAt: number }): void {
+  #hear(samples: Int16Array, piece: Piece): void {
     if (samples.length === 0) return;
     piece.segment.hear(samples.length, piece.startedAt);
     this.#options.onHeard(samples, piece.startedAt);
@@ -199,6 +254,7 @@ export class Playout {
         this.#sendPiece(piece, segment, now);
         piece = this.#take(segment, now);
       }
+      this.#markEnd(segment);
       // Sentences are heard in order: what follows waits for this one's audio.
       if (!segment.ended || segment.unsentSamples > 0) break;
     }
@@ -220,9 +276,21 @@ export class Playout {
     // After a pause the line starts anew from now; otherwise each piece starts where the last one ends.
     const startedAt = Math.max(this.#sentUntil, now);
     this.#sentUntil = startedAt + samples.length / this.#samplesPerMs;
-    this.#unheard.push({ samples, segment, startedAt });
+    this.#unheard.push({ samples, segment, startedAt, mark: null });
     const text = segment.announce();
     this.#options.send(samples, text);
+  }
+
+  /** Asks to be told when a sentence that was sent whole has been played. */
+  #markEnd(segment: PlayoutSegment): void {
+    const last = this.#unheard.at(-1);
+    const whole = segment.ended && segment.unsentSamples === 0 && !segment.marked;
+    if (!whole || last?.segment !== segment || this.#lostMarks >= MOST_LOST_MARKS) return;
+    const name = `sentence-${this.#nextMark}`;
+    if (!this.#options.mark(name)) return;
+    this.#nextMark++;
+    segment.marked = true;
+    last.mark = name;
   }
 
   #schedule(): void {
@@ -232,10 +300,7 @@ export class Playout {
     const now = this.#options.clock.now();
     const dueToSend = this.#nextSendAt();
     const first = this.#unheard[0];
-    const dueToHear =
-      first === undefined
-        ? Number.POSITIVE_INFINITY
-        : first.startedAt + first.samples.length / this.#samplesPerMs;
+    const dueToHear = first === undefined ? Number.POSITIVE_INFINITY : this.#dueToBeHeard(first);
     const due = Math.min(dueToSend, dueToHear);
     if (due === Number.POSITIVE_INFINITY) return;
     // Rounded up: a timer that fires early would find nothing to do and be set again for the rest of a millisecond.
@@ -265,6 +330,8 @@ class PlayoutSegment implements Segment {
   readonly text: string;
   heardSamples = 0;
   ended = false;
+  /** The leg was asked to tell when it was played to its end. */
+  marked = false;
   unsentSamples = 0;
   readonly #sampleRate: number;
   readonly #onChange: () => void;

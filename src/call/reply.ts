@@ -1,20 +1,24 @@
-import type { Message, Usage } from '../providers/ports.ts';
+import type { LanguageModelRequest, Usage } from '../providers/ports.ts';
 import { ProviderError } from '../providers/ports.ts';
 import type { Providers } from '../providers/registry.ts';
 import { SentenceChunker, sentencesOf } from '../text/sentences.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { AsyncQueue } from './async-queue.ts';
-import type { Clock, Timer } from './clock.ts';
+import type { Clock } from './clock.ts';
+import { HoldLine } from './hold-line.ts';
 import type { LatencyMark } from './latency.ts';
 import type { Playout, Segment } from './playout.ts';
 import type { Turn } from './turn.ts';
+
+/** What a reply is made with. */
+export type Thinking = Pick<Providers, 'languageModel' | 'textToSpeech'>;
 
 export interface ReplyOptions {
   turn: Turn;
   /** Whether the caller may silence it by speaking. */
   interruptible: boolean;
   agent: AgentConfig;
-  providers: Providers;
+  providers: Thinking;
   playout: Playout;
   clock: Clock;
   sampleRate: 8000 | 16000;
@@ -87,34 +91,31 @@ export class Reply {
   }
 
   /** Answers the conversation. Resolves and fails as {@link speak}. */
-  async answer(messages: readonly Message[]): Promise<void> {
-    const holdLine = this.#armHoldLine();
+  async answer(request: LanguageModelRequest): Promise<void> {
+    const { clock, agent, playout, turn } = this.#options;
+    const holdLine = new HoldLine({
+      clock,
+      options: agent.silence,
+      playout,
+      say: (line) => void this.#speakSentence(line, 'interjected'),
+    });
+    turn.signal.addEventListener('abort', () => holdLine.stop(), { once: true });
+    holdLine.start(turn.ledger.at('decided') ?? clock.now());
     try {
-      await this.#answer(messages);
+      await this.#answer(request, holdLine);
     } finally {
-      holdLine.cancel();
+      holdLine.stop();
     }
   }
 
-  /** An answer that is late is preceded by a line that says so. */
-  #armHoldLine(): Timer {
-    const { clock, agent, turn } = this.#options;
-    const { holdLine, holdLineMs } = agent.silence;
-    const decided = turn.ledger.at('decided') ?? clock.now();
-    // A transcript that was late has had its own hold line.
-    const wait = Math.max(decided + holdLineMs - clock.now(), holdLineMs / 2);
-    return clock.after(wait, () => {
-      if (holdLine === '' || turn.signal.aborted || turn.ledger.at('firstAudio') !== undefined) return;
-      void this.#speakSentence(holdLine, 'interjected');
-    });
-  }
-
-  async #answer(messages: readonly Message[]): Promise<void> {
+  async #answer(request: LanguageModelRequest, holdLine: HoldLine): Promise<void> {
     const sentences = new AsyncQueue<string>();
     const unspeakable = new AbortController();
     const signal = AbortSignal.any([this.turn.signal, unspeakable.signal]);
-    const written = this.#write(messages, sentences, signal);
+    const written = this.#write(request, sentences, signal);
     const spoken = await this.#speakSentences(sentences);
+    // What is left of the stream is its bill: nobody waits for it.
+    if (spoken) holdLine.stop();
     // What cannot be spoken need not be written either.
     if (!spoken) unspeakable.abort();
     const whole = (await written) && spoken;
@@ -126,11 +127,11 @@ export class Reply {
 
   /** Fills `sentences` from the language model. False where the model failed. */
   async #write(
-    messages: readonly Message[],
+    request: LanguageModelRequest,
     sentences: AsyncQueue<string>,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { agent, providers, clock, turn } = this.#options;
+    const { providers, clock, turn } = this.#options;
     const { ledger } = turn;
     const chunker = new SentenceChunker();
     const add = (complete: string[]) => {
@@ -141,7 +142,6 @@ export class Reply {
     };
     try {
       ledger.mark('modelRequested', clock.now());
-      const request = { messages, maxOutputTokens: agent.maxOutputTokens };
       for await (const event of providers.languageModel.reply(request, signal)) {
         if (signal.aborted) return true;
         if (event.type === 'usage') {

@@ -18,9 +18,9 @@ export class TurnRecord {
     this.#startTime = options.startTime;
   }
 
-  /** The language model's history: the prompt, and the last `most` turns. */
-  messages(prompt: string, most: number): Message[] {
-    return this.#conversation.messages(prompt, most);
+  /** The language model's history: see {@link Conversation.messages}. */
+  messages(prompt: string, most: number, next?: string): Message[] {
+    return this.#conversation.messages(prompt, most, next);
   }
 
   /** What the caller said; `turn` is the number of the turn that answers it. */

@@ -35,6 +35,8 @@ export interface Dialect {
   readonly leadMs: number;
   /** Whether `clear` takes back audio that was sent; a leg that cannot plays what it has. */
   readonly canClear: boolean;
+  /** Whether the leg tells when a mark was played. */
+  readonly canMark: boolean;
   /** Takes one WebSocket message apart. Never throws. */
   receive(message: string | ArrayBuffer, handler: LegHandler): void;
   /** Audio for the caller; `text` is the sentence, on its first piece only. */

@@ -107,6 +107,27 @@ export interface LatencyParts {
   totalMs: number;
 }
 
+/** What happens on the way to an answer, in order. */
+export const latencyMoments = [
+  /** The turn was decided to be over. */
+  'decided',
+  /** The last request for a transcript was answered. */
+  'transcript',
+  /** Of the model's answer; none of an answer that no model wrote. */
+  'firstToken',
+  /** The first whole sentence of the reply was there. */
+  'firstSentence',
+  'firstAudio',
+  /** The first piece of audio went out to the leg. */
+  'firstSent',
+] as const;
+export type LatencyMoment = (typeof latencyMoments)[number];
+
+/** The ledger of one turn. `moments`: milliseconds from the caller's last voiced sample. */
+export interface TurnLatency extends LatencyParts {
+  moments: Partial<Record<LatencyMoment, number>>;
+}
+
 /** Server → client. */
 export type ServerMessage =
   | { type: 'status'; status: 'ready'; message: string; callId?: string; resumeToken?: string }
@@ -118,7 +139,7 @@ export type ServerMessage =
   | { type: 'clear' }
   | { type: 'mark'; name: string }
   | { type: 'transcript'; role: 'caller' | 'agent'; text: string; final: boolean }
-  | ({ type: 'latency'; turn: number } & LatencyParts)
+  | ({ type: 'latency'; turn: number } & TurnLatency)
   | { type: 'transfer'; to: string };
 
 /** Close codes of `/ws/call-session`, one meaning each (README has the table). */

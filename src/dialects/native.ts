@@ -42,6 +42,10 @@ class NativeDialect implements Dialect {
     return this.#has('clear');
   }
 
+  get canMark(): boolean {
+    return this.#has('mark');
+  }
+
   receive(message: string | ArrayBuffer, handler: LegHandler): void {
     if (typeof message === 'string') this.#receiveText(message, handler);
     else this.#receiveBinary(new Uint8Array(message), handler);

@@ -104,6 +104,9 @@ export class CallArchive {
       case 'usage':
         this.#journal.append({ type: 'usage', usage: event.usage });
         return;
+      case 'call.counted':
+        this.#journal.append({ type: 'counted', counts: event.counts });
+        return;
       case 'call.closed':
         this.#end(event);
         return;

@@ -52,11 +52,22 @@ export function callDeliveries(options: {
       }
       case 'log ended':
         await record(async (journaled) => {
-          const { call, rowId, turns, failures, usage } = journaled;
+          const { call, rowId, turns, failures, usage, counts } = journaled;
           const { status, reason, endTime } = endOf(journaled);
           const recording = call.recording ? recordingKey(call) : null;
           await records().ended(
-            { ...call, callId: rowId, status, endReason: reason, endTime, recording, turns, failures, usage },
+            {
+              ...call,
+              callId: rowId,
+              status,
+              endReason: reason,
+              endTime,
+              recording,
+              turns,
+              failures,
+              usage,
+              counts,
+            },
             signal,
           );
         });

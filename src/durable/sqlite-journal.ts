@@ -1,3 +1,4 @@
+import type { CallCounts } from '../call/call-counts.ts';
 import type { StartedCallFacts } from '../call/events.ts';
 import type { AudioChunk, CallFact, Journal } from '../call/journal.ts';
 import type { Usage } from '../providers/ports.ts';
@@ -13,6 +14,7 @@ export interface JournaledCall {
   failures: RecordedFailure[];
   /** Summed per provider. */
   usage: Usage[];
+  counts: CallCounts | null;
   end: Extract<CallFact, { type: 'ended' }> | null;
 }
 
@@ -53,12 +55,14 @@ export class SqliteJournal implements Journal {
           turns: [],
           failures: [],
           usage: [],
+          counts: null,
           end: null,
         };
       } else if (fact.type === 'turn') result?.turns.push(fact.turn);
       else if (fact.type === 'failure')
         result?.failures.push({ ...fact.failure, position: result.failures.length });
       else if (fact.type === 'renamed' && result !== null) result.rowId = fact.rowId;
+      else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
       else if (fact.type === 'usage') addUsage(usage, fact.usage);
       else if (fact.type === 'ended' && result !== null) result.end = fact;
     }

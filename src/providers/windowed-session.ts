@@ -64,7 +64,11 @@ class Utterance {
   ahead: Window | null = null;
   discarded = false;
   ended = false;
+  /** The caller has paused, and no audio has come since. */
+  paused = false;
   interim = '';
+  /** `interim` was told to hold everything up to the pause. */
+  stable = false;
 
   abort(reason?: unknown): void {
     for (const window of [...this.windows, this.ahead]) window?.abort.abort(reason);
@@ -113,6 +117,8 @@ export class WindowedSession implements SpeechToTextSession {
 
   push(samples: Int16Array): void {
     if (this.#options.signal.aborted) return;
+    this.#current.paused = false;
+    this.#current.stable = false;
     for (let taken = 0; taken < samples.length; ) {
       if (this.#filled === this.#longestSamples) this.#closeAtQuietest();
       const untilBuffer = this.#bufferSamples - (this.#filled % this.#bufferSamples);
@@ -127,8 +133,10 @@ export class WindowedSession implements SpeechToTextSession {
 
   pause(): void {
     if (this.#options.signal.aborted || this.#filled === 0) return;
+    this.#current.paused = true;
     if (this.#filled >= this.#bufferSamples) this.#closeWindow();
     else this.#lookAhead();
+    this.#settle();
   }
 
   endUtterance(): number {
@@ -246,9 +254,12 @@ export class WindowedSession implements SpeechToTextSession {
       const understood = joinTranscripts(textsOf(utterance), this.#options.language);
       const complete = utterance.ended && utterance.windows.every((window) => window.text !== null);
       if (!complete) {
-        if (understood === '' || understood === utterance.interim) return;
+        const stable = this.#isStable(utterance);
+        if (understood === '' || (understood === utterance.interim && stable === utterance.stable)) return;
         utterance.interim = understood;
-        this.#emit(utterance, { type: 'interim', utterance: this.#oldest, text: understood });
+        utterance.stable = stable;
+        const interim = { type: 'interim' as const, utterance: this.#oldest, text: understood };
+        this.#emit(utterance, stable ? { ...interim, stable } : interim);
         return;
       }
       const error = utterance.windows.find((window) => window.error !== null)?.error ?? null;
@@ -266,6 +277,15 @@ export class WindowedSession implements SpeechToTextSession {
       this.#utterances.shift();
       this.#oldest++;
     }
+  }
+
+  /** Everything up to the caller's pause is in the texts. */
+  #isStable({ paused, windows, ahead, ended }: Utterance): boolean {
+    // Without running ahead, what has no closed window is not understood.
+    if (!paused || ended || (this.#filled > 0 && ahead?.length !== this.#filled)) return false;
+    return [...windows, ...(ahead === null ? [] : [ahead])].every(
+      (window) => window.text !== null && window.error === null,
+    );
   }
 
   #emit(utterance: Utterance, event: SpeechToTextEvent): void {

@@ -50,6 +50,7 @@ export interface EndedPayload extends StartedPayload {
   turns: RecordedTurn[];
   failures: (Omit<RecordedFailure, 'at'> & { at: string })[];
   usage: EndedCall['usage'];
+  counts: EndedCall['counts'];
 }
 
 /** @throws RangeError where `startTime` is no time. */
@@ -103,6 +104,7 @@ export function endedPayload(call: EndedCall): EndedPayload {
     turns,
     failures,
     usage,
+    counts: call.counts,
   };
 }
 

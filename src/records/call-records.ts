@@ -1,4 +1,5 @@
-import type { LatencyParts } from '../dialects/native-messages.ts';
+import type { CallCounts } from '../call/call-counts.ts';
+import type { TurnLatency } from '../dialects/native-messages.ts';
 import type { Usage } from '../providers/ports.ts';
 
 /**
@@ -41,6 +42,8 @@ export interface EndedCall extends StartedCall {
   failures: readonly RecordedFailure[];
   /** Summed per provider and model. */
   usage: readonly Usage[];
+  /** How the conversation went; null where the call was lost before it could be told. */
+  counts: CallCounts | null;
 }
 
 /** One turn of the transcript. */
@@ -56,7 +59,7 @@ export interface RecordedTurn {
   /** The agent was interrupted in it. */
   interrupted: boolean;
   /** Of an agent's turn that answers the caller. */
-  latency: LatencyParts | null;
+  latency: TurnLatency | null;
 }
 
 /** A failure during the call, e.g. of a provider. */

@@ -9,11 +9,13 @@ import { defaultDtmf } from '../../src/call/dtmf.ts';
 import { type CallEvent, CallEvents } from '../../src/call/events.ts';
 import type { AudioChunk } from '../../src/call/journal.ts';
 import { anonymous } from '../../src/call/principal.ts';
+import { defaultSpeculation } from '../../src/call/speculation.ts';
 import type { Dialect, LegHandler, StartRequest } from '../../src/dialects/dialect.ts';
 import { FakeClock } from './fake-clock.ts';
 import { type Script, scriptedProviders } from './scripted-providers.ts';
 
 export const testAgent: AgentConfig = {
+  version: 'test',
   prompt: 'You are a test.',
   greeting: 'Hello there.',
   apology: 'Sorry about that.',
@@ -25,6 +27,9 @@ export const testAgent: AgentConfig = {
   interruption: defaultInterruption,
   silence: defaultSilence,
   dtmf: defaultDtmf,
+  speculation: { ...defaultSpeculation, ahead: 'nothing' },
+  faq: [],
+  keywords: [],
   recording: true,
 };
 
@@ -61,6 +66,7 @@ export function createCall(
     pieceMs: 100,
     leadMs: 300,
     canClear: true,
+    canMark: false,
     receive(_message, receiver) {
       handler = receiver;
     },

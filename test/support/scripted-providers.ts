@@ -13,6 +13,8 @@ export interface Script {
   /** Text of each utterance, in order; an error fails it. What is beyond the list is empty. */
   transcripts: (string | Error)[];
   transcriptMs: number;
+  /** What is understood at each pause of the caller's, in order; what is beyond the list is nothing. */
+  pauses: string[];
   /** The pieces in which the model writes its answer, or the error it throws after them. */
   answer(messages: readonly Message[]): (string | Error)[];
   firstTokenMs: number;
@@ -29,6 +31,7 @@ export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
   const plan: Script = {
     transcripts: [],
     transcriptMs: 0,
+    pauses: [],
     answer: () => ['All right.'],
     firstTokenMs: 0,
     tokenMs: 0,
@@ -62,6 +65,7 @@ export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
         const events = new AsyncQueue<SpeechToTextEvent>();
         let utterance = 0;
         let samples = 0;
+        let pause = 0;
         signal.addEventListener('abort', () => {
           asked.open--;
           events.end();
@@ -70,7 +74,10 @@ export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
           push(pushed) {
             samples += pushed.length;
           },
-          pause() {},
+          pause() {
+            const text = plan.pauses[pause++];
+            if (text !== undefined) events.push({ type: 'interim', utterance, text, stable: true });
+          },
           endUtterance() {
             asked.utteranceSamples.push(samples);
             samples = 0;

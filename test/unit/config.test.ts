@@ -110,11 +110,30 @@ describe('settings', () => {
     ]);
   });
 
-  it('make the default agent', () => {
-    const agent = defaultAgent(
+  it('make the default agent', async () => {
+    const agent = await defaultAgent(
       loadConfig({ AGENT_PROMPT: 'Be brief.', ENDPOINTING_MS: '700', TTS_VOICE: 'rms' }),
     );
     expect(agent).toMatchObject({ prompt: 'Be brief.', voice: 'rms', language: null, recording: true });
     expect(agent.endpointing.endMs).toBe(700);
+  });
+
+  it("give an agent's version another value with every change, so that ready audio of before is not used", async () => {
+    const versions = await Promise.all(
+      [{}, {}, { AGENT_PROMPT: 'Be brief.' }, { TTS_VOICE: 'rms' }].map(
+        async (settings) => (await defaultAgent(loadConfig(settings))).version,
+      ),
+    );
+    expect(versions[0]).toBe(versions[1]);
+    expect(new Set(versions).size).toBe(3);
+  });
+
+  it('declare questions with fixed answers, and name what is wrong with them', () => {
+    const faq = [{ questions: ['When are you open?'], answer: 'From nine to five.' }];
+    expect(loadConfig({ AGENT_FAQ: JSON.stringify(faq) }).AGENT_FAQ).toEqual(faq);
+    expect(loadConfig({ AGENT_FAQ: '' }).AGENT_FAQ).toEqual([]);
+    for (const wrong of ['{', '{}', '[{"questions":[],"answer":"x"}]', '[{"questions":["x"]}]']) {
+      expect(() => loadConfig({ AGENT_FAQ: wrong })).toThrow(/AGENT_FAQ/);
+    }
   });
 });

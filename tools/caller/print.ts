@@ -1,3 +1,4 @@
+import { type LatencyMoment, latencyMoments } from '../../src/dialects/native-messages.ts';
 import type { CallerEvent, CallReport, Reply } from './types.ts';
 
 /** A call's events as lines for a person, as they happen. */
@@ -5,6 +6,8 @@ export function conversationPrinter(print: (line: string) => void): (event: Call
   return (event) => {
     const line = describe(event);
     if (line !== null) print(`  ${clockTime(event.atMs)}  ${line}`);
+    const moments = event.type === 'reply' && event.utterance !== null ? describeMoments(event.reply) : null;
+    if (moments !== null) print(`                    ${moments}`);
   };
 }
 
@@ -41,6 +44,25 @@ export function describeLatency(reply: Reply): string {
     Math.round,
   );
   return `${own} (service: endpoint wait ${wait} + processing ${processing} + providers ${provider} = ${total} ms)`;
+}
+
+const momentNames: Record<LatencyMoment, string> = {
+  decided: 'turn over',
+  transcript: 'transcript',
+  firstToken: 'first token',
+  firstSentence: 'first sentence',
+  firstAudio: 'first audio',
+  firstSent: 'sent',
+};
+
+/** `turn over 500 · transcript 502 · first token 610 · … ms after the last word`; null where the service told nothing. */
+export function describeMoments(reply: Reply): string | null {
+  const moments = reply.service?.moments ?? {};
+  const told = latencyMoments.flatMap((name) => {
+    const at = moments[name];
+    return at === undefined ? [] : [`${momentNames[name]} ${Math.round(at)}`];
+  });
+  return told.length === 0 ? null : `${told.join(' · ')} ms after the last word`;
 }
 
 /** The whole call in a few lines. */

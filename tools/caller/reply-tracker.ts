@@ -1,4 +1,4 @@
-import type { LatencyParts } from '../../src/dialects/native-messages.ts';
+import type { TurnLatency } from '../../src/dialects/native-messages.ts';
 import type { Reply } from './types.ts';
 
 /**
@@ -14,7 +14,7 @@ export class ReplyTracker {
   #startMs = 0;
   #endMs = 0;
   #lastVoicedAt: number | null = null;
-  #service: LatencyParts | null = null;
+  #service: TurnLatency | null = null;
   /** Grows with everything that shows a reply that goes on. */
   activity = 0;
 
@@ -67,10 +67,10 @@ export class ReplyTracker {
     this.activity += 1;
   }
 
-  latency(parts: LatencyParts): void {
+  latency(parts: TurnLatency): void {
     if (!this.#announced) return;
-    const { endpointWaitMs, processingMs, providerMs, totalMs } = parts;
-    this.#service = { endpointWaitMs, processingMs, providerMs, totalMs };
+    const { endpointWaitMs, processingMs, providerMs, totalMs, moments } = parts;
+    this.#service = { endpointWaitMs, processingMs, providerMs, totalMs, moments };
   }
 
   /** The reply, and forgets it; null if no audio came. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ServerMessage } from '../../src/dialects/native-messages.ts';
+import { latencyMoments, type ServerMessage } from '../../src/dialects/native-messages.ts';
 
 /** The largest message that a service may send: 200 ms of 16 kHz L16 as base64 is 8.5 KiB; a long text some more. */
 export const messageLimitBytes = 256 * 1024;
@@ -29,6 +29,8 @@ const serverMessageSchema = z.discriminatedUnion('type', [
     processingMs: milliseconds,
     providerMs: milliseconds,
     totalMs: milliseconds,
+    /** An older service sends none. */
+    moments: z.partialRecord(z.enum(latencyMoments), milliseconds).default({}),
   }),
   z.object({ type: z.literal('transfer'), to: z.string().max(256) }),
 ]);

@@ -1,9 +1,9 @@
 import type { Clock } from '../../src/call/clock.ts';
 import type {
   AudioEncoding,
-  LatencyParts,
   NativeFeature,
   SampleRate,
+  TurnLatency,
 } from '../../src/dialects/native-messages.ts';
 import type { Call } from './call.ts';
 import type { ReceivedMessage } from './server-messages.ts';
@@ -80,7 +80,7 @@ export interface Reply {
   /** From the caller's last voiced sample sent to the first audio of the reply received; null for the greeting. */
   latencyMs: number | null;
   /** The service's own account of the same turn, if it sent one. */
-  service: LatencyParts | null;
+  service: TurnLatency | null;
   /** Where it was heard, first to last sample. */
   startMs: number;
   endMs: number;

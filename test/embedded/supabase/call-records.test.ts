@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedSupabase, startSupabase } from '../../../embedded/supabase/supabase.ts';
+import { noCounts } from '../../../src/call/call-counts.ts';
 import type { CallRecords, EndedCall, RecordedTurn, StartedCall } from '../../../src/records/call-records.ts';
 import { createSupabaseCallRecords } from '../../../src/records/supabase-call-records.ts';
 
@@ -47,7 +48,13 @@ const turns: readonly RecordedTurn[] = [
     startMs: 3000,
     endMs: 4100,
     interrupted: true,
-    latency: { endpointWaitMs: 320, processingMs: 12.5, providerMs: 260, totalMs: 592.5 },
+    latency: {
+      endpointWaitMs: 320,
+      processingMs: 12.5,
+      providerMs: 260,
+      totalMs: 592.5,
+      moments: { decided: 320, firstToken: 450, firstSent: 592.5 },
+    },
   },
 ];
 
@@ -63,6 +70,7 @@ function endedCall(callId: string): EndedCall {
       { position: 0, at: start + 3_000, code: 'timeout', provider: 'openai/gpt-6-luna', message: 'slow' },
     ],
     usage: [{ provider: 'openai/gpt-transcribe', audioSeconds: 1.2 }],
+    counts: { ...noCounts, interruptions: 1, repeats: 2 },
   };
 }
 

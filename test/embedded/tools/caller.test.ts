@@ -14,7 +14,13 @@ afterEach(() => agent.close());
 
 const ready = { type: 'status', status: 'ready', message: '' } as const;
 const processing = { type: 'status', status: 'processing', message: '' } as const;
-const parts = { endpointWaitMs: 60, processingMs: 5, providerMs: 35, totalMs: 100 };
+const parts = {
+  endpointWaitMs: 60,
+  processingMs: 5,
+  providerMs: 35,
+  totalMs: 100,
+  moments: { decided: 60, firstSent: 100 },
+};
 
 const speech = (ms: number) => new Int16Array(ms * 8).fill(8000);
 const isVoiced = (samples: Int16Array) => samples.some((sample) => Math.abs(sample) > 1000);

@@ -20,7 +20,20 @@ describe('the latency ledger', () => {
       firstAudio: 2_107,
       firstSent: 2_110,
     }).parts();
-    expect(parts).toEqual({ endpointWaitMs: 500, processingMs: 10, providerMs: 600, totalMs: 1_110 });
+    expect(parts).toEqual({
+      endpointWaitMs: 500,
+      processingMs: 10,
+      providerMs: 600,
+      totalMs: 1_110,
+      moments: {
+        decided: 500,
+        transcript: 700,
+        firstToken: 900,
+        firstSentence: 1_005,
+        firstAudio: 1_107,
+        firstSent: 1_110,
+      },
+    });
   });
 
   it('counts the first of everything: later sentences do not move it', () => {
@@ -36,6 +49,11 @@ describe('the latency ledger', () => {
 
   it('counts no wait twice where the transcript was there before the turn was over', () => {
     const parts = ledger({ lastVoiced: 0, decided: 2_000, transcript: 2_000, firstSent: 2_100 }).parts();
-    expect(parts).toEqual({ endpointWaitMs: 2_000, processingMs: 100, providerMs: 0, totalMs: 2_100 });
+    expect(parts).toMatchObject({
+      endpointWaitMs: 2_000,
+      processingMs: 100,
+      providerMs: 0,
+      totalMs: 2_100,
+    });
   });
 });

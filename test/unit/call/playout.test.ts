@@ -4,7 +4,7 @@ import { FakeClock, settle } from '../../support/fake-clock.ts';
 
 const samplesPerMs = 8;
 
-function setUp() {
+function setUp(mark: (name: string) => boolean = () => false) {
   const clock = new FakeClock(0);
   const sent: { at: number; ms: number; text: string | null }[] = [];
   const heard: { startedAt: number; ms: number }[] = [];
@@ -13,6 +13,7 @@ function setUp() {
     sampleRate: 8000,
     pieceMs: 100,
     leadMs: 300,
+    mark,
     send: (samples, text) => sent.push({ at: clock.now(), ms: samples.length / samplesPerMs, text }),
     onHeard: (samples, startedAt) => heard.push({ startedAt, ms: samples.length / samplesPerMs }),
   });

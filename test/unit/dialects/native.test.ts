@@ -181,6 +181,7 @@ describe('native dialect, to the client', () => {
         processingMs: 5,
         providerMs: 300,
         totalMs: 805,
+        moments: { decided: 500, firstSent: 805 },
       });
     };
     receive(start);

@@ -91,7 +91,7 @@ describe('WindowedSession', () => {
     await jobs[1]!.done('Book a table.');
     expect(events).toEqual([
       { type: 'interim', utterance: 0, text: 'I want to.' },
-      { type: 'interim', utterance: 0, text: 'I want to book a table.' },
+      { type: 'interim', utterance: 0, text: 'I want to book a table.', stable: true },
     ]);
     session.push(whole.subarray(at(5)));
     session.endUtterance();
@@ -130,11 +130,30 @@ describe('WindowedSession', () => {
     session.push(speech(1));
     session.pause();
     await jobs[0]!.done('Yes, please.');
-    expect(events).toEqual([{ type: 'interim', utterance: 0, text: 'Yes, please.' }]);
+    expect(events).toEqual([{ type: 'interim', utterance: 0, text: 'Yes, please.', stable: true }]);
     session.endUtterance();
     await settle();
     expect(events.at(-1)).toEqual({ type: 'final', utterance: 0, text: 'Yes, please.' });
     expect(jobs).toHaveLength(1);
+  });
+
+  it('calls text stable only where it holds everything up to the pause, and tells so where only that is new', async () => {
+    const { session, jobs, events } = open({ runAhead: true, bufferMs: 2_000 });
+    session.push(speech(2));
+    // Transcribed in the middle of speech: more of it may be on the way.
+    await jobs[0]!.done('What time');
+    session.push(speech(1));
+    session.pause();
+    await jobs[1]!.done('What time');
+    session.push(speech(1));
+    session.pause();
+    session.push(speech(1));
+    await jobs[2]!.done('What time is it');
+    const told = events.flatMap((event) =>
+      event.type === 'interim' ? [`${event.text}${event.stable ? ' (stable)' : ''}`] : [],
+    );
+    expect(told.slice(0, 2)).toEqual(['What time', 'What time (stable)']);
+    expect(told.slice(2)).not.toContain('What time is it (stable)');
   });
 
   it('waits for what it transcribes ahead rather than to ask twice', async () => {
@@ -199,7 +218,7 @@ describe('WindowedSession', () => {
     await jobs[0]!.done('first');
     expect(events).toEqual([
       { type: 'final', utterance: 0, text: 'first' },
-      { type: 'interim', utterance: 1, text: 'second begins' },
+      { type: 'interim', utterance: 1, text: 'second begins', stable: true },
     ]);
     expect(session.endUtterance()).toBe(1);
   });

@@ -20,6 +20,7 @@ const call: EndedCall = {
   turns: [],
   failures: [],
   usage: [],
+  counts: null,
 };
 
 describe('boundMetadata', () => {
