@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { voicedSpan } from '../../tools/caller/audio.ts';
 import type { Call } from '../../tools/caller/call.ts';
 import type { CallerEvent, CallReport, Utterance } from '../../tools/caller/types.ts';
+import { startFaultProxy } from '../support/fault-proxy.ts';
 import { at, type Laptop, type RecordedTurn, startLaptop } from '../support/laptop.ts';
 import { wordErrors } from '../support/word-errors.ts';
 
@@ -11,14 +12,24 @@ import { wordErrors } from '../support/word-errors.ts';
  */
 const stop = new AbortController();
 let laptop: Laptop;
+let proxy: Awaited<ReturnType<typeof startFaultProxy>>;
 
 beforeAll(async () => {
-  laptop = await startLaptop(stop.signal);
+  proxy = await startFaultProxy();
+  const engines = `${proxy.url}/v1`;
+  laptop = await startLaptop(stop.signal, {
+    STT_BASE_URL: engines,
+    LLM_BASE_URL: engines,
+    TTS_BASE_URL: engines,
+    AGENT_SPECULATION: 'nothing',
+  });
+  proxy.passTo(laptop.enginesUrl);
 });
 
 afterAll(async () => {
   stop.abort();
   await laptop?.close();
+  await proxy?.close();
 });
 
 /** The recogniser understands both, and any first part of the answer, with hardly an error. It takes some six seconds. */
@@ -125,6 +136,47 @@ describe('a caller who dictates', () => {
     expect(transcript.map((turn) => turn.role)).toEqual(['agent', 'caller', 'agent']);
     expect(wordErrors(groups.join(' '), transcript[1]!.text).rate).toBeLessThanOrEqual(0.25);
     expect(transcript[2]!.text).toMatch(/open/);
+  });
+});
+
+describe('a provider that fails and recovers', () => {
+  const apology = 'I am sorry, I could not get an answer just now. Please say that again.';
+
+  it('costs the caller an apology each time, never silence and never the call', async () => {
+    const question = await laptop.speech(longQuestion);
+    const replies: string[] = [];
+    const ask = async (leg: Call) => {
+      await leg.say(question, longQuestion);
+      replies.push((await leg.waitForReply())?.text ?? '');
+    };
+    const report = await laptop.call({
+      script: async (leg) => {
+        await leg.waitForGreeting();
+        proxy.fail('/chat/completions', 'status 500');
+        await ask(leg);
+        proxy.fail('/chat/completions', 'none');
+        await ask(leg);
+        proxy.fail('/audio/speech', 'cut');
+        await ask(leg);
+        proxy.fail('/audio/speech', 'none');
+        await ask(leg);
+      },
+    });
+    expect(report.errors.map(({ code }) => code)).toEqual(['INTERNAL_ERROR', 'INTERNAL_ERROR']);
+    // The first attempt and three more.
+    expect(proxy.hits('/chat/completions')).toBe(4);
+    expect(proxy.hits('/audio/speech')).toBeGreaterThan(0);
+    expect(replies[0]).toMatch(new RegExp(`${apology}$`));
+    expect(replies[1]).toBe(longAnswer.join(' '));
+    expect(replies[2]).toContain(apology);
+    expect(replies[3]).toBe(longAnswer.join(' '));
+    const row = await laptop.rowOf(report.callId);
+    expect(row.status).toBe('ended');
+    expect(row.counts).toMatchObject({ answered: 4, failures: 2 });
+    expect(await laptop.failuresOf(report.callId)).toEqual([
+      { code: 'PROVIDER_UNAVAILABLE', provider: 'openai/intents' },
+      { code: 'PROVIDER_UNAVAILABLE', provider: 'openai/flite' },
+    ]);
   });
 });
 

@@ -40,6 +40,23 @@ export class Laptop {
     this.#dataDir = dataDir;
   }
 
+  /** The engines' OpenAI-compatible interface. */
+  get enginesUrl(): string {
+    return this.#service.engines.baseUrl;
+  }
+
+  /** Failures of a call that is over, in order, as the database has them. */
+  async failuresOf(callId: string): Promise<{ code: string; provider: string | null }[]> {
+    const { url, serviceRoleKey } = this.#service.supabase;
+    const { data, error } = await createClient(url, serviceRoleKey)
+      .from('call_failures')
+      .select('code, provider')
+      .eq('call_id', callId)
+      .order('position');
+    if (error !== null) throw error;
+    return data;
+  }
+
   /** Places a call and resolves when it is over. Rejects as `placeCall` does. */
   call(options: Pick<CallOptions, 'script'> & Partial<CallOptions>): Promise<CallReport> {
     return placeCall({ url: `${this.#service.url.replace('http', 'ws')}/ws/call-session`, ...options });
@@ -101,17 +118,20 @@ export class Laptop {
 /**
  * Starts it with data of its own, on ports that are free.
  *
- * @param signal ends a start that is under way.
+ * @param signal ends a start that is under way. @param settings of the Worker.
  * @throws {PartError} naming the part that failed; nothing is left then.
  */
-export async function startLaptop(signal: AbortSignal): Promise<Laptop> {
+export async function startLaptop(
+  signal: AbortSignal,
+  settings: Record<string, string> = {},
+): Promise<Laptop> {
   const dataDir = await mkdtemp(join(tmpdir(), 'call-handler-e2e-'));
   try {
     const service = await startService({
       root: join(import.meta.dirname, '..', '..'),
       dataDir,
       port: 0,
-      settings: { RATE_LIMIT_PER_IP: '0' },
+      settings: { RATE_LIMIT_PER_IP: '0', ...settings },
       signal,
       onProgress: () => {},
     });

@@ -44,7 +44,7 @@ async function endedRowOf(callId: string) {
 }
 
 describe('a call through the object', () => {
-  it('greets, answers, and leaves a row, a transcript, a recording and nothing else', async () => {
+  it('#18 cost unknown per call: greets, answers, and leaves a row with its usage, a transcript, a recording and nothing else', async () => {
     const vendor = scriptVendor({ transcripts: ['When do you close?'] });
     const callId = nextId();
     const client = await TestClient.connect(`/ws/call-session?callId=${callId}`);
@@ -101,6 +101,20 @@ describe('a call through the object', () => {
       'caller: When do you close?',
       'agent: We are open until six.',
     ]);
+
+    expect((row.transcript as { latency: unknown }[]).at(-1)?.latency).toMatchObject({
+      totalMs: latency.totalMs,
+      moments: { decided: latency.endpointWaitMs, firstSent: latency.totalMs },
+    });
+    expect(row.counts).toMatchObject({ answered: 1, interruptions: 0, failures: 0 });
+    const usage = row.usage as { provider: string }[];
+    expect(usage.map((entry) => Object.keys(entry).sort())).toEqual(
+      expect.arrayContaining([
+        ['audioSeconds', 'provider'],
+        ['inputTokens', 'outputTokens', 'provider'],
+        ['characters', 'provider'],
+      ]),
+    );
 
     const recording = await vi.waitFor(async () => {
       const object = await bindings.RECORDINGS.get(keyOf(callId));

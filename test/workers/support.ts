@@ -40,7 +40,8 @@ export function scriptVendor(script: { transcripts?: string[]; answer?: string }
       const chunk = (delta: object, finish: string | null) =>
         `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
       const text = script.answer ?? 'We are open until six.';
-      return new Response(`${chunk({ content: text }, null)}${chunk({}, 'stop')}data: [DONE]\n\n`, {
+      const usage = `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [], usage: { prompt_tokens: 20, completion_tokens: 7, total_tokens: 27 } })}\n\n`;
+      return new Response(`${chunk({ content: text }, null)}${chunk({}, 'stop')}${usage}data: [DONE]\n\n`, {
         headers: { 'Content-Type': 'text/event-stream' },
       });
     }

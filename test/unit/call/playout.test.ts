@@ -34,7 +34,7 @@ describe('playout', () => {
     expect(sent.map((piece) => piece.text)).toEqual(['Hello.', ...Array(9).fill(null)]);
   });
 
-  it('does not drift over ten minutes of speech that arrives in odd pieces', async () => {
+  it('#12 pacing with relative timers: does not drift over ten minutes of speech that arrives in odd pieces', async () => {
     const { clock, playout, sent, heard, audio } = setUp();
     const segment = playout.begin('long');
     for (let i = 0; i < 600; i++) {

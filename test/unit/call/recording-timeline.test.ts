@@ -83,7 +83,7 @@ describe('recording timeline', () => {
     expect(chunks[2]?.caller).toBeNull();
   });
 
-  it('keeps both sides aligned to the sample over an hour', () => {
+  it('#19 recording channels drift apart: keeps both sides aligned to the sample over an hour', () => {
     const starts = new Map<number, number>();
     const timeline = new RecordingTimeline({
       sampleRate: 8000,

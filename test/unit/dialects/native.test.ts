@@ -140,7 +140,7 @@ describe('native dialect, from the client', () => {
     expect(seen.audio.length).toBe(1);
   });
 
-  it('answers L16 of an odd length, and JSON audio in binary mode, with an error', () => {
+  it('#13 frame size mismatch breaks audio: answers L16 of an odd length, and JSON audio in binary mode, with an error', () => {
     receive({ ...start, audio: { transport: 'binary', encoding: 'l16' } });
     receive(new Uint8Array(321));
     receive({ type: 'audio', data: '/w==' });
