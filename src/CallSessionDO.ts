@@ -4,7 +4,7 @@ import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-acti
 import { Call } from './call/call.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
 import { type CallEvent, CallEvents } from './call/events.ts';
-import { type Config, defaultAgent, loadConfig, providerSettings } from './config.ts';
+import { type Config, defaultAgent, loadConfig } from './config.ts';
 import { createNativeDialect } from './dialects/native.ts';
 import { closeCodes } from './dialects/native-messages.ts';
 import { Alarms } from './durable/alarms.ts';
@@ -16,7 +16,9 @@ import type { Env } from './env.ts';
 import { apiError } from './http/errors.ts';
 import { type LegRequest, readLegRequest } from './http/leg-request.ts';
 import { describeError, log, logCallEvent } from './log.ts';
+import { providerSettings } from './provider-settings.ts';
 import { createProviders } from './providers/registry.ts';
+import { callTools } from './tools/call-tools.ts';
 
 /** A call whose object was restarted under it is given this long before it is closed. */
 const LOST_CALL_MS = 30_000;
@@ -118,17 +120,17 @@ export class CallSessionDO extends DurableObject<Env> {
     events.listen((event, at) => this.#archiveEvent(event, at, resumeToken));
     events.listen((event) => logCallEvent(leg.callId, event));
     const settings = providerSettings(config);
-    const { vendor, baseUrl, model } = settings.textToSpeech;
+    const { vendor, baseUrl, model } = settings.textToSpeech[0];
     openLegs++;
     const call = new Call({
       clock: systemClock,
       dialect,
       events,
       principal: leg.principal,
-      providers: createProviders(settings),
+      providers: createProviders(settings, { ai: this.env.AI ?? null }),
       speechCache: {
         store: speechStore(this.env.CACHE_KV),
-        identity: JSON.stringify([vendor, baseUrl ?? null, model]),
+        identity: JSON.stringify([vendor, baseUrl ?? null, model ?? null]),
       },
       callId: leg.callId,
       callIdBound: leg.bound,
@@ -147,6 +149,14 @@ export class CallSessionDO extends DurableObject<Env> {
         if (leg.bound) this.release(claimant);
         else this.ctx.waitUntil(this.#named(callId).release(claimant));
       },
+      createTools: (agent, facts, actions, onRun) =>
+        callTools(agent.tools, {
+          call: facts,
+          actions,
+          clock: systemClock,
+          secrets: config.AGENT_HTTP_TOOL_SECRETS,
+          onRun,
+        }),
       storeAudio: (chunk) => this.#archive?.storeAudio(chunk),
       closeLeg: (closing) => socket.close(closing),
     });

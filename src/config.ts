@@ -8,28 +8,11 @@ import {
 } from './call/agent-config.ts';
 import { defaultDtmf } from './call/dtmf.ts';
 import { defaultSpeculation } from './call/speculation.ts';
-import type { ProviderSettings } from './providers/registry.ts';
-
-/** Settings that come from outside are text; an empty one counts as not set. */
-const text = (fallback: string) => z.preprocess(emptyIsUnset, z.string().max(20_000).default(fallback));
-const optionalText = z.preprocess(emptyIsUnset, z.string().max(20_000).optional());
-const url = z.preprocess(emptyIsUnset, z.url({ protocol: /^https?$/ }).optional());
-const whole = (fallback: number, min: number, max: number) =>
-  z.preprocess(emptyIsUnset, z.coerce.number().int().min(min).max(max).default(fallback));
-const flag = (fallback: boolean) =>
-  z.preprocess(emptyIsUnset, z.stringbool().or(z.boolean()).default(fallback));
-
-/** Comma-separated. */
-function list<T extends z.ZodType>(entry: T) {
-  const split = (value: unknown) =>
-    typeof value === 'string'
-      ? value
-          .split(',')
-          .map((part) => part.trim())
-          .filter(Boolean)
-      : value;
-  return z.preprocess(split, z.array(entry).max(100).default([]));
-}
+import { missingKeys, providerSchema } from './provider-settings.ts';
+import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from './settings.ts';
+import { builtInToolsSchema } from './tools/built-in.ts';
+import { httpToolSchema } from './tools/http-tool.ts';
+import { isWebhookSecret } from './tools/webhook-signature.ts';
 
 const faqSchema = z
   .array(
@@ -40,20 +23,7 @@ const faqSchema = z
   )
   .max(200);
 
-/** JSON of a setting; what is none is left for the schema to refuse. */
-function json(value: unknown): unknown {
-  if (typeof value !== 'string') return value;
-  if (value.trim() === '') return undefined;
-  try {
-    return JSON.parse(value);
-  } catch {
-    return value;
-  }
-}
-
-function emptyIsUnset(value: unknown): unknown {
-  return typeof value === 'string' && value.trim() === '' ? undefined : value;
-}
+const voicesSchema = z.record(z.string().regex(/^[a-z]{2,3}(-[a-z0-9]{2,8})*$/), z.string().min(1).max(128));
 
 /** Every setting with its default. Overridden by environment variables (`vars`, secrets) of the same names. */
 const configSchema = z.object({
@@ -72,10 +42,6 @@ const configSchema = z.object({
   MAX_AUDIO_AHEAD: whole(30_000, 1_000, 600_000),
 
   // --- the call ---
-  /** Speech longer than this is transcribed while the caller still talks. */
-  AUDIO_BUFFER_MS: whole(2_000, 500, 30_000),
-  /** Whether speech is transcribed at each pause, before it is known that the turn is over: faster, at more requests. */
-  STT_RUN_AHEAD: flag(true),
   /** Length of the recording's chunks: what a crash may cost. */
   SPOOL_INTERVAL: whole(2_000, 200, 60_000),
   /** How often the transcript of a call in progress is written to the database. */
@@ -106,6 +72,18 @@ const configSchema = z.object({
   /** Whether the caller may interrupt the greeting. */
   AGENT_GREETING_INTERRUPTIBLE: flag(defaultInterruption.greeting),
   AGENT_LANGUAGE: optionalText,
+  /** Voices for languages: JSON, `{"de": "…", "pt-br": "…"}`; `TTS_VOICE` speaks the others. */
+  AGENT_VOICES: z.preprocess(json, voicesSchema.default({})),
+  /** Phrases of the caller's, comma-separated, and a number of words (0: none), from which the stronger model answers. */
+  AGENT_STRONG_PHRASES: list(z.string().max(100)),
+  AGENT_STRONG_FROM_WORDS: whole(0, 0, 1_000),
+  /** What the model may do: JSON, see README. */
+  AGENT_TOOLS: z.preprocess(json, builtInToolsSchema.prefault({ hangUp: false })),
+  /** Tools of the operator's own: JSON, see README; and the secrets that sign their requests, `whsec_…`, comma-separated. */
+  AGENT_HTTP_TOOLS: z.preprocess(json, z.array(httpToolSchema).max(32).default([])),
+  AGENT_HTTP_TOOL_SECRETS: list(
+    z.string().refine(isWebhookSecret, 'must be whsec_ and base64 of 24 to 64 bytes'),
+  ),
   /** Words that callers are likely to use, comma-separated. */
   AGENT_KEYWORDS: list(z.string().max(50)),
   /** Questions that are answered without a model: JSON, `[{"questions": ["When are you open?"], "answer": "…"}]`. */
@@ -120,34 +98,8 @@ const configSchema = z.object({
   /** Silence after speech that ends a turn. */
   ENDPOINTING_MS: whole(defaultEndpointing.endMs, 100, 5_000),
 
-  // --- providers: each port its own; the OPENAI_ ones stand in for what a port leaves out ---
-  OPENAI_API_KEY: optionalText,
-  OPENAI_BASE_URL: url,
-  STT_PROVIDER: z.preprocess(emptyIsUnset, z.enum(['openai']).default('openai')),
-  STT_MODEL: text('gpt-transcribe'),
-  STT_API_KEY: optionalText,
-  STT_BASE_URL: url,
-  LLM_PROVIDER: z.preprocess(emptyIsUnset, z.enum(['openai']).default('openai')),
-  LLM_MODEL: text('gpt-6-luna'),
-  LLM_API_KEY: optionalText,
-  LLM_BASE_URL: url,
-  TTS_PROVIDER: z.preprocess(emptyIsUnset, z.enum(['openai']).default('openai')),
-  TTS_MODEL: text('gpt-4o-mini-tts'),
-  TTS_VOICE: text('alloy'),
-  TTS_API_KEY: optionalText,
-  TTS_BASE_URL: url,
-
-  // Asked where a port's first provider has failed; a port without its model or address has none.
-  STT_FALLBACK_MODEL: optionalText,
-  STT_FALLBACK_API_KEY: optionalText,
-  STT_FALLBACK_BASE_URL: url,
-  LLM_FALLBACK_MODEL: optionalText,
-  LLM_FALLBACK_API_KEY: optionalText,
-  LLM_FALLBACK_BASE_URL: url,
-  TTS_FALLBACK_MODEL: optionalText,
-  TTS_FALLBACK_VOICE: optionalText,
-  TTS_FALLBACK_API_KEY: optionalText,
-  TTS_FALLBACK_BASE_URL: url,
+  // --- providers ---
+  ...providerSchema,
 
   // --- records ---
   SUPABASE_URL: url,
@@ -188,12 +140,10 @@ export function loadConfig(env: object): Config {
 
 /** Names of the settings without which no call can be answered and kept; empty when all are there. */
 export function missingSettings(config: Config): string[] {
-  const missing: string[] = [];
-  for (const port of ['STT', 'LLM', 'TTS'] as const) {
-    if ((config[`${port}_API_KEY`] ?? config.OPENAI_API_KEY) === undefined) missing.push(`${port}_API_KEY`);
+  const missing = missingKeys(config);
+  if (config.AGENT_HTTP_TOOLS.length > 0 && config.AGENT_HTTP_TOOL_SECRETS.length === 0) {
+    missing.push('AGENT_HTTP_TOOL_SECRETS');
   }
-  // One key serves all three: name that one.
-  if (missing.length === 3) missing.splice(0, 3, 'OPENAI_API_KEY');
   if (config.SUPABASE_URL === undefined) missing.push('SUPABASE_URL');
   if (config.SUPABASE_SERVICE_ROLE_KEY === undefined) missing.push('SUPABASE_SERVICE_ROLE_KEY');
   return missing;
@@ -237,54 +187,12 @@ function agentOf(config: Config): Omit<AgentConfig, 'version'> {
       hangUpMs: config.SILENCE_HANGUP_MS,
     },
     dtmf: defaultDtmf,
+    voices: config.AGENT_VOICES,
+    model: { phrases: config.AGENT_STRONG_PHRASES, fromWords: config.AGENT_STRONG_FROM_WORDS },
+    tools: { builtIn: config.AGENT_TOOLS, http: config.AGENT_HTTP_TOOLS },
     faq: config.AGENT_FAQ,
     keywords: config.AGENT_KEYWORDS,
     speculation: { ...defaultSpeculation, ahead: config.AGENT_SPECULATION },
     recording: config.RECORDING,
-  };
-}
-
-/** What each port's vendor is told. */
-export function providerSettings(config: Config): ProviderSettings {
-  const connection = (port: 'STT' | 'LLM' | 'TTS') => {
-    const baseUrl = config[`${port}_BASE_URL`] ?? config.OPENAI_BASE_URL;
-    return {
-      apiKey: config[`${port}_API_KEY`] ?? config.OPENAI_API_KEY ?? '',
-      model: config[`${port}_MODEL`],
-      ...(baseUrl === undefined ? {} : { baseUrl }),
-    };
-  };
-  /** What a fall-back leaves out is as the first provider's. */
-  const fallback = (port: 'STT' | 'LLM' | 'TTS') => {
-    const model = config[`${port}_FALLBACK_MODEL`];
-    const baseUrl = config[`${port}_FALLBACK_BASE_URL`];
-    if (model === undefined && baseUrl === undefined) return [];
-    const first = connection(port);
-    const apiKey = config[`${port}_FALLBACK_API_KEY`] ?? first.apiKey;
-    return [{ ...first, apiKey, model: model ?? first.model, ...(baseUrl === undefined ? {} : { baseUrl }) }];
-  };
-  const fallbackVoice = config.TTS_FALLBACK_VOICE === undefined ? {} : { voice: config.TTS_FALLBACK_VOICE };
-  return {
-    speechToText: {
-      vendor: config.STT_PROVIDER,
-      ...connection('STT'),
-      bufferMs: config.AUDIO_BUFFER_MS,
-      runAhead: config.STT_RUN_AHEAD,
-      fallbacks: fallback('STT'),
-    },
-    languageModel: {
-      vendor: config.LLM_PROVIDER,
-      ...connection('LLM'),
-      fallbacks: fallback('LLM').map((settings) => ({ vendor: config.LLM_PROVIDER, ...settings })),
-    },
-    textToSpeech: {
-      vendor: config.TTS_PROVIDER,
-      ...connection('TTS'),
-      fallbacks: fallback('TTS').map((settings) => ({
-        vendor: config.TTS_PROVIDER,
-        ...settings,
-        ...fallbackVoice,
-      })),
-    },
   };
 }

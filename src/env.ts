@@ -8,4 +8,6 @@ export interface Env {
   RECORDINGS: R2Bucket;
   /** Ready audio of sentences that are said again and again. */
   CACHE_KV: KVNamespace;
+  /** Workers AI, where `wrangler.toml` binds it. */
+  AI?: Ai;
 }

@@ -20,6 +20,14 @@ export function logCallEvent(callId: string, event: CallEvent): void {
     case 'call.started':
       log('info', 'call started', { leg: callId, callId: event.call.callId });
       return;
+    case 'tool.ran':
+      log('info', 'tool ran', {
+        leg: callId,
+        tool: event.run.name,
+        ok: event.run.ok,
+        tookMs: event.run.tookMs,
+      });
+      return;
     case 'call.counted':
       log('info', 'call counted', { leg: callId, ...event.counts });
       return;

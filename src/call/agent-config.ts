@@ -1,5 +1,7 @@
+import type { AgentTools } from '../tools/call-tools.ts';
 import type { DtmfOptions } from './dtmf.ts';
 import type { FaqEntry } from './faq.ts';
+import type { ModelRule } from './model-rule.ts';
 import type { SpeculationOptions } from './speculation.ts';
 
 /** The configured persona that answers a call. Resolved once a call, from its campaign. */
@@ -20,6 +22,12 @@ export interface AgentConfig {
   keywords: readonly string[];
   /** BCP 47 tag, or null to let the provider detect it. */
   language: string | null;
+  /** Voices for languages, by lower-case BCP 47 tag or its first part; `voice` speaks the others. */
+  voices: Readonly<Record<string, string>>;
+  /** When the stronger model answers. */
+  model: ModelRule;
+  /** What the model may ask for. */
+  tools: AgentTools;
   /** Upper bound of one reply. */
   maxOutputTokens: number;
   /** Entries of the conversation sent with each turn; older ones stay in the record only. */

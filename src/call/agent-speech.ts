@@ -1,5 +1,5 @@
 import { type CachedSpeech, cachedSpeech, type SpeechStore } from '../providers/cached-speech.ts';
-import type { TextToSpeech } from '../providers/ports.ts';
+import type { TextToSpeech, TextToSpeechRequest } from '../providers/ports.ts';
 import { sentencesOf } from '../text/sentences.ts';
 import type { AgentConfig } from './agent-config.ts';
 
@@ -13,7 +13,8 @@ export interface SpeechCache {
 export class AgentSpeech {
   readonly #speech: CachedSpeech;
   readonly #agent: AgentConfig;
-  #prepared = false;
+  /** The voice that the lines were made ready in. */
+  #prepared: string | null = null;
 
   constructor(options: {
     agent: AgentConfig;
@@ -37,13 +38,11 @@ export class AgentSpeech {
     return this.#speech;
   }
 
-  /** Makes the lines ready that are needed when speech may be down; once a call. Ends with the signal. */
-  async prepare(sampleRate: 8000 | 16000, signal: AbortSignal): Promise<void> {
-    if (this.#prepared) return;
-    this.#prepared = true;
-    for (const text of preparedLines(this.#agent)) {
-      await this.#speech.prepare({ text, sampleRate, voice: this.#agent.voice }, signal);
-    }
+  /** Makes the lines ready that are needed when speech may be down; once a voice. Ends with the signal. */
+  async prepare(as: Omit<TextToSpeechRequest, 'text'>, signal: AbortSignal): Promise<void> {
+    if (this.#prepared === as.voice) return;
+    this.#prepared = as.voice;
+    for (const text of preparedLines(this.#agent)) await this.#speech.prepare({ ...as, text }, signal);
   }
 }
 

@@ -2,6 +2,8 @@ import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import type { Dialect, LegHandler, StartRequest } from '../dialects/dialect.ts';
 import type { ErrorCode, SampleRate } from '../dialects/native-messages.ts';
 import type { Providers } from '../providers/registry.ts';
+import type { CallActions, ToolCallFacts, ToolRun } from '../tools/tool.ts';
+import type { CallTools } from './agent.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { CallCounter } from './call-counts.ts';
 import type { Clock, Timer } from './clock.ts';
@@ -44,6 +46,13 @@ export interface CallOptions {
   spoolMs: number;
   createDetector(sampleRate: SampleRate): VoiceActivityDetector;
   resolveAgent(campaignId: string | null): Promise<AgentConfig>;
+  /** The agent's tools for this call, or null. `onRun` is told of each run before its result is used. */
+  createTools(
+    agent: AgentConfig,
+    call: ToolCallFacts,
+    actions: CallActions,
+    onRun: OnToolRun,
+  ): CallTools | null;
   /** Takes the id for this call. False: it is, or was, another's. */
   claimCallId(callId: string): Promise<boolean>;
   /** Gives an id back of which no call came. */
@@ -52,6 +61,8 @@ export interface CallOptions {
   /** Closes the leg's socket. */
   closeLeg(closing: Closing): void;
 }
+
+type OnToolRun = (run: ToolRun) => void;
 
 /** How long agent and call id may take to be found before the call is given up. */
 const SETUP_TIMEOUT_MS = 10_000;
@@ -253,13 +264,19 @@ export class Call implements LegHandler {
   }
 
   #createEngine(agent: AgentConfig, { call, playout }: ActiveCall): Engine {
-    const { clock, events, providers, speechCache, dialect, createDetector } = this.#options;
+    const { clock, events, providers, speechCache, dialect, createDetector, createTools } = this.#options;
+    const actions: CallActions = {
+      hangUp: () => this.#end('agent hangup'),
+      transfer: (to) => dialect.transfer(to),
+      pressDigits: (digits) => dialect.pressDigits(digits),
+    };
     return new Pipeline({
       clock,
       events,
       playout,
       providers,
       speechCache,
+      createTools: (onRun) => createTools(agent, call, actions, onRun),
       agent,
       detector: createDetector(call.sampleRate),
       sampleRate: call.sampleRate,
@@ -269,7 +286,7 @@ export class Call implements LegHandler {
           return dialect.canClear;
         },
         clear: () => dialect.clear(),
-        hangUp: () => this.#end('caller silent'),
+        hangUp: (reason) => this.#end(reason),
       },
     });
   }

@@ -1,6 +1,7 @@
 import type { ErrorCode, TurnLatency } from '../dialects/native-messages.ts';
 import type { ProviderFailure, Usage } from '../providers/ports.ts';
 import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
+import type { ToolRun } from '../tools/tool.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { OverlapKind } from './overlap.ts';
 
@@ -33,6 +34,10 @@ export type CallEvent =
   | { type: 'usage'; usage: Usage }
   /** A sentence that could have been ready audio was looked up. */
   | { type: 'cache'; hit: boolean }
+  /** A speech model said other words than it was given. */
+  | { type: 'wording'; asked: string; said: string }
+  /** A tool was run at the model's wish: what it did is a fact from now on. */
+  | { type: 'tool.ran'; run: ToolRun }
   /** An answer that was begun before the turn was over: used, or thrown away since the caller went on. */
   | { type: 'speculation'; used: boolean; characters: number }
   /** How the conversation went; once, before `call.closed`. */
@@ -68,6 +73,8 @@ export type EndReason =
   | 'time limit'
   /** No frame within `IDLE_TIMEOUT`. */
   | 'idle'
+  /** The agent hung up: a tool of its own. */
+  | 'agent hangup'
   /** The caller said nothing for too long; the agent said goodbye. */
   | 'caller silent'
   /** The leg broke the protocol too often, or sent too fast. */

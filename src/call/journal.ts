@@ -1,5 +1,6 @@
 import type { Usage } from '../providers/ports.ts';
 import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
+import type { ToolRun } from '../tools/tool.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { EndReason, StartedCallFacts } from './events.ts';
 
@@ -20,6 +21,7 @@ export type CallFact =
   /** The call's id names another call in the database; this one is recorded there under `rowId`. */
   | { type: 'renamed'; rowId: string }
   | { type: 'usage'; usage: Usage }
+  | { type: 'tool'; run: ToolRun }
   | { type: 'counted'; counts: CallCounts }
   | { type: 'ended'; reason: EndReason; status: 'ended' | 'failed'; endTime: number };
 

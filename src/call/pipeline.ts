@@ -1,37 +1,24 @@
 import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
-import type { SampleRate } from '../dialects/native-messages.ts';
-import { type LanguageModelRequest, ProviderError, type Usage } from '../providers/ports.ts';
-import type { Providers } from '../providers/registry.ts';
-import type { AgentConfig } from './agent-config.ts';
-import { AgentSpeech, type SpeechCache } from './agent-speech.ts';
+import { ProviderError, type Usage } from '../providers/ports.ts';
+import { Agent, type AgentOptions } from './agent.ts';
 import { CallerSound } from './caller-sound.ts';
 import { CallerTurn, type FinishedTurn } from './caller-turn.ts';
-import type { Clock, Timer } from './clock.ts';
+import type { Timer } from './clock.ts';
 import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import type { Engine } from './engine.ts';
-import type { CallEvents, FailureCode } from './events.ts';
-import { Faq } from './faq.ts';
+import type { EndReason, FailureCode } from './events.ts';
 import { LatencyLedger } from './latency.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OverlapKind, overlapKind } from './overlap.ts';
-import type { Playout } from './playout.ts';
-import { Reply, type Thinking } from './reply.ts';
+import type { Reply, Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
-import { Speculation } from './speculation.ts';
 import { Turns } from './turn.ts';
 import { TurnEnd } from './turn-end.ts';
 import { TurnRecord } from './turn-record.ts';
 
-export interface PipelineOptions {
-  clock: Clock;
-  events: CallEvents;
-  playout: Playout;
-  providers: Providers;
-  agent: AgentConfig;
+export interface PipelineOptions extends Omit<AgentOptions, 'record' | 'onUsage' | 'onFailure'> {
   detector: VoiceActivityDetector;
-  sampleRate: SampleRate;
-  speechCache: SpeechCache;
   /** Sample 0 of the recording, in milliseconds since the epoch. */
   startTime: number;
   leg: PipelineLeg;
@@ -42,8 +29,8 @@ export interface PipelineLeg {
   /** Whether `clear` takes back audio that the leg has not played yet. */
   readonly canClear: boolean;
   clear(): void;
-  /** Ends the call: the caller has been silent for too long. */
-  hangUp(): void;
+  /** Ends the call. */
+  hangUp(reason: EndReason): void;
 }
 
 /** How long after the agent's last word its echo may still come. */
@@ -64,7 +51,7 @@ export class Pipeline implements Engine, ListenerHandler {
   #resumeTimer: Timer | null = null;
   /** Utterances of the caller that are over and not yet transcribed. */
   #awaited = 0;
-  readonly #speech: AgentSpeech;
+  readonly #agent: Agent;
   readonly #dtmf: DtmfCollector;
   readonly #abort = new AbortController();
   readonly #watchdog: ReplyWatchdog;
@@ -73,14 +60,19 @@ export class Pipeline implements Engine, ListenerHandler {
   /** The question to a silent caller, or the goodbye. */
   #silenceReply: Reply | null = null;
   readonly #sound: CallerSound;
-  readonly #speculation: Speculation;
-  readonly #faq: Faq;
   #lateTimer: Timer | null = null;
   #finished = false;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
     const { clock, agent } = options;
+    this.#record = new TurnRecord(options);
+    this.#agent = new Agent({
+      ...options,
+      record: this.#record,
+      onUsage: (usage) => this.usage(usage),
+      onFailure: (error) => this.#fail(error),
+    });
     this.#listener = new Listener({
       clock,
       sampleRate: options.sampleRate,
@@ -88,7 +80,7 @@ export class Pipeline implements Engine, ListenerHandler {
       language: agent.language,
       keywords: agent.keywords,
       detector: options.detector,
-      speechToText: options.providers.speechToText,
+      speechToText: this.#agent.speechToText,
       handler: this,
     });
     this.#callerTurn = new CallerTurn({
@@ -97,14 +89,7 @@ export class Pipeline implements Engine, ListenerHandler {
       language: agent.language,
       onFinished: (turn) => this.#answer(turn),
     });
-    this.#record = new TurnRecord(options);
     this.#watchdog = new ReplyWatchdog(clock, options.playout);
-    this.#speech = new AgentSpeech({
-      agent,
-      textToSpeech: options.providers.textToSpeech,
-      cache: options.speechCache,
-      onLookup: (hit) => options.events.emit({ type: 'cache', hit }),
-    });
     this.#sound = new CallerSound({
       clock,
       options: agent.interruption,
@@ -113,14 +98,6 @@ export class Pipeline implements Engine, ListenerHandler {
         this.#resume('nothing', '');
         this.#callerMayFinish();
       },
-    });
-    this.#faq = new Faq(agent.faq);
-    this.#speculation = new Speculation({
-      options: agent.speculation,
-      providers: { ...options.providers, textToSpeech: this.#speech.textToSpeech },
-      speechRequest: (text) => ({ text, sampleRate: options.sampleRate, voice: agent.voice }),
-      onOutcome: (used, characters) => options.events.emit({ type: 'speculation', used, characters }),
-      onUsage: (usage) => this.usage(usage),
     });
     this.#dtmf = new DtmfCollector(clock, agent.dtmf, (keys) => this.#takeKeys(keys));
     this.#silence = new SilenceWatch({
@@ -133,12 +110,13 @@ export class Pipeline implements Engine, ListenerHandler {
       hangUp: () => {
         // Somebody is there after all.
         if (this.#callerPending || this.#callerTurn.open) this.#silence.reset();
-        else options.leg.hangUp();
+        else options.leg.hangUp('caller silent');
       },
     });
   }
 
   begin(): void {
+    this.#agent.warm();
     const { greeting, interruption } = this.#options.agent;
     if (greeting === '') this.#listenIfIdle();
     else this.#speak(greeting, interruption.greeting);
@@ -159,14 +137,15 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#finished = true;
     this.#abort.abort();
     this.#sound.stop();
-    this.#speculation.discard();
     this.#lateTimer?.cancel();
     const keys = this.#dtmf.take();
     if (keys !== '') this.#takeKeys(keys);
     this.#silence.stop();
     this.#callerTurn.hold();
     this.#stopReply();
+    this.#agent.stopThinking();
     await this.#listener.finish(timeoutMs);
+    this.#agent.close();
     const turn = this.#callerTurn.take();
     if (turn !== null) this.#recordCaller(turn, turn.text);
   }
@@ -202,14 +181,18 @@ export class Pipeline implements Engine, ListenerHandler {
     if (this.#reply?.interruptible === true && this.#overlapOf(text, this.#reply) === 'speech') {
       this.#interrupt('speech', text);
     }
-    this.#speculate(this.#callerTurn.textWith(text), stable);
+    if (this.#reply === null && !this.#finished) {
+      this.#agent.heardSoFar(this.#callerTurn.textWith(text), stable);
+    }
   }
 
   turnJudgedOver(number: number): void {
     this.#callerTurn.judgedOver(number);
   }
 
-  languageHeard(_language: string): void {}
+  languageHeard(language: string): void {
+    this.#agent.languageHeard(language);
+  }
 
   transcribed(utterance: Utterance, text: string, lost: ProviderError | null): void {
     this.#awaited--;
@@ -240,7 +223,9 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#callerTurn.add(utterance, text);
     this.#callerMayFinish();
     // More of the turn is waited for.
-    if (this.#callerTurn.open) this.#speculate(this.#callerTurn.textWith(''), !this.#callerPending);
+    if (this.#callerTurn.open && this.#reply === null && !this.#finished) {
+      this.#agent.heardSoFar(this.#callerTurn.textWith(''), !this.#callerPending);
+    }
   }
 
   transcriptionFailed(_utterance: Utterance, error: ProviderError): void {
@@ -273,20 +258,6 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#listenIfIdle();
   }
 
-  /** Begins the answer to what was said so far, if the turn may be over with it; forgets one to other words. */
-  #speculate(text: string, mayBeOver: boolean): void {
-    if (this.#reply !== null || this.#finished || this.#faq.answerTo(text) !== null) return;
-    const request = this.#modelRequest(text);
-    if (mayBeOver) this.#speculation.begin(text, request);
-    else this.#speculation.unless(request);
-  }
-
-  /** @param next what the caller seems to be saying, and is not in the record yet. */
-  #modelRequest(next?: string): LanguageModelRequest {
-    const { prompt, historyMessages, maxOutputTokens } = this.#options.agent;
-    return { messages: this.#record.messages(prompt, historyMessages, next), maxOutputTokens };
-  }
-
   #answer(turn: FinishedTurn): void {
     const { clock } = this.#options;
     this.#recordCaller(turn, turn.text);
@@ -294,21 +265,21 @@ export class Pipeline implements Engine, ListenerHandler {
     ledger.mark('lastVoiced', turn.lastVoicedAt);
     ledger.mark('decided', turn.decidedAt);
     ledger.mark('transcript', clock.now());
-    const ready = this.#faq.answerTo(turn.text);
-    if (ready !== null) {
-      this.#speculation.discard();
-      this.#run(ledger, true, (reply) => reply.speak(ready));
-      return;
-    }
-    const request = this.#modelRequest();
-    const thinking = this.#speculation.take(request);
-    this.#run(ledger, true, (reply) => reply.answer(request), undefined, thinking);
+    const answer = this.#agent.answerTo(turn.text);
+    this.#run(ledger, true, answer.speak, undefined, answer.thinking);
+  }
+
+  /** The caller learns that what the agent has announced cannot be done. */
+  #tellOf(problem: string): void {
+    const answer = this.#agent.answerAbout(problem);
+    this.#run(new LatencyLedger(), true, answer.speak, undefined, answer.thinking);
   }
 
   /** An entry of keys is a turn of the caller's, in words that the language model understands. */
   #takeKeys(keys: string): void {
     const { clock, sampleRate, startTime } = this.#options;
     const now = clock.now();
+    this.#agent.keysPressed(keys);
     const sample = Math.round(((now - startTime) * sampleRate) / 1000);
     const mayInterrupt = this.#reply === null || this.#reply.interruptible;
     // With what was said before it, it is one turn: "my pin is" and the keys.
@@ -343,8 +314,7 @@ export class Pipeline implements Engine, ListenerHandler {
     then?: () => void,
     thinking?: Thinking,
   ): void {
-    const { agent, playout, clock, sampleRate, events, providers } = this.#options;
-    const { textToSpeech } = this.#speech;
+    const { playout, clock, events } = this.#options;
     // Whatever was being said is recorded as far as it was heard.
     this.#stopReply();
     this.#silence.agentSpeaks();
@@ -352,14 +322,7 @@ export class Pipeline implements Engine, ListenerHandler {
     // The agent does not begin to speak over somebody who speaks.
     if (this.#sound.speaks && interruptible) playout.hold(this.#options.leg.canClear);
     const turn = this.#turns.begin(ledger);
-    const reply = new Reply({
-      turn,
-      interruptible,
-      agent,
-      providers: thinking ?? { languageModel: providers.languageModel, textToSpeech },
-      playout,
-      clock,
-      sampleRate,
+    const reply = this.#agent.reply(turn, interruptible, thinking, {
       onSentence: (text) => {
         this.#sound.agentSpeaks();
         events.emit({ type: 'transcript', role: 'agent', turn: turn.id, text, final: false });
@@ -368,8 +331,6 @@ export class Pipeline implements Engine, ListenerHandler {
         const parts = ledger.parts();
         if (parts !== null) events.emit({ type: 'latency', turn: turn.id, ...parts });
       },
-      onUsage: (usage) => events.emit({ type: 'usage', usage }),
-      onFailure: (error) => this.#fail(error),
     });
     this.#reply = reply;
     this.#replySince = clock.now();
@@ -379,11 +340,14 @@ export class Pipeline implements Engine, ListenerHandler {
     );
     void speak(reply).then(() => {
       if (!this.#turns.isLive(turn)) return;
-      this.#record.agent(reply, reply.cutShort());
+      this.#agent.record(reply, reply.spoken.cutShort);
       this.#endReply(reply);
       // Once the caller has heard the first of it: when the lines are needed, speech may be down.
-      void this.#speech.prepare(this.#options.sampleRate, this.#abort.signal);
+      void this.#agent.prepare(this.#abort.signal);
       then?.();
+      // What could not be done is told, or the caller waits for it in vain.
+      const problem = reply.afterwards.map((act) => act()).find((told) => told !== null);
+      if (problem !== undefined && !this.#finished) this.#tellOf(problem);
       this.#callerMayFinish();
     });
   }
@@ -399,7 +363,7 @@ export class Pipeline implements Engine, ListenerHandler {
 
   #endReply(reply: Reply): void {
     this.#watchdog.stop();
-    this.#lastReply = { text: reply.saying(), until: this.#options.clock.now() };
+    this.#lastReply = { text: reply.spoken.latest, until: this.#options.clock.now() };
     this.#reply = null;
     this.#resumeTimer?.cancel();
     this.#resumeTimer = null;
@@ -416,7 +380,7 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#turns.cancel('the agent is to be silent');
     playout.clear(leg.canClear);
     if (audible) leg.clear();
-    this.#record.agent(reply, true);
+    this.#agent.record(reply, true);
     this.#endReply(reply);
   }
 
@@ -454,7 +418,7 @@ export class Pipeline implements Engine, ListenerHandler {
 
   /** What words mean that come over `reply`. To one who is asked whether he is there, every word is an answer. */
   #overlapOf(text: string, reply: Reply): OverlapKind {
-    const kind = overlapKind(text, reply.saying());
+    const kind = overlapKind(text, reply.spoken.latest);
     return kind === 'backchannel' && reply === this.#silenceReply ? 'speech' : kind;
   }
 

@@ -19,6 +19,12 @@ export interface PlayoutOptions {
 /** A sentence on its way to the caller's ear. */
 export interface Segment {
   readonly text: string;
+  /** More of the text: where speech comes before its words. */
+  append(text: string): void;
+  /** It was said in other words. */
+  reword(text: string): void;
+  /** Milliseconds of its audio that the caller has heard. */
+  readonly heardMs: number;
   /** Adds audio as the provider yields it. Without effect once the segment was cleared. */
   push(samples: Int16Array): void;
   /** No more audio follows. `complete`: it is the whole sentence, and not what came of it before a failure. */
@@ -327,7 +333,7 @@ export class Playout {
 }
 
 class PlayoutSegment implements Segment {
-  readonly text: string;
+  text: string;
   heardSamples = 0;
   ended = false;
   /** The leg was asked to tell when it was played to its end. */
@@ -348,6 +354,18 @@ class PlayoutSegment implements Segment {
     this.#sampleRate = sampleRate;
     this.#onChange = onChange;
     this.#onFirstSent = onFirstSent;
+  }
+
+  append(text: string): void {
+    this.text += text;
+  }
+
+  reword(text: string): void {
+    this.text = text;
+  }
+
+  get heardMs(): number {
+    return (this.heardSamples * 1000) / this.#sampleRate;
   }
 
   get over(): boolean {

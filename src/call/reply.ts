@@ -1,13 +1,16 @@
-import type { LanguageModelRequest, Usage } from '../providers/ports.ts';
+import type { LanguageModelRequest, TextToSpeechRequest, Usage } from '../providers/ports.ts';
 import { ProviderError } from '../providers/ports.ts';
 import type { Providers } from '../providers/registry.ts';
-import { SentenceChunker, sentencesOf } from '../text/sentences.ts';
+import { sentencesOf } from '../text/sentences.ts';
 import type { AgentConfig } from './agent-config.ts';
+import { type Afterwards, AnswerWriter, type Tools } from './answer-writer.ts';
 import { AsyncQueue } from './async-queue.ts';
 import type { Clock } from './clock.ts';
 import { HoldLine } from './hold-line.ts';
 import type { LatencyMark } from './latency.ts';
 import type { Playout, Segment } from './playout.ts';
+import type { SpeechModel } from './speech-model.ts';
+import { Spoken } from './spoken.ts';
 import type { Turn } from './turn.ts';
 
 /** What a reply is made with. */
@@ -19,9 +22,10 @@ export interface ReplyOptions {
   interruptible: boolean;
   agent: AgentConfig;
   providers: Thinking;
+  tools: Tools | null;
+  spokenAs: Omit<TextToSpeechRequest, 'text'>;
   playout: Playout;
   clock: Clock;
-  sampleRate: 8000 | 16000;
   /** The first audio of this sentence goes out. */
   onSentence(text: string): void;
   /** The first audio of the whole reply goes out: its latency is known. */
@@ -29,24 +33,28 @@ export interface ReplyOptions {
   onUsage(usage: Usage): void;
   /** A provider failed, all its retries spent. The reply goes on with the apology where that is possible. */
   onFailure(error: ProviderError): void;
+  /** A speech model said other words than it was given. */
+  onWording(asked: string, said: string): void;
 }
 
 /**
  * Speech is made at most this far ahead of the caller's ear: what an interruption throws away was paid for.
  */
 const SYNTHESIS_AHEAD_MS = 10_000;
+/** Times that a speech model may ask for tools in one reply. */
+const MOST_ROUNDS = 5;
 
 /**
  * What the agent says in one turn: sentence by sentence to speech, the first sentence on its way while the model
- * still writes. Everything it starts ends with the turn's signal.
+ * still writes; or, with a model that speaks, its audio as it comes. Everything it starts ends with the turn's signal.
  */
 export class Reply {
   readonly turn: Turn;
   readonly interruptible: boolean;
+  /** What of it was sent, and what of that was heard. */
+  readonly spoken = new Spoken();
   readonly #options: ReplyOptions;
-  /** Sentences of which audio was sent, in order, and where they are. */
-  readonly #said: string[] = [];
-  readonly #segments: Segment[] = [];
+  #afterwards: readonly Afterwards[] = [];
   #holdLine: Segment | null = null;
 
   constructor(options: ReplyOptions) {
@@ -55,30 +63,9 @@ export class Reply {
     this.#options = options;
   }
 
-  /** What the agent was last heard to say, to compare with what the caller says over it. */
-  saying(): string {
-    return this.#said.slice(-2).join(' ');
-  }
-
-  /** What the caller has heard so far. */
-  heardText(): string {
-    return this.#segments
-      .map((segment) => segment.heardText())
-      .filter((text) => text !== '')
-      .join(' ');
-  }
-
-  /** When the caller heard it, in milliseconds of the clock; null if nothing was heard. */
-  heardSpan(): { from: number; until: number } | null {
-    const spans = this.#segments.flatMap((segment) => segment.heardSpan ?? []);
-    const first = spans[0];
-    const last = spans.at(-1);
-    return first === undefined || last === undefined ? null : { from: first.from, until: last.until };
-  }
-
-  /** True where a sentence was not heard to its end. */
-  cutShort(): boolean {
-    return this.#segments.some((segment) => segment.heardText() !== segment.text);
+  /** What tools want done now that it was heard to its end. */
+  get afterwards(): readonly Afterwards[] {
+    return this.#afterwards;
   }
 
   /** Speaks a fixed text. Resolves when it was heard, or the turn was cancelled; never rejects. */
@@ -92,7 +79,39 @@ export class Reply {
 
   /** Answers the conversation. Resolves and fails as {@link speak}. */
   async answer(request: LanguageModelRequest): Promise<void> {
-    const { clock, agent, playout, turn } = this.#options;
+    await this.#withHoldLine(async (holdLine) => {
+      const sentences = new AsyncQueue<string>();
+      const unspeakable = new AbortController();
+      const signal = AbortSignal.any([this.turn.signal, unspeakable.signal]);
+      const written = this.#write(request, sentences, signal);
+      const spoken = await this.#speakSentences(sentences);
+      // What is left of the stream is its bill: nobody waits for it.
+      if (spoken) holdLine.stop();
+      // What cannot be spoken need not be written either.
+      else unspeakable.abort();
+      return (await written) && spoken;
+    });
+  }
+
+  /** Answers with a model that speaks. Resolves and fails as {@link speak}. */
+  async converse(model: SpeechModel): Promise<void> {
+    await this.#withHoldLine(async () => {
+      try {
+        for (let round = 0; round < MOST_ROUNDS; round++) {
+          if (!(await this.#respond(model)) || this.turn.signal.aborted) break;
+        }
+        return true;
+      } catch (error) {
+        this.turn.ledger.mark('firstSentence', this.#options.clock.now());
+        return this.#fail(error);
+      }
+    });
+  }
+
+  /** An answer that is late is preceded by a line that says so, one that fails is followed by the apology. */
+  async #withHoldLine(answer: (holdLine: HoldLine) => Promise<boolean>): Promise<void> {
+    const { clock, agent, playout } = this.#options;
+    const { turn } = this;
     const holdLine = new HoldLine({
       clock,
       options: agent.silence,
@@ -102,27 +121,12 @@ export class Reply {
     turn.signal.addEventListener('abort', () => holdLine.stop(), { once: true });
     holdLine.start(turn.ledger.at('decided') ?? clock.now());
     try {
-      await this.#answer(request, holdLine);
+      const whole = await answer(holdLine);
+      if (!whole && !turn.signal.aborted && agent.apology !== '') await this.speak(agent.apology);
+      await playout.waitUntilQueued(0);
     } finally {
       holdLine.stop();
     }
-  }
-
-  async #answer(request: LanguageModelRequest, holdLine: HoldLine): Promise<void> {
-    const sentences = new AsyncQueue<string>();
-    const unspeakable = new AbortController();
-    const signal = AbortSignal.any([this.turn.signal, unspeakable.signal]);
-    const written = this.#write(request, sentences, signal);
-    const spoken = await this.#speakSentences(sentences);
-    // What is left of the stream is its bill: nobody waits for it.
-    if (spoken) holdLine.stop();
-    // What cannot be spoken need not be written either.
-    if (!spoken) unspeakable.abort();
-    const whole = (await written) && spoken;
-    if (!whole && !this.turn.signal.aborted && this.#options.agent.apology !== '') {
-      await this.speak(this.#options.agent.apology);
-    }
-    await this.#options.playout.waitUntilQueued(0);
   }
 
   /** Fills `sentences` from the language model. False where the model failed. */
@@ -131,43 +135,21 @@ export class Reply {
     sentences: AsyncQueue<string>,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { providers, clock, turn } = this.#options;
-    const { ledger } = turn;
-    const chunker = new SentenceChunker();
-    const add = (complete: string[]) => {
-      for (const sentence of complete) {
-        ledger.mark('firstSentence', clock.now());
-        sentences.push(sentence);
-      }
-    };
+    const { providers, tools, clock, onUsage, onFailure } = this.#options;
+    const writer = new AnswerWriter({
+      languageModel: providers.languageModel,
+      tools,
+      ledger: this.turn.ledger,
+      clock,
+      onUsage: (usage) => onUsage(usage),
+      onFailover: (error) => onFailure(error),
+    });
+    this.#afterwards = writer.afterwards;
     try {
-      ledger.mark('modelRequested', clock.now());
-      for await (const event of providers.languageModel.reply(request, signal)) {
-        if (signal.aborted) return true;
-        if (event.type === 'usage') {
-          this.#options.onUsage(event.usage);
-        } else if (event.type === 'failover') {
-          this.#options.onFailure(event.error);
-        } else if (event.type === 'finished') {
-          // The last sentence does not wait for the usage and the end of the stream.
-          add(chunker.flush());
-          sentences.end();
-        } else if (event.type === 'text') {
-          ledger.mark('firstToken', clock.now());
-          add(chunker.push(event.text));
-        }
-      }
-      add(chunker.flush());
+      await writer.write(request, sentences, signal);
       return true;
     } catch (error) {
-      if (signal.aborted) return true;
-      // A failed wait was the provider's time as well.
-      ledger.mark('firstSentence', clock.now());
-      // What was written before the failure is worth hearing.
-      add(chunker.flush());
-      return this.#fail(error);
-    } finally {
-      sentences.end();
+      return signal.aborted || this.#fail(error);
     }
   }
 
@@ -184,32 +166,26 @@ export class Reply {
 
   /** @param place `interjected`: before what was not heard yet; it is no part of the answer, nor of its latency. */
   async #speakSentence(sentence: string, place: 'next' | 'interjected' = 'next'): Promise<boolean> {
-    const { agent, providers, playout, clock, turn, sampleRate } = this.#options;
+    const { providers, clock, turn, spokenAs } = this.#options;
     const mark = (name: LatencyMark) => {
       if (place === 'next') turn.ledger.mark(name, clock.now());
     };
     let complete = false;
-    const onFirstSent = () => {
-      const first = place === 'next' && turn.ledger.at('firstSent') === undefined;
-      mark('firstSent');
-      this.#said.push(sentence);
-      // In the order in which they are heard.
-      this.#segments.splice(this.#said.length - 1, 0, segment);
-      if (first) this.#options.onFirstAudio();
-      this.#options.onSentence(sentence);
-    };
-    const segment = playout.begin(sentence, onFirstSent, place === 'interjected');
+    const segment = this.#begin(sentence, place, null);
     if (place === 'interjected') this.#holdLine = segment;
     try {
       mark('speechRequested');
-      const request = { text: sentence, sampleRate, voice: agent.voice };
-      for await (const event of providers.textToSpeech.speak(request, turn.signal)) {
+      const speech = providers.textToSpeech.speak({ ...spokenAs, text: sentence }, turn.signal);
+      for await (const event of speech) {
         if (turn.signal.aborted) return true;
         if (event.type === 'usage') {
           this.#options.onUsage(event.usage);
         } else if (event.type === 'failover') {
           this.#options.onFailure(event.error);
-        } else if (event.type === 'audio') {
+        } else if (event.type === 'wording') {
+          this.#options.onWording(sentence, event.text);
+          segment.reword(event.text);
+        } else {
           mark('firstAudio');
           // The answer is there: a line that only says that it is late has nothing more to say.
           if (place === 'next') this.#holdLine?.withdraw();
@@ -224,6 +200,58 @@ export class Reply {
     } finally {
       segment.end(complete);
     }
+  }
+
+  /** One response of a model that speaks. True where it asked for tools, and has to be asked again. */
+  async #respond(model: SpeechModel): Promise<boolean> {
+    const { clock, turn, tools } = this.#options;
+    const { ledger } = turn;
+    ledger.mark('modelRequested', clock.now());
+    const { response, events } = model.respond(turn.signal);
+    const segment = this.#begin('', 'next', response);
+    const calls = [];
+    let complete = false;
+    try {
+      for await (const event of events) {
+        if (turn.signal.aborted) return false;
+        ledger.mark('firstToken', clock.now());
+        if (event.type === 'text') {
+          segment.append(event.text);
+        } else if (event.type === 'toolCall') {
+          calls.push(event.call);
+        } else {
+          ledger.mark('firstSentence', clock.now());
+          ledger.mark('firstAudio', clock.now());
+          this.#holdLine?.withdraw();
+          segment.push(event.samples);
+        }
+      }
+      complete = true;
+    } finally {
+      segment.end(complete);
+    }
+    if (tools === null || calls.length === 0) return false;
+    const results = await Promise.all(calls.map((call) => tools.run(call)));
+    // Also of a reply that was interrupted meanwhile: what a tool did is a fact.
+    for (const [i, { content }] of results.entries()) model.toolResult(calls[i]!.id, content);
+    this.#afterwards = [
+      ...this.#afterwards,
+      ...results.flatMap(({ afterwards }) => (afterwards === undefined ? [] : [afterwards])),
+    ];
+    return true;
+  }
+
+  #begin(text: string, place: 'next' | 'interjected', response: number | null): Segment {
+    const { playout, clock, turn } = this.#options;
+    const onFirstSent = () => {
+      const first = place === 'next' && turn.ledger.at('firstSent') === undefined;
+      if (place === 'next') turn.ledger.mark('firstSent', clock.now());
+      this.spoken.add(segment, response);
+      if (first) this.#options.onFirstAudio();
+      this.#options.onSentence(segment.text);
+    };
+    const segment: Segment = playout.begin(text, onFirstSent, place === 'interjected');
+    return segment;
   }
 
   /** Tells of a failure, unless it is the turn's own cancellation. Returns whether all is well. */

@@ -1,5 +1,6 @@
-import type { Message } from '../providers/ports.ts';
+import type { Message, ToolCall } from '../providers/ports.ts';
 import type { RecordedTurn } from '../records/call-records.ts';
+import type { ToolRun } from '../tools/tool.ts';
 import { Conversation } from './conversation.ts';
 import type { CallEvents } from './events.ts';
 import type { Reply } from './reply.ts';
@@ -23,6 +24,22 @@ export class TurnRecord {
     return this.#conversation.messages(prompt, most, next);
   }
 
+  /** Something that the model has to know, and nobody has said. */
+  note(text: string): void {
+    this.#conversation.addNote(text);
+  }
+
+  /** A tool was asked for. */
+  toolAsked(call: ToolCall): void {
+    this.#conversation.beginRun(call);
+  }
+
+  /** What a tool did. It is written down before anything of it can be spoken. */
+  tool(run: ToolRun): void {
+    this.#conversation.addRun(run);
+    this.#events.emit({ type: 'tool.ran', run });
+  }
+
   /** What the caller said; `turn` is the number of the turn that answers it. */
   caller(turn: number, span: { startSample: number; endSample: number }, text: string): void {
     this.#events.emit({ type: 'transcript', role: 'caller', turn, text, final: true });
@@ -38,8 +55,7 @@ export class TurnRecord {
 
   /** What the caller heard of the agent, if anything. */
   agent(reply: Reply, interrupted: boolean): void {
-    const span = reply.heardSpan();
-    const text = reply.heardText();
+    const { heardSpan: span, heardText: text } = reply.spoken;
     if (span === null || text === '') return;
     this.#events.emit({ type: 'transcript', role: 'agent', turn: reply.turn.id, text, final: true });
     this.#add({

@@ -45,8 +45,10 @@ export interface Dialect {
   clear(): void;
   /** Ask to be told when what was sent so far has been played. */
   mark(name: string): void;
-  /** Connect the caller to somebody else. */
-  transfer(to: string): void;
+  /** Connect the caller to somebody else. False: this leg cannot. */
+  transfer(to: string): boolean;
+  /** Send keys, of `0-9 * # A-D`, to the far end. False: this leg cannot. */
+  pressDigits(digits: string): boolean;
   /** End the call, in dialects that have a message for it; the socket is closed afterwards in any case. */
   hangUp(): void;
   /** Tell the leg what happens in the call, in dialects that have messages for it. */

@@ -17,7 +17,7 @@ export type AudioEncoding = (typeof audioEncodings)[number];
 export type SampleRate = 8000 | 16000;
 
 /** Server messages beyond the documents' own three, sent only to a client that lists them. */
-export const nativeFeatures = ['clear', 'mark', 'transcript', 'latency', 'transfer'] as const;
+export const nativeFeatures = ['clear', 'mark', 'transcript', 'latency', 'transfer', 'dtmf'] as const;
 export type NativeFeature = (typeof nativeFeatures)[number];
 
 /** Bounds of what a client may send. Sizes are characters of JSON or base64. */
@@ -140,7 +140,9 @@ export type ServerMessage =
   | { type: 'mark'; name: string }
   | { type: 'transcript'; role: 'caller' | 'agent'; text: string; final: boolean }
   | ({ type: 'latency'; turn: number } & TurnLatency)
-  | { type: 'transfer'; to: string };
+  | { type: 'transfer'; to: string }
+  /** Keys that the agent presses. */
+  | { type: 'dtmf'; digits: string };
 
 /** Close codes of `/ws/call-session`, one meaning each (README has the table). */
 export const closeCodes = {

@@ -70,8 +70,14 @@ class NativeDialect implements Dialect {
     if (this.#has('mark')) this.#send({ type: 'mark', name });
   }
 
-  transfer(to: string): void {
+  transfer(to: string): boolean {
     if (this.#has('transfer')) this.#send({ type: 'transfer', to });
+    return this.#has('transfer');
+  }
+
+  pressDigits(digits: string): boolean {
+    if (this.#has('dtmf')) this.#send({ type: 'dtmf', digits });
+    return this.#has('dtmf');
   }
 
   /** Closing the socket is the native hang-up. */

@@ -104,6 +104,9 @@ export class CallArchive {
       case 'usage':
         this.#journal.append({ type: 'usage', usage: event.usage });
         return;
+      case 'tool.ran':
+        this.#journal.append({ type: 'tool', run: event.run });
+        return;
       case 'call.counted':
         this.#journal.append({ type: 'counted', counts: event.counts });
         return;

@@ -8,6 +8,7 @@ const codeOf: Record<Closing, number> = {
   'time limit': closeCodes.timeout,
   idle: closeCodes.timeout,
   'caller silent': closeCodes.ended,
+  'agent hangup': closeCodes.ended,
   protocol: closeCodes.badMessages,
   error: closeCodes.internal,
   refused: closeCodes.refused,

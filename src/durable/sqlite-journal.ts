@@ -3,6 +3,7 @@ import type { StartedCallFacts } from '../call/events.ts';
 import type { AudioChunk, CallFact, Journal } from '../call/journal.ts';
 import type { Usage } from '../providers/ports.ts';
 import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
+import type { ToolRun } from '../tools/tool.ts';
 
 /** A call, read back from its facts. */
 export interface JournaledCall {
@@ -14,6 +15,7 @@ export interface JournaledCall {
   failures: RecordedFailure[];
   /** Summed per provider. */
   usage: Usage[];
+  tools: ToolRun[];
   counts: CallCounts | null;
   end: Extract<CallFact, { type: 'ended' }> | null;
 }
@@ -55,6 +57,7 @@ export class SqliteJournal implements Journal {
           turns: [],
           failures: [],
           usage: [],
+          tools: [],
           counts: null,
           end: null,
         };
@@ -62,6 +65,7 @@ export class SqliteJournal implements Journal {
       else if (fact.type === 'failure')
         result?.failures.push({ ...fact.failure, position: result.failures.length });
       else if (fact.type === 'renamed' && result !== null) result.rowId = fact.rowId;
+      else if (fact.type === 'tool') result?.tools.push(fact.run);
       else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
       else if (fact.type === 'usage') addUsage(usage, fact.usage);
       else if (fact.type === 'ended' && result !== null) result.end = fact;

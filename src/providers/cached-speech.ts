@@ -64,8 +64,8 @@ export function cachedSpeech(
     let ownVoice = true;
     for await (const event of speech.speak(request, signal)) {
       if (event.type === 'audio') parts.push(event.samples);
-      // Another provider's voice is not what is to be heard from now on.
-      if (event.type === 'failover') ownVoice = false;
+      // Another provider's voice, or another wording, is not what is to be heard from now on.
+      if (event.type === 'failover' || event.type === 'wording') ownVoice = false;
       yield event;
     }
     const samples = concatenate(parts);
@@ -102,8 +102,8 @@ function saidBefore(sentence: string): boolean {
 }
 
 /** Everything that the audio depends on. */
-function keyOf(identity: string, { text, voice, sampleRate }: TextToSpeechRequest): string {
-  return JSON.stringify([identity, voice, sampleRate, text]);
+function keyOf(identity: string, { text, voice, sampleRate, language }: TextToSpeechRequest): string {
+  return JSON.stringify([identity, voice, language ?? null, sampleRate, text]);
 }
 
 function concatenate(parts: readonly Int16Array[]): Int16Array {

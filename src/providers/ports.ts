@@ -123,11 +123,16 @@ export interface LanguageModel extends Connectable {
   reply(request: LanguageModelRequest, signal: AbortSignal): AsyncIterable<LanguageModelEvent>;
 }
 
+/** `quick` for small talk, `strong` for what needs thought. */
+export type ModelTier = 'quick' | 'strong';
+
 export interface LanguageModelRequest {
   messages: readonly Message[];
   /** Upper bound of the reply's length. */
   maxOutputTokens: number;
   temperature?: number;
+  /** Which of the agent's models is to answer; where it has but one, that one does. Default `quick`. */
+  tier?: ModelTier;
   /** Absent or empty: none. */
   tools?: readonly ToolDefinition[];
 }
@@ -143,7 +148,9 @@ export type LanguageModelEvent =
 
 // --- text to speech ---------------------------------------------------------------------------------------
 
-export interface TextToSpeech extends Connectable {
+export interface TextToSpeech extends Pick<Connectable, 'close'> {
+  /** As {@link Connectable.warm}. @param as how the first sentence will be spoken. */
+  warm?(as: Omit<TextToSpeechRequest, 'text'>): void;
   /** Speaks one sentence. Yields audio as it arrives. Throws `ProviderError`. */
   speak(request: TextToSpeechRequest, signal: AbortSignal): AsyncIterable<TextToSpeechEvent>;
 }
@@ -189,16 +196,19 @@ export class ProviderError extends Error {
   readonly failure: ProviderFailure;
   /** HTTP status, where there was one. */
   readonly status?: number;
+  /** How long the vendor asks to be left alone, in milliseconds (`Retry-After`), where it has told. */
+  readonly retryAfterMs?: number;
 
   constructor(
     provider: string,
     failure: ProviderFailure,
     message: string,
-    details?: { status?: number; cause?: unknown },
+    details?: { status?: number; retryAfterMs?: number; cause?: unknown },
   ) {
     super(message, details?.cause === undefined ? undefined : { cause: details.cause });
     this.provider = provider;
     this.failure = failure;
     if (details?.status !== undefined) this.status = details.status;
+    if (details?.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs;
   }
 }

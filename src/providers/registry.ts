@@ -1,44 +1,201 @@
 import { type Clock, systemClock } from '../call/clock.ts';
+import { anthropicLanguageModel } from './anthropic/language-model.ts';
+import type { AwsCredentials, BedrockApiKey } from './bedrock/invoke.ts';
+import { bedrockLanguageModel } from './bedrock/language-model.ts';
+import { deepgramSpeechToText } from './deepgram/speech-to-text.ts';
+import { deepgramTextToSpeech } from './deepgram/text-to-speech.ts';
+import { elevenLabsTextToSpeech } from './elevenlabs/text-to-speech.ts';
 import { fallbackLanguageModel, fallbackTextToSpeech } from './fallback.ts';
-import { type OpenAiLanguageModelSettings, openAiLanguageModel } from './openai/language-model.ts';
-import { type OpenAiSpeechToTextSettings, openAiSpeechToText } from './openai/speech-to-text.ts';
-import { type OpenAiTextToSpeechSettings, openAiTextToSpeech } from './openai/text-to-speech.ts';
+import { openAiLanguageModel } from './openai/language-model.ts';
+import { openAiSpeechToText } from './openai/speech-to-text.ts';
+import { openAiTextToSpeech } from './openai/text-to-speech.ts';
+import { openAiRealtimeSpeechToSpeech } from './openai-realtime/speech-to-speech.ts';
+import { openAiRealtimeSpeechToText } from './openai-realtime/speech-to-text.ts';
+import { openAiRealtimeTextToSpeech } from './openai-realtime/text-to-speech.ts';
 import type { LanguageModel, SpeechToText, TextToSpeech } from './ports.ts';
+import type { SpeechToSpeech } from './speech-to-speech.ts';
+import type { Dial } from './vendor-socket.ts';
+import type { WorkersAi } from './workers-ai/binding.ts';
+import { workersAiLanguageModel } from './workers-ai/language-model.ts';
+import { workersAiSpeechToText } from './workers-ai/speech-to-text.ts';
+import { workersAiTextToSpeech } from './workers-ai/text-to-speech.ts';
 
-/** Which vendor stands behind each port, and its own settings. */
-export interface ProviderSettings {
-  speechToText: { vendor: 'openai' } & OpenAiSpeechToTextSettings;
-  languageModel: LanguageModelSettings & { fallbacks?: readonly LanguageModelSettings[] };
-  textToSpeech: TextToSpeechSettings & { fallbacks?: readonly TextToSpeechSettings[] };
+export const speechToTextVendors = ['openai', 'openai-realtime', 'deepgram', 'workers-ai'] as const;
+export type SpeechToTextVendor = (typeof speechToTextVendors)[number];
+export const languageModelVendors = ['openai', 'anthropic', 'bedrock', 'workers-ai'] as const;
+export type LanguageModelVendor = (typeof languageModelVendors)[number];
+export const textToSpeechVendors = [
+  'openai',
+  'openai-realtime',
+  'deepgram',
+  'elevenlabs',
+  'workers-ai',
+] as const;
+export type TextToSpeechVendor = (typeof textToSpeechVendors)[number];
+export const speechToSpeechVendors = ['openai-realtime'] as const;
+export type SpeechToSpeechVendor = (typeof speechToSpeechVendors)[number];
+
+/** How to reach one vendor for one port. */
+export interface VendorSettings<Vendor extends string> {
+  vendor: Vendor;
+  /** Empty where the vendor needs none. */
+  apiKey: string;
+  /** Absent: the vendor's own address. */
+  baseUrl?: string;
+  /** Absent: see `defaultModels`. */
+  model?: string;
+  /** Speaks in place of the voice that is asked for, which is another provider's. */
+  voice?: string;
+  /** Bedrock only. */
+  aws?: { region: string; credentials: AwsCredentials | BedrockApiKey };
 }
 
-type LanguageModelSettings = { vendor: 'openai' } & OpenAiLanguageModelSettings;
-type TextToSpeechSettings = { vendor: 'openai' } & OpenAiTextToSpeechSettings;
+/** Which vendors stand behind each port, the first one asked first. */
+export interface ProviderSettings {
+  speechToText: Chain<SpeechToTextVendor>;
+  /** For transcribers of files: see `WindowOptions`. */
+  windows: { bufferMs: number; runAhead: boolean };
+  languageModel: Chain<LanguageModelVendor>;
+  /** For turns that need thought; null: the same one answers all. */
+  strongLanguageModel: VendorSettings<LanguageModelVendor> | null;
+  textToSpeech: Chain<TextToSpeechVendor>;
+  speechToSpeech: VendorSettings<SpeechToSpeechVendor> | null;
+}
+
+type Chain<Vendor extends string> = readonly [VendorSettings<Vendor>, ...VendorSettings<Vendor>[]];
 
 /** What a call hears, thinks and speaks with. */
 export interface Providers {
   speechToText: SpeechToText;
   languageModel: LanguageModel;
   textToSpeech: TextToSpeech;
+  /** One model for all three; the others stand behind it. Null: there is none. */
+  speechToSpeech: SpeechToSpeech | null;
 }
 
-const speechToText = { openai: openAiSpeechToText };
-const languageModel = { openai: openAiLanguageModel };
-const textToSpeech = { openai: openAiTextToSpeech };
+/** The models asked for where none is named: each one alive, by its vendor's own pages, in November 2026. */
+export const defaultModels = {
+  speechToText: {
+    openai: 'gpt-transcribe',
+    'openai-realtime': 'gpt-live-transcribe',
+    deepgram: 'nova-3',
+    'workers-ai': '@cf/openai/whisper-large-v3-turbo',
+  },
+  languageModel: {
+    openai: 'gpt-6-luna',
+    anthropic: 'claude-haiku-5-5',
+    bedrock: 'global.anthropic.claude-haiku-5-5',
+    'workers-ai': '@cf/meta/llama-3.3-70b-instruct-fp8-fast',
+  },
+  textToSpeech: {
+    openai: 'gpt-4o-mini-tts',
+    'openai-realtime': 'gpt-realtime-2.1-mini',
+    /** Its voices are its models. */
+    deepgram: 'aura-2',
+    elevenlabs: 'eleven_flash_v2_5',
+    'workers-ai': '@cf/deepgram/aura-2-en',
+  },
+  speechToSpeech: { 'openai-realtime': 'gpt-realtime-2.1' },
+} as const;
 
-/** Makes the providers of one call, or of many: they hold no state between requests. Connects to nothing yet. */
-export function createProviders(settings: ProviderSettings, clock: Clock = systemClock): Providers {
+export interface ProviderSurroundings {
+  clock?: Clock;
+  /** The Worker's binding to Workers AI; null: it has none. */
+  ai?: WorkersAi | null;
+  /** How sockets are opened. Default: a Worker's way. */
+  dial?: Dial;
+}
+
+/** Makes the providers of one call. They connect when they are warmed, or used. */
+export function createProviders(
+  settings: ProviderSettings,
+  { clock = systemClock, ai = null, dial }: ProviderSurroundings = {},
+): Providers {
+  const socket = dial === undefined ? {} : { dial };
+  const binding = (): WorkersAi => {
+    if (ai === null) throw new TypeError('Workers AI needs the binding AI in wrangler.toml');
+    return ai;
+  };
+
+  const speechToText = (member: VendorSettings<SpeechToTextVendor>): SpeechToText => {
+    const own = { ...member, ...settings.windows, ...socket, model: modelOf('speechToText', member) };
+    switch (member.vendor) {
+      case 'openai':
+        return openAiSpeechToText(own, clock);
+      case 'openai-realtime':
+        return openAiRealtimeSpeechToText(own, clock);
+      case 'deepgram':
+        return deepgramSpeechToText(own, clock);
+      case 'workers-ai':
+        return workersAiSpeechToText({ ...own, ai: binding() }, clock);
+    }
+  };
+
+  const languageModel = (member: VendorSettings<LanguageModelVendor>): LanguageModel => {
+    const own = { ...member, model: modelOf('languageModel', member) };
+    switch (member.vendor) {
+      case 'openai':
+        return openAiLanguageModel(own, clock);
+      case 'anthropic':
+        return anthropicLanguageModel(own, clock);
+      case 'bedrock':
+        if (member.aws === undefined) throw new TypeError('Bedrock needs AWS_REGION and credentials');
+        return bedrockLanguageModel({ ...own, ...member.aws }, clock);
+      case 'workers-ai':
+        return workersAiLanguageModel({ ...own, ai: binding() }, clock);
+    }
+  };
+
+  const textToSpeech = (member: VendorSettings<TextToSpeechVendor>): TextToSpeech => {
+    const own = { ...member, ...socket, model: modelOf('textToSpeech', member) };
+    switch (member.vendor) {
+      case 'openai':
+        return openAiTextToSpeech(own, clock);
+      case 'openai-realtime':
+        return openAiRealtimeTextToSpeech(own, clock);
+      case 'deepgram':
+        return deepgramTextToSpeech(own, clock);
+      case 'elevenlabs':
+        return elevenLabsTextToSpeech(own, clock);
+      case 'workers-ai':
+        return workersAiTextToSpeech({ ...own, ai: binding() }, clock);
+    }
+  };
+
+  const { strongLanguageModel: strong, speechToSpeech } = settings;
+  const quick = chained(settings.languageModel, languageModel, fallbackLanguageModel);
   return {
-    speechToText: speechToText[settings.speechToText.vendor](settings.speechToText, clock),
-    languageModel: fallbackLanguageModel(
-      withFallbacks(settings.languageModel).map((each) => languageModel[each.vendor](each, clock)),
-    ),
-    textToSpeech: fallbackTextToSpeech(
-      withFallbacks(settings.textToSpeech).map((each) => textToSpeech[each.vendor](each, clock)),
-    ),
+    speechToText: speechToText(settings.speechToText[0]),
+    languageModel:
+      strong === null ? quick : byTier(quick, fallbackLanguageModel([languageModel(strong), quick])),
+    textToSpeech: chained(settings.textToSpeech, textToSpeech, fallbackTextToSpeech),
+    speechToSpeech:
+      speechToSpeech === null
+        ? null
+        : openAiRealtimeSpeechToSpeech(
+            { ...speechToSpeech, ...socket, model: modelOf('speechToSpeech', speechToSpeech) },
+            clock,
+          ),
   };
 }
 
-function withFallbacks<T>(settings: T & { fallbacks?: readonly T[] }): readonly T[] {
-  return [settings, ...(settings.fallbacks ?? [])];
+/** The stronger model answers what is asked of it; behind it stands the quick one. */
+function byTier(quick: LanguageModel, strong: LanguageModel): LanguageModel {
+  return {
+    reply: (request, signal) => (request.tier === 'strong' ? strong : quick).reply(request, signal),
+    warm: () => quick.warm?.(),
+    // It closes the quick one as well.
+    close: () => strong.close?.(),
+  };
+}
+
+function chained<M, P>(members: readonly M[], make: (member: M) => P, chain: (made: readonly P[]) => P): P {
+  return chain(members.map(make));
+}
+
+function modelOf<Port extends keyof typeof defaultModels>(
+  port: Port,
+  { vendor, model }: { vendor: keyof (typeof defaultModels)[Port]; model?: string },
+): string {
+  return model ?? String(defaultModels[port][vendor]);
 }

@@ -37,7 +37,7 @@ export interface SpeechToSpeechOptions {
 }
 
 /**
- * What the caller said comes as from speech-to-text; what the model says, by the number that `respond` or `say` returned. For each
+ * What the caller said comes as from speech-to-text; what the model says, by the number that `respond` returned. For each
  * of these numbers exactly one `responded` or `responseFailed` comes, unless it was cancelled.
  */
 export type SpeechToSpeechEvent =
@@ -53,8 +53,6 @@ export type SpeechToSpeechEvent =
 export interface SpeechToSpeechSession extends Omit<SpeechToTextSession, 'events'> {
   /** Answers the conversation as it stands: the utterances that were ended, messages and tool results. */
   respond(): number;
-  /** Says a text word for word, as the agent's own words: the greeting, a hold line. */
-  say(text: string): number;
   /** Nothing more of it comes. Without effect on one that is over. */
   cancel(response: number): void;
   /**
@@ -64,7 +62,7 @@ export interface SpeechToSpeechSession extends Omit<SpeechToTextSession, 'events
    * @param heardMs of its audio. @param heardText the words of it.
    */
   truncate(response: number, heardMs: number, heardText: string): void;
-  /** Words of the caller's that were not spoken, e.g. keys that were pressed. Does not make the model respond. */
+  /** Something that belongs to the conversation and was not spoken in it: keys that were pressed, a fixed line of the agent's. */
   add(message: Message): void;
   /** What a tool answered. Does not make the model respond. */
   toolResult(toolCallId: string, output: string): void;

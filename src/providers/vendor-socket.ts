@@ -1,5 +1,6 @@
 import { AsyncQueue } from '../call/async-queue.ts';
 import type { Clock } from '../call/clock.ts';
+import { retryAfterMs } from './attempts.ts';
 import { ProviderError, type ProviderFailure } from './ports.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -35,10 +36,13 @@ export type Dial = (request: DialRequest, signal: AbortSignal) => Promise<RawSoc
 export class DialRefused extends Error {
   override readonly name = 'DialRefused';
   readonly status: number;
+  /** The header as it came, or null. */
+  readonly retryAfter: string | null;
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, retryAfter: string | null = null) {
     super(message);
     this.status = status;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -59,7 +63,11 @@ export const dialByFetch: Dial = async ({ url, headers, protocols }, signal) => 
   const { webSocket: socket } = response as { webSocket?: WorkerSocket | null };
   if (socket === null || socket === undefined) {
     const body = await response.text().catch(() => '');
-    throw new DialRefused(response.status, body.slice(0, LONGEST_REFUSAL));
+    throw new DialRefused(
+      response.status,
+      body.slice(0, LONGEST_REFUSAL),
+      response.headers.get('retry-after'),
+    );
   }
   // Before `accept`, see src/durable/leg-socket.ts.
   socket.binaryType = 'arraybuffer';
@@ -133,9 +141,9 @@ export class VendorSocket {
       if (watchdog.expired !== null) {
         throw new ProviderError(provider, 'timeout', `${provider}: ${watchdog.expired}`);
       }
-      throw toDialError(provider, error);
+      throw toDialError(provider, error, clock);
     } finally {
-      watchdog.relax();
+      watchdog.release();
     }
   }
 
@@ -204,14 +212,18 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-function toDialError(provider: string, error: unknown): ProviderError {
+function toDialError(provider: string, error: unknown, clock: Clock): ProviderError {
   if (error instanceof DialRefused) {
     const { status } = error;
     const failure = failureOfStatus(status);
     // Vendors repeat a part of the key in a 401.
     const message =
       failure === 'unauthorized' ? 'the key was refused' : `answered ${status} ${error.message}`;
-    return new ProviderError(provider, failure, `${provider}: ${message}`, { status });
+    const asked = retryAfterMs({ get: () => error.retryAfter }, clock);
+    return new ProviderError(provider, failure, `${provider}: ${message}`, {
+      status,
+      ...(asked > 0 ? { retryAfterMs: asked } : {}),
+    });
   }
   return new ProviderError(provider, 'unavailable', `${provider}: no connection`, { cause: error });
 }

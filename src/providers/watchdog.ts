@@ -43,10 +43,15 @@ export class Watchdog {
     this.#timer = null;
   }
 
-  /** Ends the request, if it still runs, and lets go of the caller's signal. Idempotent. */
-  close(): void {
+  /** Ends the wait and lets go of the caller's signal; the request goes on. */
+  release(): void {
     this.relax();
     this.#caller.removeEventListener('abort', this.#onCallerAbort);
+  }
+
+  /** Ends the request, if it still runs, and lets go of the caller's signal. Idempotent. */
+  close(): void {
+    this.release();
     this.#controller.abort();
   }
 

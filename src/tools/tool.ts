@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { ToolDefinition } from '../providers/ports.ts';
 
 /** The call that a tool is run for. What of it a tool may tell the model is the tool's own choice. */
@@ -36,38 +37,94 @@ export interface ToolResult {
   content: string;
   /** False: it failed, and `content` says how. */
   ok: boolean;
-  /** Done once what the agent says next was heard to its end: a goodbye comes before the hang-up. */
-  afterwards?: () => void;
+  /**
+   * To be done once what the agent says next was heard to its end: a goodbye comes before the hang-up. Returns what went wrong, for
+   * the model to tell the caller, or null.
+   */
+  afterwards?: () => string | null;
 }
+
+/**
+ * What becomes of a request with the same tool and arguments as an earlier one of the call.
+ * - `once`: it is never done twice. While the first run is under way, the second request waits for its result; once that has
+ *   succeeded, it gets the result again. For all that leaves something behind: a booking, a message, a payment.
+ * - `later`: waits for the result of a run that is under way, and is run anew after it. For looking something up.
+ * - `always`: every request is run by itself. For what is meant to be done again: pressing the same key twice.
+ */
+export type ToolRepeat = 'once' | 'later' | 'always';
 
 /** Something that the model can ask for during a call. */
 export interface Tool {
   readonly definition: ToolDefinition;
+  /** What `run` takes. The model's arguments, parsed from JSON, go through it first. */
+  readonly schema: z.ZodType;
   /** The longest run, in milliseconds. */
   readonly timeoutMs: number;
+  readonly repeat: ToolRepeat;
   /**
-   * Whether it may be run again with the same arguments while the first run is still under way. Default false: the second request
-   * waits for the first one's result.
-   */
-  readonly repeatable?: boolean;
-  /**
-   * @param args the model's arguments, parsed from JSON and not checked any further.
-   * @throws whatever; it becomes a result that is not `ok`.
+   * An interruption of the agent's turn does not end it: half a booking is worse than one that nobody waits for.
+   *
+   * @param args what `schema` made of the model's arguments.
+   * @throws {ToolError} with what the model may know of a failure; of anything else thrown it is told only that the tool failed.
    */
   run(args: unknown, context: ToolContext): Promise<ToolResult>;
 }
 
-/** One run of a tool, as it is kept with the call. */
+/** A tool failed. The model is told the message. */
+export class ToolError extends Error {
+  override readonly name: string = 'ToolError';
+}
+
+/** The tool did what was asked, but its answer is longer than {@link mostContentBytes}. */
+export class AnswerTooLong extends ToolError {
+  override readonly name = 'AnswerTooLong';
+
+  constructor() {
+    super(`The answer is longer than ${mostContentBytes} bytes.`);
+  }
+}
+
+/** Of a tool's answer, in UTF-8: some 2,000 tokens, which the model reads again in every further turn. */
+export const mostContentBytes = 8 * 1024;
+
+/** What a tool is made from; the model is shown the schema as JSON Schema. */
+export interface ToolParts<Schema extends z.ZodType> {
+  name: string;
+  description: string;
+  schema: Schema;
+  timeoutMs: number;
+  /** Default `once`. */
+  repeat?: ToolRepeat;
+  run(args: z.output<Schema>, context: ToolContext): Promise<ToolResult>;
+}
+
+export function defineTool<Schema extends z.ZodType>(parts: ToolParts<Schema>): Tool {
+  const { name, description, schema, timeoutMs, repeat = 'once' } = parts;
+  const { $schema, ...parameters } = z.toJSONSchema(schema, { io: 'input' });
+  return {
+    definition: { name, description, parameters },
+    schema,
+    timeoutMs,
+    repeat,
+    run: (args, context) => parts.run(args as z.output<Schema>, context),
+  };
+}
+
+/**
+ * One request of the model, as it is kept with the call: also one that was refused, for each request needs its answer in the
+ * conversation.
+ */
 export interface ToolRun {
   /** The model's id of the request. */
   id: string;
   name: string;
-  /** JSON as the model wrote it. */
+  /** As the model wrote it: JSON, if it is any; cut where it is longer than a request may be. */
   arguments: string;
   content: string;
   ok: boolean;
-  /** Milliseconds since the epoch, and how long it took. */
+  /** When it was asked for, in milliseconds since the epoch, and how long it took. */
   at: number;
   tookMs: number;
-  idempotencyKey: string;
+  /** Null: no tool was run. That of an earlier run: this request got that run's result. */
+  idempotencyKey: string | null;
 }

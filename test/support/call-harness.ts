@@ -8,9 +8,11 @@ import { Call, type CallOptions, type Closing } from '../../src/call/call.ts';
 import { defaultDtmf } from '../../src/call/dtmf.ts';
 import { type CallEvent, CallEvents } from '../../src/call/events.ts';
 import type { AudioChunk } from '../../src/call/journal.ts';
+import { defaultModelRule } from '../../src/call/model-rule.ts';
 import { anonymous } from '../../src/call/principal.ts';
 import { defaultSpeculation } from '../../src/call/speculation.ts';
 import type { Dialect, LegHandler, StartRequest } from '../../src/dialects/dialect.ts';
+import type { SpeechToSpeech } from '../../src/providers/speech-to-speech.ts';
 import { FakeClock } from './fake-clock.ts';
 import { type Script, scriptedProviders } from './scripted-providers.ts';
 
@@ -28,6 +30,9 @@ export const testAgent: AgentConfig = {
   silence: defaultSilence,
   dtmf: defaultDtmf,
   speculation: { ...defaultSpeculation, ahead: 'nothing' },
+  voices: {},
+  model: defaultModelRule,
+  tools: { builtIn: { hangUp: false, pressDigits: false }, http: [] },
   faq: [],
   keywords: [],
   recording: true,
@@ -47,11 +52,20 @@ export function readyAudio(): CallOptions['speechCache'] {
 
 /** A call on a fake clock with scripted providers, a leg that notes what it is told, and a caller to speak. */
 export function createCall(
-  options: { script?: Partial<Script>; agent?: Partial<AgentConfig>; call?: Partial<CallOptions> } = {},
+  options: {
+    script?: Partial<Script>;
+    agent?: Partial<AgentConfig>;
+    call?: Partial<CallOptions>;
+    /** Waits for what is under way outside the fake clock. */
+    flush?: () => Promise<void>;
+    /** One model in place of all three. */
+    scriptedSpeech?: (clock: FakeClock) => SpeechToSpeech;
+  } = {},
 ) {
   const clock = new FakeClock();
   const startedAt = clock.now();
   const scripted = scriptedProviders(clock, options.script);
+  scripted.providers.speechToSpeech = options.scriptedSpeech?.(clock) ?? null;
   const events: CallEvent[] = [];
   const chunks: AudioChunk[] = [];
   const leg = {
@@ -73,7 +87,8 @@ export function createCall(
     say: (samples, text) => leg.said.push({ at: clock.now() - startedAt, ms: samples.length / 8, text }),
     clear: () => leg.actions.push('clear'),
     mark: (name) => leg.actions.push(`mark ${name}`),
-    transfer: (to) => leg.actions.push(`transfer ${to}`),
+    transfer: (to) => leg.actions.push(`transfer ${to}`) > 0,
+    pressDigits: (digits) => leg.actions.push(`press ${digits}`) > 0,
     hangUp: () => leg.actions.push('hang up'),
     show: () => {},
   };
@@ -106,6 +121,7 @@ export function createCall(
       };
     },
     resolveAgent: async () => ({ ...testAgent, ...options.agent }),
+    createTools: () => null,
     claimCallId: async () => true,
     releaseCallId: (callId) => released.push(callId),
     storeAudio: (chunk) => chunks.push(chunk),
@@ -119,6 +135,7 @@ export function createCall(
   const frames = async (ms: number, value: number) => {
     for (let at = 0; at < ms; at += 20) {
       await clock.advance(20);
+      await options.flush?.();
       call.receive('');
       leg2.audio(new Int16Array(160).fill(value));
     }

@@ -1,127 +1,22 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type Answer, HttpDouble, type StreamEnd, stream } from './http-double.ts';
 
-/** A request as the double received it. */
-export interface ReceivedRequest {
-  method: string;
-  /** Without the version, e.g. `/audio/speech`. */
-  path: string;
-  headers: Record<string, string>;
-  body: Buffer;
-  /** Fires when the client is gone before the answer was complete. */
-  readonly gone: Promise<void>;
-}
+export {
+  type Answer,
+  after,
+  body,
+  formOf,
+  hang,
+  json,
+  jsonOf,
+  type ReceivedRequest,
+  refuse,
+  type StreamEnd,
+  stream,
+} from './http-double.ts';
 
-/** How one request is answered. */
-export type Answer = (request: ReceivedRequest, response: ServerResponse) => void | Promise<void>;
-
-/** Larger bodies are refused: no test needs them. */
-const mostBodyBytes = 30_000_000;
-
-/**
- * A server on loopback that plays OpenAI, or one that speaks its API badly: the test says for each path how its
- * requests are to be answered, one after the other. A request that the script does not foresee is answered with 501
- * and found in `unexpected`.
- */
-export class OpenAiDouble {
-  readonly requests: ReceivedRequest[] = [];
-  readonly unexpected: ReceivedRequest[] = [];
-  readonly #server: Server;
-  readonly #scripts = new Map<string, Answer[]>();
-  #watchers: (() => void)[] = [];
-
-  private constructor(server: Server) {
-    this.#server = server;
-  }
-
-  static async start(): Promise<OpenAiDouble> {
-    const server = createServer();
-    const double = new OpenAiDouble(server);
-    server.on('request', (request, response) => void double.#answer(request, response));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return double;
-  }
-
-  get baseUrl(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
-  }
-
-  /** Adds answers for the next requests to a path, e.g. `/audio/speech`. */
-  script(path: string, ...answers: Answer[]): void {
-    this.#scripts.set(path, [...(this.#scripts.get(path) ?? []), ...answers]);
-  }
-
-  /** Resolves with the request of this number, from 0, once its body has arrived. */
-  async received(number: number): Promise<ReceivedRequest> {
-    while (this.requests.length <= number) {
-      await new Promise<void>((resolve) => {
-        this.#watchers.push(resolve);
-      });
-    }
-    return this.requests[number]!;
-  }
-
-  /** Breaks what is still open. */
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    this.#server.close();
-    await once(this.#server, 'close');
-  }
-
-  async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const gone = new Promise<void>((resolve) => {
-      response.once('close', () => {
-        if (!response.writableFinished) resolve();
-      });
-    });
-    const body = await bodyOf(incoming);
-    if (body === null) {
-      response.destroy();
-      return;
-    }
-    const request: ReceivedRequest = {
-      method: incoming.method ?? '',
-      path: (incoming.url ?? '').replace(/^\/v1/, ''),
-      headers: Object.fromEntries(
-        Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
-      ),
-      body,
-      gone,
-    };
-    const answer = this.#scripts.get(request.path)?.shift();
-    this.requests.push(request);
-    for (const watcher of this.#watchers.splice(0)) watcher();
-    if (answer === undefined) {
-      this.unexpected.push(request);
-      return status(501)(request, response);
-    }
-    await answer(request, response);
-  }
-}
-
-/** The fields of a multipart request, files as `File`. */
-export async function formOf(request: ReceivedRequest): Promise<FormData> {
-  return new Response(new Uint8Array(request.body), { headers: request.headers }).formData();
-}
-
-export function jsonOf(request: ReceivedRequest): Record<string, unknown> {
-  return JSON.parse(request.body.toString('utf8')) as Record<string, unknown>;
-}
-
-// --- answers ------------------------------------------------------------------------------------------------
-
-/** A whole body of any type. */
-export function body(content: string | Uint8Array, type: string, code = 200): Answer {
-  return (_, response) => {
-    response.writeHead(code, { 'content-type': type }).end(content);
-  };
-}
-
-export function json(value: unknown): Answer {
-  return body(JSON.stringify(value), 'application/json');
-}
+/** Plays OpenAI, or a server that speaks its API. Paths are without the version, e.g. `/audio/speech`. */
+export type OpenAiDouble = HttpDouble;
+export const OpenAiDouble = { start: (): Promise<OpenAiDouble> => HttpDouble.start('/v1') };
 
 /** An error in OpenAI's form. Retries follow at once: `retry-after-ms` is the client's own header. */
 export function status(code: number, message = 'scripted', headers: Record<string, string> = {}): Answer {
@@ -132,60 +27,29 @@ export function status(code: number, message = 'scripted', headers: Record<strin
   };
 }
 
-/** Accepts the request and never answers. */
-export function hang(): Answer {
-  return () => {};
-}
-
-/** Closes the connection instead of answering. */
-export function refuse(): Answer {
-  return (_, response) => {
-    response.destroy();
-  };
-}
-
-/** Answers once the promise resolves. */
-export function after(gate: Promise<void>, answer: Answer): Answer {
-  return async (request, response) => {
-    await gate;
-    await answer(request, response);
-  };
-}
-
-/** How a streamed body ends. */
-export type StreamEnd = 'complete' | 'cut' | 'hang';
-
-/** A body in pieces, each on its own way before the next is written. */
-export function stream(
-  pieces: readonly (string | Uint8Array)[],
-  type: string,
-  end: StreamEnd = 'complete',
-): Answer {
-  return async (_, response) => {
-    response.writeHead(200, { 'content-type': type });
-    response.flushHeaders();
-    for (const piece of pieces) {
-      await new Promise<void>((resolve) => {
-        response.write(piece, () => resolve());
-      });
-      // The next piece in a packet of its own: after the event loop has gone round.
-      await new Promise<void>((resolve) => {
-        setImmediate(resolve);
-      });
-    }
-    if (end === 'complete') response.end();
-    if (end === 'cut') response.destroy();
-  };
-}
-
 /** Server-sent events, one piece each; a string is sent as it is, anything else as JSON. */
 export function events(items: readonly unknown[], end: StreamEnd = 'complete'): Answer {
   const lines = items.map((item) => `data: ${typeof item === 'string' ? item : JSON.stringify(item)}\n\n`);
   return stream(lines, 'text/event-stream', end);
 }
 
-/** Events of a chat completion that says `texts`, ends for `reason`, and counts tokens. */
-export function completion(texts: readonly string[], reason = 'stop'): unknown[] {
+/** Part of a tool call, as it is streamed (OpenAI, "Function calling", section "Streaming"). */
+export interface ToolCallDelta {
+  index?: number;
+  id?: string;
+  type?: 'function';
+  function?: { name?: string; arguments?: string };
+}
+
+/**
+ * Events of a chat completion that says `texts`, asks for tools in `pieces`, each of them an event, ends for `reason`, and
+ * counts tokens. Without a reason its end is not told.
+ */
+export function completion(
+  texts: readonly string[],
+  reason: string | null = 'stop',
+  pieces: readonly ToolCallDelta[] = [],
+): unknown[] {
   const chunk = (choices: unknown[], usage: unknown = null) => ({
     id: 'chatcmpl-1',
     object: 'chat.completion.chunk',
@@ -198,25 +62,9 @@ export function completion(texts: readonly string[], reason = 'stop'): unknown[]
   return [
     chunk([choice({ role: 'assistant', content: '' }, null)]),
     ...texts.map((content) => chunk([choice({ content }, null)])),
-    chunk([choice({}, reason)]),
+    ...pieces.map((piece) => chunk([choice({ tool_calls: [piece] }, null)])),
+    ...(reason === null ? [] : [chunk([choice({}, reason)])]),
     chunk([], { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 }),
     '[DONE]',
   ];
-}
-
-async function bodyOf(incoming: IncomingMessage): Promise<Buffer | null> {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const piece of incoming) {
-      const buffer = piece as Buffer;
-      bytes += buffer.length;
-      if (bytes > mostBodyBytes) return null;
-      pieces.push(buffer);
-    }
-  } catch {
-    // The client went away while it was sending: there is nobody to answer.
-    return null;
-  }
-  return Buffer.concat(pieces);
 }

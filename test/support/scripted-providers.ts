@@ -5,6 +5,7 @@ import type {
   Message,
   SpeechToTextEvent,
   TextToSpeechRequest,
+  ToolCall,
 } from '../../src/providers/ports.ts';
 import type { Providers } from '../../src/providers/registry.ts';
 
@@ -15,8 +16,8 @@ export interface Script {
   transcriptMs: number;
   /** What is understood at each pause of the caller's, in order; what is beyond the list is nothing. */
   pauses: string[];
-  /** The pieces in which the model writes its answer, or the error it throws after them. */
-  answer(messages: readonly Message[]): (string | Error)[];
+  /** The pieces in which the model writes its answer, the tools it asks for, or the error it throws after them. */
+  answer(messages: readonly Message[]): (string | ToolCall | Error)[];
   firstTokenMs: number;
   tokenMs: number;
   /** From the last text to the end of the stream. */
@@ -45,6 +46,10 @@ export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
     spoken: [] as string[],
     /** Samples of each utterance that reached speech-to-text. */
     utteranceSamples: [] as number[],
+    /** Of each session of speech-to-text. */
+    languages: [] as (string | undefined)[],
+    /** Lets the speech-to-text session say something of its own. */
+    hear: (_event: SpeechToTextEvent): void => {},
     /** Requests and sessions that are under way. */
     open: 0,
   };
@@ -59,10 +64,13 @@ export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
     });
 
   const providers: Providers = {
+    speechToSpeech: null,
     speechToText: {
-      open({ signal }) {
+      open({ signal, language }) {
         asked.open++;
+        asked.languages.push(language);
         const events = new AsyncQueue<SpeechToTextEvent>();
+        asked.hear = (event) => events.push(event);
         let utterance = 0;
         let samples = 0;
         let pause = 0;
@@ -107,7 +115,8 @@ export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
           await wait(plan.firstTokenMs, signal);
           for (const piece of plan.answer(request.messages)) {
             if (piece instanceof Error) throw piece;
-            yield { type: 'text' as const, text: piece };
+            if (typeof piece === 'string') yield { type: 'text' as const, text: piece };
+            else yield { type: 'toolCall' as const, call: piece };
             if (plan.tokenMs > 0) await wait(plan.tokenMs, signal);
           }
           yield { type: 'finished' as const };

@@ -34,6 +34,8 @@ export async function socketDouble(options: SocketDoubleOptions) {
   const hanging = new Set<import('node:stream').Duplex>();
   http.on('upgrade', (request, socket, head) => {
     const url = new URL(request.url ?? '/', 'http://double');
+    // A client that gives up.
+    socket.on('error', () => {});
     const verdict = options.upgrade?.(url, request.headers) ?? null;
     if (verdict === 'hang') {
       hanging.add(socket);
@@ -113,8 +115,12 @@ export const dialFromNode: Dial = ({ url, headers, protocols }, signal) =>
       response.on('data', (part: Buffer) => {
         body += String(part);
       });
-      response.on('end', () => reject(new DialRefused(response.statusCode ?? 0, body)));
-      response.on('error', () => reject(new DialRefused(response.statusCode ?? 0, body)));
+      response.on('end', () =>
+        reject(new DialRefused(response.statusCode ?? 0, body, response.headers['retry-after'] ?? null)),
+      );
+      response.on('error', () =>
+        reject(new DialRefused(response.statusCode ?? 0, body, response.headers['retry-after'] ?? null)),
+      );
     });
     socket.on('error', reject);
     signal.addEventListener('abort', () => socket.terminate(), { once: true });

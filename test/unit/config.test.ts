@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import {
-  ConfigError,
-  defaultAgent,
-  loadConfig,
-  missingSettings,
-  providerSettings,
-} from '../../src/config.ts';
+import { ConfigError, defaultAgent, loadConfig, missingSettings } from '../../src/config.ts';
+import { providerSettings } from '../../src/provider-settings.ts';
+
+const tools = JSON.stringify([
+  {
+    name: 'book',
+    description: 'Books a visit.',
+    parameters: { type: 'object', properties: { day: { type: 'string' } }, required: ['day'] },
+    url: 'https://example.com/book',
+  },
+]);
 
 describe('settings', () => {
   it('have the contract’s names and defaults', () => {
@@ -73,16 +77,13 @@ describe('settings', () => {
         AUDIO_BUFFER_MS: '4000',
       }),
     );
-    expect(settings.languageModel).toMatchObject({
+    expect(settings.languageModel[0]).toMatchObject({
       apiKey: 'own',
       baseUrl: 'https://own.example/v1',
       model: 'own-model',
     });
-    expect(settings.speechToText).toMatchObject({
-      apiKey: 'shared',
-      baseUrl: 'https://shared.example/v1',
-      bufferMs: 4_000,
-    });
+    expect(settings.speechToText).toMatchObject([{ apiKey: 'shared', baseUrl: 'https://shared.example/v1' }]);
+    expect(settings.windows).toEqual({ bufferMs: 4_000, runAhead: true });
   });
 
   it('make a fall-back, which has the first provider’s values where it leaves some out', () => {
@@ -95,19 +96,96 @@ describe('settings', () => {
         TTS_FALLBACK_VOICE: 'their-voice',
       }),
     );
-    expect(settings.speechToText.fallbacks).toEqual([]);
-    expect(settings.languageModel.fallbacks).toEqual([
-      { vendor: 'openai', apiKey: 'shared', model: 'second-model' },
+    expect(settings.speechToText).toHaveLength(1);
+    expect(settings.languageModel[1]).toEqual({ vendor: 'openai', apiKey: 'shared', model: 'second-model' });
+    expect(settings.textToSpeech[1]).toEqual({
+      vendor: 'openai',
+      apiKey: 'second',
+      baseUrl: 'https://second.example/v1',
+      voice: 'their-voice',
+    });
+  });
+
+  it('make a fall-back of another vendor, with that vendor’s key and address and nothing of the first one’s', () => {
+    const settings = providerSettings(
+      loadConfig({
+        STT_PROVIDER: 'deepgram',
+        STT_API_KEY: 'first',
+        STT_MODEL: 'flux-general-en',
+        STT_BASE_URL: 'https://first.example',
+        STT_FALLBACK_PROVIDER: 'openai',
+        OPENAI_API_KEY: 'theirs',
+      }),
+    );
+    expect(settings.speechToText).toEqual([
+      { vendor: 'deepgram', apiKey: 'first', baseUrl: 'https://first.example', model: 'flux-general-en' },
+      { vendor: 'openai', apiKey: 'theirs' },
     ]);
-    expect(settings.textToSpeech.fallbacks).toEqual([
-      {
-        vendor: 'openai',
-        apiKey: 'second',
-        model: 'gpt-4o-mini-tts',
-        baseUrl: 'https://second.example/v1',
-        voice: 'their-voice',
-      },
-    ]);
+  });
+
+  it('give Bedrock its region and keys, and no key of another vendor', () => {
+    const aws = { AWS_REGION: 'eu-central-1', AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'secret' };
+    const of = (more: object) =>
+      providerSettings(loadConfig({ LLM_PROVIDER: 'bedrock', OPENAI_API_KEY: 'other', ...aws, ...more }))
+        .languageModel[0];
+    expect(of({})).toEqual({
+      vendor: 'bedrock',
+      apiKey: '',
+      aws: { region: 'eu-central-1', credentials: { accessKeyId: 'id', secretAccessKey: 'secret' } },
+    });
+    expect(of({ AWS_BEARER_TOKEN_BEDROCK: 'token' }).aws?.credentials).toEqual({ apiKey: 'token' });
+  });
+
+  it('have the fixed lines of a model that speaks spoken by its own vendor, unless told otherwise', () => {
+    const s2s = { S2S_PROVIDER: 'openai-realtime', OPENAI_API_KEY: 'k' };
+    expect(providerSettings(loadConfig(s2s)).textToSpeech[0].vendor).toBe('openai-realtime');
+    expect(providerSettings(loadConfig(s2s)).speechToSpeech).toEqual({
+      vendor: 'openai-realtime',
+      apiKey: 'k',
+    });
+    const other = providerSettings(loadConfig({ ...s2s, TTS_PROVIDER: 'elevenlabs' }));
+    expect(other.textToSpeech[0].vendor).toBe('elevenlabs');
+    expect(providerSettings(loadConfig({})).speechToSpeech).toBeNull();
+  });
+
+  it('give a stronger model of the same vendor the quick one’s key', () => {
+    const strong = (more: object) =>
+      providerSettings(loadConfig({ LLM_API_KEY: 'own', ...more })).strongLanguageModel;
+    expect(strong({})).toBeNull();
+    expect(strong({ LLM_STRONG_MODEL: 'big' })).toEqual({ vendor: 'openai', apiKey: 'own', model: 'big' });
+    expect(strong({ LLM_STRONG_PROVIDER: 'anthropic', ANTHROPIC_API_KEY: 'theirs' })).toEqual({
+      vendor: 'anthropic',
+      apiKey: 'theirs',
+    });
+  });
+
+  it.each([
+    [{ STT_PROVIDER: 'deepgram' }, ['DEEPGRAM_API_KEY', 'OPENAI_API_KEY']],
+    [
+      { LLM_PROVIDER: 'bedrock', OPENAI_API_KEY: 'k' },
+      ['AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
+    ],
+    [{ LLM_PROVIDER: 'bedrock', OPENAI_API_KEY: 'k', AWS_REGION: 'r', AWS_BEARER_TOKEN_BEDROCK: 't' }, []],
+    [{ STT_PROVIDER: 'workers-ai', LLM_PROVIDER: 'workers-ai', TTS_PROVIDER: 'workers-ai' }, []],
+    [{ TTS_PROVIDER: 'elevenlabs', OPENAI_API_KEY: 'k' }, ['ELEVENLABS_API_KEY']],
+    [{ OPENAI_API_KEY: 'k', AGENT_HTTP_TOOLS: tools }, ['AGENT_HTTP_TOOL_SECRETS']],
+  ])('that %o lacks are named', (given, missing) => {
+    const database = { SUPABASE_URL: 'https://x.supabase.co', SUPABASE_SERVICE_ROLE_KEY: 'k' };
+    expect(missingSettings(loadConfig({ ...database, ...given }))).toEqual(missing);
+  });
+
+  it('of tools are refused where they are wrong, by name', () => {
+    expect(loadConfig({}).AGENT_TOOLS).toEqual({ hangUp: false, pressDigits: false });
+    expect(loadConfig({ AGENT_HTTP_TOOLS: tools }).AGENT_HTTP_TOOLS).toHaveLength(1);
+    for (const [name, value] of [
+      ['AGENT_TOOLS', '{"hangup":true}'],
+      ['AGENT_TOOLS', '{"transfer":{"destinations":[{"to":"anybody"}]}}'],
+      ['AGENT_HTTP_TOOLS', tools.replace('https', 'http')],
+      ['AGENT_HTTP_TOOL_SECRETS', 'secret'],
+      ['AGENT_VOICES', '{"German":"x"}'],
+    ] as const) {
+      expect(() => loadConfig({ [name]: value })).toThrow(name);
+    }
   });
 
   it('make the default agent', async () => {

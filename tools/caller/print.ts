@@ -30,6 +30,7 @@ function describe(event: CallerEvent): string | null {
       if (message.type === 'transcript' && message.role === 'caller' && message.final) {
         return `         understood: ${oneLine(message.text)}`;
       }
+      if (message.type === 'dtmf') return `keys     ${oneLine(message.digits)}`;
       return message.type === 'transfer' ? `transfer ${oneLine(message.to)}` : null;
     }
   }

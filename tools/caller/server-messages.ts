@@ -33,6 +33,7 @@ const serverMessageSchema = z.discriminatedUnion('type', [
     moments: z.partialRecord(z.enum(latencyMoments), milliseconds).default({}),
   }),
   z.object({ type: z.literal('transfer'), to: z.string().max(256) }),
+  z.object({ type: z.literal('dtmf'), digits: z.string().max(64) }),
 ]);
 
 /** A message as it arrives. */

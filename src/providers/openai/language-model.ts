@@ -1,17 +1,19 @@
 import type OpenAI from 'openai';
 import { z } from 'zod';
 import { type Clock, systemClock } from '../../call/clock.ts';
-import {
-  type LanguageModel,
-  type LanguageModelEvent,
-  type LanguageModelRequest,
-  type Message,
-  ProviderError,
-  type Usage,
+import type {
+  LanguageModel,
+  LanguageModelEvent,
+  LanguageModelRequest,
+  Message,
+  ToolDefinition,
+  Usage,
 } from '../ports.ts';
-import { Watchdog } from '../watchdog.ts';
+import { brokenOff, malformed, mostCharactersPerToken, streamedRequest } from '../streamed-request.ts';
+import { ToolCallCollector } from '../tool-calls.ts';
+import type { Watchdog } from '../watchdog.ts';
 import { createOpenAiClient, type OpenAiSettings } from './client.ts';
-import { malformed, timedOut, toProviderError } from './errors.ts';
+import { toProviderError } from './errors.ts';
 
 export interface OpenAiLanguageModelSettings extends OpenAiSettings {
   /** Used where a request names none; absent: the model's own. Reasoning models accept none. */
@@ -27,14 +29,27 @@ export interface OpenAiLanguageModelSettings extends OpenAiSettings {
 const defaultFirstTokenMs = 10_000;
 const defaultIdleMs = 5_000;
 
-/** No tokenizer has longer tokens on average: beyond it the server ignores `max_completion_tokens`. */
-const mostCharactersPerToken = 32;
-
 const chunkSchema = z.object({
   choices: z
     .array(
       z.object({
-        delta: z.object({ content: z.string().nullish(), refusal: z.string().nullish() }).nullish(),
+        delta: z
+          .object({
+            content: z.string().nullish(),
+            refusal: z.string().nullish(),
+            tool_calls: z
+              .array(
+                z.object({
+                  index: z.number().int().min(0).nullish(),
+                  id: z.string().nullish(),
+                  function: z
+                    .object({ name: z.string().nullish(), arguments: z.string().nullish() })
+                    .nullish(),
+                }),
+              )
+              .nullish(),
+          })
+          .nullish(),
         finish_reason: z.string().nullish(),
       }),
     )
@@ -45,7 +60,7 @@ const chunkSchema = z.object({
 /**
  * Chat completions, streamed. When the signal fires, the iteration ends quietly. A refusal is text like any other: the
  * caller has to hear something. A stream that breaks off fails with `unavailable` after what it had yielded; one that
- * never yields text with `malformed`.
+ * yields neither text nor a tool call, or a tool call that is cut off by the bound of the reply, with `malformed`.
  */
 export function openAiLanguageModel(
   settings: OpenAiLanguageModelSettings,
@@ -54,18 +69,10 @@ export function openAiLanguageModel(
   const client = createOpenAiClient(settings);
   const provider = `openai/${settings.model}`;
   return {
-    async *reply(request, signal) {
-      const watchdog = new Watchdog(clock, signal);
-      try {
-        yield* replyFrom(client, settings, provider, request, watchdog);
-      } catch (error) {
-        if (signal.aborted) return;
-        if (watchdog.expired !== null) throw timedOut(provider, watchdog.expired);
-        throw toProviderError(provider, error);
-      } finally {
-        watchdog.close();
-      }
-    },
+    reply: (request, signal) =>
+      streamedRequest({ provider, clock, signal, toProviderError }, (watchdog) =>
+        replyFrom(client, settings, provider, request, watchdog),
+      ),
   };
 }
 
@@ -77,7 +84,7 @@ async function* replyFrom(
   watchdog: Watchdog,
 ): AsyncGenerator<LanguageModelEvent, void, void> {
   const { signal } = watchdog;
-  if (signal.aborted) return;
+  const idleMs = settings.idleMs ?? defaultIdleMs;
   watchdog.expect('text', settings.firstTokenMs ?? defaultFirstTokenMs);
   const { data, response } = await client.chat.completions
     .create(bodyOf(settings, request), { signal })
@@ -85,8 +92,10 @@ async function* replyFrom(
   const type = response.headers.get('content-type') ?? 'text/event-stream';
   if (!/^text\/event-stream\b/i.test(type)) throw malformed(provider, `answered with ${type.slice(0, 100)}`);
 
+  const tools = new ToolCallCollector(provider);
   let characters = 0;
   let finished = false;
+  const isEmpty = () => characters === 0 && tools.count === 0;
   try {
     for await (const raw of data) {
       const chunk = chunkSchema.safeParse(raw);
@@ -101,31 +110,56 @@ async function* replyFrom(
         }
         yield { type: 'text', text };
         if (signal.aborted) return;
-        watchdog.expect('more text', settings.idleMs ?? defaultIdleMs);
+        watchdog.expect('more text', idleMs);
+      }
+      for (const piece of choice?.delta?.tool_calls ?? []) {
+        if (tools.add({ index: piece.index, id: piece.id, ...piece.function })) {
+          watchdog.expect('more of a tool call', idleMs);
+        }
       }
       if (choice?.finish_reason && !finished) {
-        finished = true;
         watchdog.relax();
-        if (characters > 0) yield { type: 'finished' };
+        yield* ending(provider, tools, choice.finish_reason, isEmpty(), signal);
         if (signal.aborted) return;
-        watchdog.expect('end', settings.idleMs ?? defaultIdleMs);
+        finished = true;
+        watchdog.expect('end', idleMs);
       }
       if (chunk.data.usage) {
         watchdog.relax();
         yield { type: 'usage', usage: usageOf(provider, chunk.data.usage) };
         if (signal.aborted) return;
-        watchdog.expect('end', settings.idleMs ?? defaultIdleMs);
+        watchdog.expect('end', idleMs);
       }
     }
   } catch (error) {
     // The reply stands; only its usage may be missing.
-    if (!finished || characters === 0) throw error;
+    if (!finished || isEmpty()) throw error;
   }
   // The client ends an aborted stream as if it were complete.
   if (signal.aborted && !finished) signal.throwIfAborted();
-  if (finished && characters > 0) return;
+  if (finished && !isEmpty()) return;
   if (finished) throw malformed(provider, 'replied with nothing');
-  throw new ProviderError(provider, 'unavailable', `${provider}: the stream broke off`);
+  // Some servers end a reply of tool calls without a word.
+  if (tools.count === 0 || !tools.areComplete) throw brokenOff(provider);
+  watchdog.relax();
+  yield* ending(provider, tools, 'tool_calls', false, signal);
+}
+
+/** What follows the last piece of a reply that ended for `reason`. */
+function* ending(
+  provider: string,
+  tools: ToolCallCollector,
+  reason: string,
+  isEmpty: boolean,
+  signal: AbortSignal,
+): Generator<LanguageModelEvent, void, void> {
+  const isCut = reason === 'length' || reason === 'content_filter';
+  if (isCut && tools.count > 0) throw malformed(provider, 'was cut off in a tool call');
+  for (const call of tools.finish()) {
+    yield { type: 'toolCall', call };
+    if (signal.aborted) return;
+  }
+  if (!isEmpty) yield { type: 'finished' };
 }
 
 function bodyOf(
@@ -139,6 +173,7 @@ function bodyOf(
     stream: true,
     stream_options: { include_usage: true },
     max_completion_tokens: request.maxOutputTokens,
+    ...(request.tools?.length ? { tools: request.tools.map(toolOf) } : {}),
     ...(temperature === undefined ? {} : { temperature }),
     ...(settings.reasoningEffort === undefined ? {} : { reasoning_effort: settings.reasoningEffort }),
   };
@@ -160,6 +195,11 @@ function messageOf(message: Message): OpenAI.ChatCompletionMessageParam {
       function: { name: call.name, arguments: call.arguments },
     })),
   };
+}
+
+function toolOf(tool: ToolDefinition): OpenAI.ChatCompletionFunctionTool {
+  const { name, description, parameters } = tool;
+  return { type: 'function', function: { name, description, parameters } };
 }
 
 function usageOf(provider: string, usage: { prompt_tokens: number; completion_tokens: number }): Usage {

@@ -3,9 +3,10 @@ import { decodePcm16 } from '../../audio/pcm.ts';
 import { Resampler, resamplerRates } from '../../audio/resample.ts';
 import { type Clock, systemClock } from '../../call/clock.ts';
 import type { TextToSpeech, TextToSpeechEvent, TextToSpeechRequest } from '../ports.ts';
-import { Watchdog } from '../watchdog.ts';
+import { malformed, streamedRequest } from '../streamed-request.ts';
+import type { Watchdog } from '../watchdog.ts';
 import { createOpenAiClient, type OpenAiSettings } from './client.ts';
-import { malformed, timedOut, toProviderError } from './errors.ts';
+import { toProviderError } from './errors.ts';
 
 export interface OpenAiTextToSpeechSettings extends OpenAiSettings {
   /** How to speak; `tts-1` and `tts-1-hd` do not know it. */
@@ -44,18 +45,10 @@ export function openAiTextToSpeech(
   const client = createOpenAiClient(settings);
   const provider = `openai/${settings.model}`;
   return {
-    async *speak(request, signal) {
-      const watchdog = new Watchdog(clock, signal);
-      try {
-        yield* speechFrom(client, settings, provider, request, watchdog);
-      } catch (error) {
-        if (signal.aborted) return;
-        if (watchdog.expired !== null) throw timedOut(provider, watchdog.expired);
-        throw toProviderError(provider, error);
-      } finally {
-        watchdog.close();
-      }
-    },
+    speak: (request, signal) =>
+      streamedRequest({ provider, clock, signal, toProviderError }, (watchdog) =>
+        speechFrom(client, settings, provider, request, watchdog),
+      ),
   };
 }
 
@@ -67,7 +60,6 @@ async function* speechFrom(
   watchdog: Watchdog,
 ): AsyncGenerator<TextToSpeechEvent, void, void> {
   const { signal } = watchdog;
-  if (signal.aborted) return;
   watchdog.expect('audio', settings.firstAudioMs ?? defaultFirstAudioMs);
   const response = await client.audio.speech.create(
     {

@@ -49,6 +49,25 @@ describe('the OpenAI double, driven by the official client', () => {
     expect(jsonOf(double.requests[0]!)).toMatchObject({ model: 'gpt-6-luna', stream: true });
   });
 
+  it('streams tool calls', async () => {
+    const pieces = [
+      { index: 0, id: 'c1', type: 'function' as const, function: { name: 'look_up', arguments: '' } },
+      { index: 0, function: { arguments: '{"a"' } },
+      { index: 0, function: { arguments: ':1}' } },
+    ];
+    double.script('/chat/completions', events(completion([], 'tool_calls', pieces)));
+    const answer = client.chat.completions.stream({
+      model: 'gpt-6-luna',
+      messages: [{ role: 'user', content: 'Hi' }],
+      tools: [{ type: 'function', function: { name: 'look_up', parameters: {} } }],
+    });
+    const { choices } = await answer.finalChatCompletion();
+    expect(choices[0]).toMatchObject({
+      finish_reason: 'tool_calls',
+      message: { tool_calls: [{ id: 'c1', function: { name: 'look_up', arguments: '{"a":1}' } }] },
+    });
+  });
+
   it('speaks', async () => {
     double.script('/audio/speech', body(new Uint8Array([1, 0, 2, 0]), 'audio/pcm'));
     const answer = await client.audio.speech.create({

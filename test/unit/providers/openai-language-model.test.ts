@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type OpenAiLanguageModelSettings,
   openAiLanguageModel,
@@ -284,6 +284,204 @@ describe('OpenAI language model', () => {
     }
     expect(seen).toEqual([{ type: 'text', text: 'Well' }]);
     await (await double.received(2)).gone;
+  });
+
+  describe('with tools', () => {
+    const lookUp = {
+      name: 'look_up',
+      description: 'Looks an order up.',
+      parameters: { type: 'object', properties: { order: { type: 'string' } } },
+    };
+    const begin = (index: number, id: string, name: string) => ({
+      index,
+      id,
+      type: 'function' as const,
+      function: { name, arguments: '' },
+    });
+    const more = (index: number, text: string) => ({ index, function: { arguments: text } });
+    const call = (id: string, name: string, text: string) => ({
+      type: 'toolCall',
+      call: { id, name, arguments: text },
+    });
+    const collected = (settings?: Partial<OpenAiLanguageModelSettings>) =>
+      collect(model(settings).reply({ ...request, tools: [lookUp] }, new AbortController().signal));
+
+    it('offers them, and none where there are none', async () => {
+      double.script(path, events(completion(['a'])), events(completion(['a'])));
+      await collected();
+      await collect(model().reply({ ...request, tools: [] }, new AbortController().signal));
+      expect(jsonOf(double.requests[0]!).tools).toEqual([{ type: 'function', function: lookUp }]);
+      expect(jsonOf(double.requests[1]!)).not.toHaveProperty('tools');
+    });
+
+    it('sends calls and their results back as the API has them', async () => {
+      double.script(path, events(completion(['Sent.'])));
+      const messages: LanguageModelRequest['messages'] = [
+        { role: 'user', content: 'Where is it?' },
+        {
+          role: 'assistant',
+          content: 'One moment.',
+          toolCalls: [{ id: 'c1', name: 'look_up', arguments: '{"order":"7"}' }],
+        },
+        { role: 'tool', toolCallId: 'c1', content: 'sent' },
+      ];
+      await collect(model().reply({ ...request, messages }, new AbortController().signal));
+      expect(jsonOf(double.requests[0]!).messages).toEqual([
+        messages[0],
+        {
+          role: 'assistant',
+          content: 'One moment.',
+          tool_calls: [
+            { id: 'c1', type: 'function', function: { name: 'look_up', arguments: '{"order":"7"}' } },
+          ],
+        },
+        { role: 'tool', tool_call_id: 'c1', content: 'sent' },
+      ]);
+    });
+
+    it('yields each call whole, after the text and before the end', async () => {
+      const pieces = [
+        begin(0, 'c1', 'look_up'),
+        more(0, '{"ord'),
+        begin(1, 'c2', 'hang_up'),
+        more(0, 'er":"7"}'),
+      ];
+      double.script(path, events(completion(['One moment.'], 'tool_calls', pieces)));
+      expect(await collected()).toEqual({
+        seen: [
+          { type: 'text', text: 'One moment.' },
+          call('c1', 'look_up', '{"order":"7"}'),
+          call('c2', 'hang_up', '{}'),
+          { type: 'finished' },
+          usage,
+        ],
+        error: null,
+      });
+    });
+
+    it('takes a reply of calls alone, whatever its end is called', async () => {
+      const pieces = [begin(0, 'c1', 'look_up'), more(0, '{}')];
+      double.script(
+        path,
+        events(completion([], 'tool_calls', pieces)),
+        events(completion([], 'stop', pieces)),
+      );
+      for (let i = 0; i < 2; i++) {
+        expect(await collected()).toEqual({
+          seen: [call('c1', 'look_up', '{}'), { type: 'finished' }, usage],
+          error: null,
+        });
+      }
+    });
+
+    it('tells calls apart that a server numbers alike, or not at all', async () => {
+      const whole = (id: string, index?: number) => ({
+        ...(index === undefined ? {} : { index }),
+        id,
+        function: { name: 'look_up', arguments: '{}' },
+      });
+      double.script(
+        path,
+        events(completion([], 'stop', [whole('c1', 0), whole('c2', 0)])),
+        events(completion([], 'stop', [whole('c1'), whole('c2')])),
+      );
+      for (let i = 0; i < 2; i++) {
+        expect((await collected()).seen).toMatchObject([
+          { call: { id: 'c1', arguments: '{}' } },
+          { call: { id: 'c2', arguments: '{}' } },
+          { type: 'finished' },
+          usage,
+        ]);
+      }
+    });
+
+    it('takes calls whose end was not told if they are whole, and no others', async () => {
+      const [first, ...others] = [begin(0, 'c1', 'look_up'), more(0, '{"a":'), more(0, '1}')];
+      double.script(
+        path,
+        events(completion([], null, [first!, ...others])),
+        events(completion([], null, [first!, others[0]!])),
+      );
+      expect(await collected()).toEqual({
+        seen: [usage, call('c1', 'look_up', '{"a":1}'), { type: 'finished' }],
+        error: null,
+      });
+      expect(await collected({ maxRetries: 0 })).toMatchObject({
+        seen: [usage],
+        error: { failure: 'unavailable' },
+      });
+    });
+
+    it.each([
+      ['a call without an id', [{ index: 0, function: { name: 'look_up', arguments: '{}' } }]],
+      ['a call with an empty id', [begin(0, '', 'look_up')]],
+      ['a call without a name', [{ index: 0, id: 'c1', function: { arguments: '{}' } }]],
+      ['a name that no tool can have', [begin(0, 'c1', 'look up; rm')]],
+      ['a name of 65 characters', [begin(0, 'c1', 'x'.repeat(65))]],
+      ['two calls of one id', [begin(0, 'c1', 'look_up'), begin(1, 'c1', 'look_up')]],
+      ['one call of two names', [begin(0, 'c1', 'look_up'), begin(0, 'c1', 'hang_up')]],
+      ['nine calls', Array.from({ length: 9 }, (_, i) => begin(i, `c${i}`, 'look_up'))],
+      [
+        'arguments without end',
+        [begin(0, 'c1', 'look_up'), ...Array.from({ length: 9 }, () => more(0, ' '.repeat(2_000)))],
+      ],
+      ['an index that is no number', [{ ...begin(0, 'c1', 'look_up'), index: 'a' as unknown as number }]],
+    ])('calls %s malformed', async (_, pieces) => {
+      double.script(path, events(completion([], 'tool_calls', pieces)));
+      const { seen, error } = await collected();
+      expect(seen).toEqual([]);
+      expect(error).toMatchObject({ name: 'ProviderError', failure: 'malformed' });
+    });
+
+    it('takes eight calls', async () => {
+      const pieces = Array.from({ length: 8 }, (_, i) => begin(i, `c${i}`, 'look_up'));
+      double.script(path, events(completion([], 'tool_calls', pieces)));
+      expect((await collected()).seen).toHaveLength(10);
+    });
+
+    it.each(['length', 'content_filter'])(
+      'does not run a call that was cut off: %s, even where it reads as whole',
+      async (reason) => {
+        const pieces = [begin(0, 'c1', 'look_up'), more(0, '{"order":1}')];
+        double.script(path, events(completion(['Well.'], reason, pieces)));
+        expect(await collected()).toMatchObject({
+          seen: [{ type: 'text' }],
+          error: { failure: 'malformed' },
+        });
+      },
+    );
+
+    it('is unavailable when the stream breaks in the middle of a call', async () => {
+      const pieces = [begin(0, 'c1', 'look_up'), more(0, '{}')];
+      double.script(path, events(completion([], 'tool_calls', pieces).slice(0, 3), 'cut'));
+      expect(await collected({ maxRetries: 0 })).toMatchObject({
+        seen: [],
+        error: { failure: 'unavailable' },
+      });
+    });
+
+    it('times out when a call falls silent', async () => {
+      const items = completion([], null, [begin(0, 'c1', 'look_up')]).slice(0, 2);
+      double.script(path, events(items, 'hang'));
+      const result = collected({ firstTokenMs: Number.POSITIVE_INFINITY, idleMs: 300 });
+      await vi.waitUntil(() => clock.pending === 1, { interval: 1 });
+      await clock.advance(299);
+      expect(clock.pending).toBe(1);
+      await clock.advance(1);
+      expect((await result).error).toMatchObject({ failure: 'timeout' });
+    });
+
+    it('yields nothing more once it is aborted between two calls', async () => {
+      const pieces = [begin(0, 'c1', 'look_up'), begin(1, 'c2', 'look_up')];
+      double.script(path, events(completion([], 'tool_calls', pieces)));
+      const hangUp = new AbortController();
+      const seen: LanguageModelEvent[] = [];
+      for await (const event of model().reply({ ...request, tools: [lookUp] }, hangUp.signal)) {
+        seen.push(event);
+        hangUp.abort();
+      }
+      expect(seen).toHaveLength(1);
+    });
   });
 
   it('lets go of the connection when the consumer stops early', async () => {

@@ -1,6 +1,20 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createProviders } from '../../../src/providers/registry.ts';
-import { body, completion, events, formOf, json, jsonOf, OpenAiDouble } from '../../support/openai-double.ts';
+import {
+  createProviders,
+  defaultModels,
+  type ProviderSettings,
+  type VendorSettings,
+} from '../../../src/providers/registry.ts';
+import {
+  body,
+  completion,
+  events,
+  formOf,
+  json,
+  jsonOf,
+  OpenAiDouble,
+  status,
+} from '../../support/openai-double.ts';
 
 let double: OpenAiDouble;
 beforeEach(async () => {
@@ -8,13 +22,23 @@ beforeEach(async () => {
 });
 afterEach(() => double.close());
 
+const settings: ProviderSettings = {
+  speechToText: [{ vendor: 'openai', apiKey: 'k' }],
+  windows: { bufferMs: 2_000, runAhead: true },
+  languageModel: [{ vendor: 'openai', apiKey: 'k' }],
+  strongLanguageModel: null,
+  textToSpeech: [{ vendor: 'openai', apiKey: 'k' }],
+  speechToSpeech: null,
+};
+
 it('gives each port its own key, address and model', async () => {
   const vendor = 'openai' as const;
   const baseUrl = double.baseUrl;
   const providers = createProviders({
-    speechToText: { vendor, baseUrl, apiKey: 'key-1', model: 'ears' },
-    languageModel: { vendor, baseUrl, apiKey: 'key-2', model: 'mind' },
-    textToSpeech: { vendor, baseUrl, apiKey: 'key-3', model: 'mouth' },
+    ...settings,
+    speechToText: [{ vendor, baseUrl, apiKey: 'key-1', model: 'ears' }],
+    languageModel: [{ vendor, baseUrl, apiKey: 'key-2', model: 'mind' }],
+    textToSpeech: [{ vendor, baseUrl, apiKey: 'key-3', model: 'mouth' }],
   });
   double.script('/audio/transcriptions', json({ text: 'Hi' }));
   double.script('/chat/completions', events(completion(['Hello'])));
@@ -40,4 +64,58 @@ it('gives each port its own key, address and model', async () => {
   expect(jsonOf(mind!)).toMatchObject({ model: 'mind' });
   expect(jsonOf(mouth!)).toMatchObject({ model: 'mouth', voice: 'echo' });
   expect(double.unexpected).toEqual([]);
+});
+
+it.each(Object.keys(defaultModels.speechToText))('hears with %s where it is told to', (vendor) => {
+  const member = { vendor, apiKey: 'k' } as VendorSettings<never>;
+  const make = () =>
+    createProviders({ ...settings, speechToText: [member] }, { ai: { run: async () => null } });
+  expect(make().speechToText.open).toBeTypeOf('function');
+});
+
+it.each(Object.keys(defaultModels.languageModel))('thinks with %s where it is told to', (vendor) => {
+  const aws = { region: 'eu-central-1', credentials: { apiKey: 'k' } };
+  const member = { vendor, apiKey: 'k', aws } as VendorSettings<never>;
+  const make = () =>
+    createProviders({ ...settings, languageModel: [member] }, { ai: { run: async () => null } });
+  expect(make().languageModel.reply).toBeTypeOf('function');
+});
+
+it.each(Object.keys(defaultModels.textToSpeech))('speaks with %s where it is told to', (vendor) => {
+  const member = { vendor, apiKey: 'k' } as VendorSettings<never>;
+  const make = () =>
+    createProviders({ ...settings, textToSpeech: [member] }, { ai: { run: async () => null } });
+  expect(make().textToSpeech.speak).toBeTypeOf('function');
+});
+
+it('says what is missing where Workers AI is wanted and not bound', () => {
+  const member = { vendor: 'workers-ai', apiKey: '' } as const;
+  expect(() => createProviders({ ...settings, languageModel: [member] })).toThrow('binding AI');
+});
+
+it('asks the stronger model for a turn that needs it, and the quick one where that fails', async () => {
+  const vendor = 'openai' as const;
+  const member = { vendor, baseUrl: double.baseUrl, apiKey: 'k' };
+  const { languageModel } = createProviders({
+    ...settings,
+    languageModel: [{ ...member, model: 'quick' }],
+    strongLanguageModel: { ...member, model: 'strong' },
+  });
+  const ask = async (tier: 'quick' | 'strong') => {
+    let text = '';
+    const request = { messages: [{ role: 'user', content: 'Hi' }], maxOutputTokens: 9, tier } as const;
+    for await (const event of languageModel.reply(request, new AbortController().signal)) {
+      if (event.type === 'text') text += event.text;
+    }
+    return text;
+  };
+  double.script('/chat/completions', events(completion(['Quick.'])));
+  expect(await ask('quick')).toBe('Quick.');
+  double.script('/chat/completions', events(completion(['Strong.'])));
+  expect(await ask('strong')).toBe('Strong.');
+  double.script('/chat/completions', status(404), events(completion(['Quick again.'])));
+  expect(await ask('strong')).toBe('Quick again.');
+  expect(
+    double.requests.map((request) => jsonOf(request)).map((sent) => (sent as { model: string }).model),
+  ).toEqual(['quick', 'strong', 'strong', 'quick']);
 });

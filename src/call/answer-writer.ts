@@ -1,0 +1,135 @@
+import {
+  type LanguageModel,
+  type LanguageModelRequest,
+  type Message,
+  ProviderError,
+  type ToolCall,
+  type ToolDefinition,
+  type Usage,
+} from '../providers/ports.ts';
+import { SentenceChunker } from '../text/sentences.ts';
+import type { ToolResult } from '../tools/tool.ts';
+import type { AsyncQueue } from './async-queue.ts';
+import type { Clock } from './clock.ts';
+import type { LatencyLedger } from './latency.ts';
+
+/** Done once an answer was heard; returns what went wrong, or null. */
+export type Afterwards = NonNullable<ToolResult['afterwards']>;
+
+/** What the model may ask for during a call: one tool box a call. */
+export interface Tools {
+  readonly definitions: readonly ToolDefinition[];
+  /** Never rejects: what goes wrong is a result as well. */
+  run(call: ToolCall): Promise<ToolResult>;
+}
+
+export interface AnswerWriterOptions {
+  languageModel: LanguageModel;
+  tools: Tools | null;
+  ledger: LatencyLedger;
+  clock: Clock;
+  onUsage(usage: Usage): void;
+  onFailover(error: ProviderError): void;
+}
+
+/** Times that the model may ask for tools before it has to answer without. */
+const MOST_ROUNDS = 5;
+
+/** Writes one answer, sentence by sentence, with whatever tools the model asks for on the way. */
+export class AnswerWriter {
+  readonly #options: AnswerWriterOptions;
+  /** What tools want done once the answer was heard. */
+  readonly afterwards: Afterwards[] = [];
+
+  constructor(options: AnswerWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Fills `sentences`, and ends it. Throws as the model does; what was written before that stands in `sentences`. */
+  async write(
+    request: LanguageModelRequest,
+    sentences: AsyncQueue<string>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { tools } = this.#options;
+    let messages: readonly Message[] = request.messages;
+    try {
+      for (let round = 0; ; round++) {
+        const definitions = round < MOST_ROUNDS ? (tools?.definitions ?? []) : [];
+        const { text, calls } = await this.#round({ ...request, messages }, definitions, sentences, signal);
+        if (signal.aborted || calls.length === 0 || tools === null) return;
+        const results = await Promise.all(calls.map((call) => tools.run(call)));
+        if (signal.aborted) return;
+        for (const result of results)
+          if (result.afterwards !== undefined) this.afterwards.push(result.afterwards);
+        messages = [
+          ...messages,
+          { role: 'assistant', content: text, toolCalls: calls },
+          ...calls.map(
+            (call, i): Message => ({ role: 'tool', toolCallId: call.id, content: results[i]!.content }),
+          ),
+        ];
+      }
+    } finally {
+      sentences.end();
+    }
+  }
+
+  async #round(
+    request: LanguageModelRequest,
+    tools: readonly ToolDefinition[],
+    sentences: AsyncQueue<string>,
+    signal: AbortSignal,
+  ): Promise<{ text: string; calls: ToolCall[] }> {
+    const { languageModel, ledger, clock, onUsage, onFailover } = this.#options;
+    const chunker = new SentenceChunker();
+    const add = (complete: string[]) => {
+      for (const sentence of complete) {
+        ledger.mark('firstSentence', clock.now());
+        sentences.push(sentence);
+      }
+    };
+    const calls: ToolCall[] = [];
+    let text = '';
+    ledger.mark('modelRequested', clock.now());
+    const asked = tools.length === 0 ? request : { ...request, tools };
+    try {
+      for await (const event of languageModel.reply(asked, signal)) {
+        if (signal.aborted) break;
+        if (event.type === 'usage') {
+          onUsage(event.usage);
+        } else if (event.type === 'failover') {
+          onFailover(event.error);
+        } else if (event.type === 'finished') {
+          // The last sentence does not wait for the usage and the end of the stream.
+          add(chunker.flush());
+          if (calls.length === 0) sentences.end();
+        } else {
+          ledger.mark('firstToken', clock.now());
+          if (event.type === 'toolCall') {
+            calls.push(event.call);
+          } else {
+            text += event.text;
+            add(chunker.push(event.text));
+          }
+        }
+      }
+      add(chunker.flush());
+      return { text, calls };
+    } catch (error) {
+      if (signal.aborted) return { text, calls: [] };
+      // A failed wait was the provider's time as well.
+      ledger.mark('firstSentence', clock.now());
+      // What was written before the failure is worth hearing.
+      add(chunker.flush());
+      // A model that has hung up need not say anything more.
+      const saidEnough = this.afterwards.length > 0 && isEmptyReply(error);
+      if (saidEnough) return { text, calls: [] };
+      throw error;
+    }
+  }
+}
+
+function isEmptyReply(error: unknown): boolean {
+  return error instanceof ProviderError && error.failure === 'malformed';
+}

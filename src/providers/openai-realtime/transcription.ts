@@ -1,0 +1,54 @@
+import type { AudioTranscription } from 'openai/resources/realtime/realtime';
+
+export const defaultTranscriptionModel = 'gpt-live-transcribe';
+
+export interface TranscriptionHints {
+  model: string;
+  /** BCP 47 tag. */
+  language?: string | undefined;
+  keywords?: readonly string[] | undefined;
+  /** What the call is about, in the language of the audio. */
+  prompt?: string | undefined;
+  /** Longer waits make better text. Absent: the model's own. */
+  delay?: AudioTranscription['delay'] | undefined;
+}
+
+/** The port's own bounds. */
+const mostKeywords = 100;
+const longestKeyword = 50;
+
+/**
+ * The hints in the fields that the model knows (https://developers.openai.com/api/docs/guides/realtime-transcription, "Add
+ * transcription context"): `gpt-transcribe` and `gpt-live-transcribe` take `languages` and `keywords`, and a session with `language`
+ * besides is refused; the models before them take `language`, and words to expect as `prompt`; `gpt-realtime-whisper` takes no prompt.
+ */
+export function transcriptionOf(hints: TranscriptionHints): AudioTranscription {
+  const { model, prompt, delay } = hints;
+  // ISO 639-1: the language without its region.
+  const language = hints.language?.split('-')[0]?.toLowerCase();
+  const keywords = (hints.keywords ?? [])
+    // The server refuses these characters in a keyword.
+    .map((word) =>
+      word
+        .replace(/[<>\r\n]/g, ' ')
+        .trim()
+        .slice(0, longestKeyword),
+    )
+    .filter((word) => word !== '')
+    .slice(0, mostKeywords);
+  const common = { model, ...(delay === undefined ? {} : { delay }) };
+  if (/^gpt-(?:live-)?transcribe/.test(model)) {
+    return {
+      ...common,
+      ...(language === undefined ? {} : { languages: [language] }),
+      ...(keywords.length === 0 ? {} : { keywords }),
+      ...(prompt === undefined ? {} : { prompt }),
+    };
+  }
+  const words = [prompt, keywords.join(', ')].filter((part) => part !== undefined && part !== '').join(' ');
+  return {
+    ...common,
+    ...(language === undefined ? {} : { language }),
+    ...(words === '' || model.startsWith('gpt-realtime-whisper') ? {} : { prompt: words }),
+  };
+}

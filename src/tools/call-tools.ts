@@ -1,0 +1,38 @@
+import type { Clock } from '../call/clock.ts';
+import { describeError, log } from '../log.ts';
+import { type BuiltInTools, builtInTools } from './built-in.ts';
+import { type HttpToolSettings, httpTool } from './http-tool.ts';
+import type { CallActions, ToolCallFacts, ToolRun } from './tool.ts';
+import { ToolBox } from './tool-box.ts';
+
+/** What an agent's model may ask for. */
+export interface AgentTools {
+  builtIn: BuiltInTools;
+  http: readonly HttpToolSettings[];
+}
+
+/** The tools of one call, or null where the agent has none. `onRun` is told of each run before its result is used. */
+export function callTools(
+  tools: AgentTools,
+  options: {
+    call: ToolCallFacts;
+    actions: CallActions;
+    clock: Clock;
+    /** They sign the requests of the operator's own tools, see `HttpToolOptions`. */
+    secrets: readonly string[];
+    onRun(run: ToolRun): void;
+  },
+): ToolBox | null {
+  const { call, clock, secrets } = options;
+  const all = [
+    ...builtInTools(tools.builtIn, clock),
+    ...tools.http.map((settings) => httpTool(settings, { secrets, clock })),
+  ];
+  if (all.length === 0) return null;
+  return new ToolBox({
+    ...options,
+    tools: all,
+    onError: (error, tool) =>
+      log('error', 'a tool failed', { callId: call.callId, tool, error: describeError(error) }),
+  });
+}
