@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import fvadWasm from '@echogarden/fvad-wasm/fvad.wasm';
+import { withoutTones } from './audio/tones.ts';
 import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-activity.ts';
 import { Call } from './call/call.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
@@ -142,7 +143,7 @@ export class CallSessionDO extends DurableObject<Env> {
         aheadMs: config.MAX_AUDIO_AHEAD,
       },
       spoolMs: config.SPOOL_INTERVAL,
-      createDetector: (sampleRate) => detectors.create({ sampleRate }),
+      createDetector: (sampleRate) => withoutTones(detectors.create({ sampleRate }), sampleRate),
       resolveAgent: () => defaultAgent(config),
       claimCallId: (callId) => this.#claimFor(leg, callId, claimant),
       releaseCallId: (callId) => {

@@ -105,6 +105,7 @@ class ToneFilter implements VoiceActivityDetector {
   reset(): void {
     this.#detector.reset();
     this.#history.fill(0);
+    this.#voiceMs = 0;
     this.#tonalMs = 0;
     this.#afterMs = Number.POSITIVE_INFINITY;
     this.#quietMs = 0;

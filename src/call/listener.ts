@@ -6,6 +6,7 @@ import {
   type SpeechToTextSession,
   type Usage,
 } from '../providers/ports.ts';
+import { withoutSoundLabels } from '../text/sound-label.ts';
 import type { EndpointingOptions } from './agent-config.ts';
 import type { Clock, Timer } from './clock.ts';
 import { Endpointer, FRAME_MS } from './endpointing.ts';
@@ -263,7 +264,7 @@ export class Listener {
       handler.failedOver(event.error);
     } else if (event.type === 'interim') {
       // What came while the pause went by is no longer stable.
-      handler.interim(event.text, event.stable === true && this.#paused);
+      handler.interim(withoutSoundLabels(event.text), event.stable === true && this.#paused);
     } else if (event.type === 'endOfTurn') {
       this.#endEarly(event.utterance);
     } else if (event.type === 'language') {
@@ -272,8 +273,9 @@ export class Listener {
       const utterance = this.#waiting.get(event.utterance);
       if (utterance === undefined) return;
       this.#waiting.delete(event.utterance);
-      if (event.type === 'final') handler.transcribed(utterance, event.text, event.lost ?? null);
-      else handler.transcriptionFailed(utterance, event.error);
+      if (event.type === 'final') {
+        handler.transcribed(utterance, withoutSoundLabels(event.text), event.lost ?? null);
+      } else handler.transcriptionFailed(utterance, event.error);
       if (this.#waiting.size === 0) this.#idle?.();
     }
   }
