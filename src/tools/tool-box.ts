@@ -132,7 +132,7 @@ export class ToolBox {
       }
     }
     const earlier = this.#earlierOf(request);
-    if (false) {
+    if (tool.repeat === 'once' && earlier.succeeded !== null) {
       const { result, idempotencyKey } = earlier.succeeded;
       const content = `This was done before in this call, and is not done again. Its result was: ${result.content}`;
       this.#answer(waiting, { ...result, content }, idempotencyKey);

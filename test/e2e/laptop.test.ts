@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 describe('a conversation with the example business', () => {
-  it('answers, says honestly what it does not know, and leaves a complete record', async () => {
+  it('#21 hard self-hosting: what npm start runs answers without a key, says honestly what it does not know, and leaves a complete record', async () => {
     const questions: [string, RegExp][] = [
       ['Could you tell me where to leave my car?', /car park behind the shop/i],
       ['How much would you charge me for a puncture?', /twelve pounds/i],

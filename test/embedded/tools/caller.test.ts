@@ -63,7 +63,7 @@ function conversing(answer: (leg: DoubleLeg, turn: number) => void): void {
   };
 }
 
-describe.each(['json', 'binary'] as const)('a call over %s', (transport) => {
+describe.each(['json', 'binary'] as const)('#22 testing wanted: a scripted call over %s', (transport) => {
   test('hears the greeting out, asks, hears the answer out and hangs up', async () => {
     conversing((leg, turn) => {
       leg.say(`Answer ${turn}.`, 300);

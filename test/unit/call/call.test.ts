@@ -316,6 +316,29 @@ describe('a provider that fails', () => {
   });
 });
 
+describe('the path of a frame', () => {
+  it('#10 audio lags above two calls a process: sets no timer, stores nothing, tells nobody', async () => {
+    const call = createCall({ agent: { greeting: '' } });
+    await call.start();
+    let timers = 0;
+    const { after } = call.clock;
+    call.clock.after = (delayMs, task) => {
+      timers++;
+      return after.call(call.clock, delayMs, task);
+    };
+    const [events, chunks] = [call.events.length, call.chunks.length];
+    for (let i = 0; i < 50; i++) {
+      call.call.receive('');
+      call.from.audio(new Int16Array(160));
+    }
+    expect({ timers, events: call.events.length - events, chunks: call.chunks.length - chunks }).toEqual({
+      timers: 0,
+      events: 0,
+      chunks: 0,
+    });
+  });
+});
+
 describe('the end of a call', () => {
   const ends: [string, string, (call: ReturnType<typeof createCall>) => void | Promise<void>][] = [
     ['end_call', 'hangup', (call) => call.from.hangUp()],

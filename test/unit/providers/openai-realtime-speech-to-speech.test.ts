@@ -370,7 +370,7 @@ describe('the memory of an OpenAI Realtime conversation', () => {
     expect(double.last.errors).toEqual([]);
   });
 
-  it('is told to a new session before the old one’s limit, when nobody speaks', async () => {
+  it('#17 realtime session time cap: is told to a new session before the old one’s limit, when nobody speaks', async () => {
     double.hearings.push({ text: 'Good morning.' });
     double.answers.push(said('Hello.'), { ...said('Again.'), holdAfter: 'audio' });
     const { session, got } = open();

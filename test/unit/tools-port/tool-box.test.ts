@@ -128,6 +128,18 @@ describe('ToolBox, so that nothing is done twice', () => {
     expect(recorded[1]!.idempotencyKey).toBe(recorded[0]!.idempotencyKey);
   });
 
+  it('does not take another order of the same arguments for another booking, however deep it lies', async () => {
+    const run = vi.fn(async () => done());
+    const schema = z.looseObject({});
+    const tool = defineTool({ name: 'book', description: 'Books.', schema, timeoutMs: 5_000, run });
+    const tools = box([tool]);
+    await tools.run(asked('{"guests":[{"name":"Ada","age":36}],"day":"Friday"}'));
+    await tools.run(asked('{"day":"Friday","guests":[{"age":36.0,"name":"\\u0041da"}]}'));
+    expect(run).toHaveBeenCalledTimes(1);
+    await tools.run(asked('{"day":"Friday","guests":[{"age":"36","name":"Ada"}]}'));
+    expect(run).toHaveBeenCalledTimes(2);
+  });
+
   it('books again for other arguments', async () => {
     const held = new HeldTool();
     const tools = box([held.tool]);
@@ -227,14 +239,20 @@ describe('ToolBox, of a call that was restarted', () => {
   it('counts look-ups on, so that a new one is not answered from the memory of an old one', async () => {
     const held = new HeldTool('later');
     const before = box([held.tool]);
+    // Two requests with one result are one look-up.
+    const joined = before.run(asked(friday));
     await run(before, held, done());
+    await joined;
     await run(before, held, { ok: false, content: 'Busy.' });
     await run(before, held, done());
     const after = box([held.tool], { results: [...recorded] });
     await run(after, held, done());
+    await run(before, held, done());
     const keys = held.runs.map((each) => each.context.idempotencyKey);
     expect(keys[1]).toBe(keys[2]);
     expect(new Set(keys).size).toBe(3);
+    // As if there had been no restart.
+    expect(keys[3]).toBe(keys[4]);
   });
 
   it('takes results of tools that are gone, or take other arguments now', async () => {
