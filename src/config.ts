@@ -11,7 +11,7 @@ import { defaultSpeculation } from './call/speculation.ts';
 import { missingKeys, providerSchema } from './provider-settings.ts';
 import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from './settings.ts';
 import { builtInToolsSchema } from './tools/built-in.ts';
-import { httpToolSchema } from './tools/http-tool.ts';
+import { httpToolsSchema } from './tools/http-tool.ts';
 import { isWebhookSecret } from './tools/webhook-signature.ts';
 
 const faqSchema = z
@@ -80,7 +80,7 @@ const configSchema = z.object({
   /** What the model may do: JSON, see README. */
   AGENT_TOOLS: z.preprocess(json, builtInToolsSchema.prefault({ hangUp: false })),
   /** Tools of the operator's own: JSON, see README; and the secrets that sign their requests, `whsec_…`, comma-separated. */
-  AGENT_HTTP_TOOLS: z.preprocess(json, z.array(httpToolSchema).max(32).default([])),
+  AGENT_HTTP_TOOLS: z.preprocess(json, httpToolsSchema.default([])),
   AGENT_HTTP_TOOL_SECRETS: list(
     z.string().refine(isWebhookSecret, 'must be whsec_ and base64 of 24 to 64 bytes'),
   ),

@@ -31,7 +31,7 @@ export function readArguments(tool: Tool, text: string): ReadArguments {
     throw new ToolError(`The arguments are nested more than ${deepest} levels deep.`);
   }
   const read = tool.schema.safeParse(written);
-  if (!read.success) throw new ToolError(`The arguments do not fit: ${issuesOf(read.error)}`);
+  if (!read.success) throw new ToolError(`The arguments do not fit: ${issuesOf(read.error)}.`);
   return { value: read.data, canonical: canonicalJson(read.data) };
 }
 

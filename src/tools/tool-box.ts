@@ -28,7 +28,7 @@ export interface ToolBoxOptions {
   onError?: (error: unknown, tool: string) => void;
   /** What `onRun` got of this call before its object was restarted, in the same order. */
   results?: readonly ToolRun[];
-  /** Requests answered in a call, those in `results` counted. Default 100: more come from a model in a loop. */
+  /** Requests that are heeded in a call, those in `results` counted. Default 100: more come from a model in a loop. */
   mostRuns?: number;
 }
 
@@ -86,12 +86,6 @@ export class ToolBox {
   /** Never rejects. Not ended by an interruption of the turn, only by the tool's time and the call's end. */
   run(toolCall: ToolCall): Promise<ToolResult> {
     if (this.#closed) return Promise.resolve(failure('The call is over. Nothing was done.'));
-    if (this.#runs >= this.#mostRuns) {
-      return Promise.resolve(
-        failure('No more tools can be used in this call. Nothing was done. Go on without them.'),
-      );
-    }
-    this.#runs++;
     return new Promise((resolve) => this.#take({ toolCall, at: this.#options.clock.now(), resolve }));
   }
 
@@ -106,6 +100,12 @@ export class ToolBox {
 
   #take(waiting: Waiting): void {
     const { name, arguments: text } = waiting.toolCall;
+    if (this.#runs >= this.#mostRuns) {
+      const content = 'No more tools can be used in this call. Nothing was done. Go on without them.';
+      this.#answer(waiting, failure(content), null);
+      return;
+    }
+    this.#runs++;
     const tool = this.#tools.get(name);
     if (tool === undefined) {
       const names = [...this.#tools.keys()].join(', ') || 'none';
