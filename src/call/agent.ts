@@ -1,3 +1,4 @@
+import { chainSpeechToText } from '../providers/chain.ts';
 import type {
   LanguageModelRequest,
   ProviderError,
@@ -76,8 +77,7 @@ export class Agent {
       record,
     );
     this.#speechModel = this.#openSpeechModel();
-    // Behind a model that hears and speaks stand the separate providers.
-    this.speechToText = this.#speechModel?.speechToText ?? providers.speechToText;
+    this.speechToText = this.#ear();
     this.#speech = new AgentSpeech({
       agent,
       textToSpeech: providers.textToSpeech,
@@ -219,6 +219,22 @@ export class Agent {
 
   #providers() {
     return Object.values(this.#options.providers).filter((provider) => provider !== null);
+  }
+
+  /** Behind a model that hears and speaks stand the separate providers. */
+  #ear(): SpeechToText {
+    const { providers, clock } = this.#options;
+    if (this.#speechModel === null) return providers.speechToText;
+    const members = [
+      // The session answers for itself: it renews and reconnects, and says when it is lost.
+      {
+        port: this.#speechModel.speechToText,
+        name: 'speech to speech',
+        deadlineMs: Number.POSITIVE_INFINITY,
+      },
+      { port: providers.speechToText, name: 'speech to text', deadlineMs: Number.POSITIVE_INFINITY },
+    ];
+    return chainSpeechToText(members, { clock });
   }
 
   #openSpeechModel(): SpeechModel | null {

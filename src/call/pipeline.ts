@@ -61,6 +61,7 @@ export class Pipeline implements Engine, ListenerHandler {
   #silenceReply: Reply | null = null;
   readonly #sound: CallerSound;
   #lateTimer: Timer | null = null;
+  readonly #told = new WeakSet<ProviderError>();
   #finished = false;
 
   constructor(options: PipelineOptions) {
@@ -462,6 +463,10 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   #fail(error: ProviderError): void {
+    // A provider that is left alone after a failure is passed over, sentence after sentence, because of that one.
+    const failure = error.cause instanceof ProviderError ? error.cause : error;
+    if (this.#told.has(failure)) return;
+    this.#told.add(failure);
     this.#options.events.emit({
       type: 'failure',
       code: `PROVIDER_${error.failure.toUpperCase()}` as FailureCode,

@@ -153,31 +153,39 @@ export class Reply {
     }
   }
 
-  /** False where speech failed: the next sentence would fail as well, and cost its retries' time again. */
+  /** False where speech failed, and nothing came after it. */
   async #speakSentences(sentences: AsyncQueue<string>): Promise<boolean> {
     const { playout, turn } = this.#options;
+    let whole = true;
     for await (const sentence of sentences) {
       await playout.waitUntilQueued(SYNTHESIS_AHEAD_MS);
       if (turn.signal.aborted) return true;
-      if (!(await this.#speakSentence(sentence))) return false;
+      const outcome = await this.#speakSentence(sentence);
+      // Nobody could say it: the next one would fail as well, and cost its retries' time again.
+      if (outcome === 'unspoken') return false;
+      whole = outcome === 'spoken';
     }
-    return true;
+    return whole;
   }
 
   /** @param place `interjected`: before what was not heard yet; it is no part of the answer, nor of its latency. */
-  async #speakSentence(sentence: string, place: 'next' | 'interjected' = 'next'): Promise<boolean> {
+  async #speakSentence(
+    sentence: string,
+    place: 'next' | 'interjected' = 'next',
+  ): Promise<'spoken' | 'broken off' | 'unspoken'> {
     const { providers, clock, turn, spokenAs } = this.#options;
     const mark = (name: LatencyMark) => {
       if (place === 'next') turn.ledger.mark(name, clock.now());
     };
     let complete = false;
+    let begun = false;
     const segment = this.#begin(sentence, place, null);
     if (place === 'interjected') this.#holdLine = segment;
     try {
       mark('speechRequested');
       const speech = providers.textToSpeech.speak({ ...spokenAs, text: sentence }, turn.signal);
       for await (const event of speech) {
-        if (turn.signal.aborted) return true;
+        if (turn.signal.aborted) return 'spoken';
         if (event.type === 'usage') {
           this.#options.onUsage(event.usage);
         } else if (event.type === 'failover') {
@@ -190,13 +198,16 @@ export class Reply {
           // The answer is there: a line that only says that it is late has nothing more to say.
           if (place === 'next') this.#holdLine?.withdraw();
           segment.push(event.samples);
+          begun = true;
         }
       }
       complete = true;
-      return true;
+      return 'spoken';
     } catch (error) {
       mark('firstAudio');
-      return this.#fail(error);
+      if (this.#fail(error)) return 'spoken';
+      // The rest of the answer is another request, and may be another provider's.
+      return begun ? 'broken off' : 'unspoken';
     } finally {
       segment.end(complete);
     }

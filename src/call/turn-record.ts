@@ -54,7 +54,7 @@ export class TurnRecord {
   }
 
   /** What the caller heard of the agent, if anything. */
-  agent(reply: Reply, interrupted: boolean): void {
+  agent(reply: Pick<Reply, 'spoken' | 'turn'>, interrupted: boolean): void {
     const { heardSpan: span, heardText: text } = reply.spoken;
     if (span === null || text === '') return;
     this.#events.emit({ type: 'transcript', role: 'agent', turn: reply.turn.id, text, final: true });

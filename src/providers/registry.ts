@@ -2,10 +2,11 @@ import { type Clock, systemClock } from '../call/clock.ts';
 import { anthropicLanguageModel } from './anthropic/language-model.ts';
 import type { AwsCredentials, BedrockApiKey } from './bedrock/invoke.ts';
 import { bedrockLanguageModel } from './bedrock/language-model.ts';
+import { chainLanguageModel, chainSpeechToText, chainTextToSpeech, firstAnswerMs } from './chain.ts';
+import type { ChainMember } from './chain-members.ts';
 import { deepgramSpeechToText } from './deepgram/speech-to-text.ts';
 import { deepgramTextToSpeech } from './deepgram/text-to-speech.ts';
 import { elevenLabsTextToSpeech } from './elevenlabs/text-to-speech.ts';
-import { fallbackLanguageModel, fallbackTextToSpeech } from './fallback.ts';
 import { openAiLanguageModel } from './openai/language-model.ts';
 import { openAiSpeechToText } from './openai/speech-to-text.ts';
 import { openAiTextToSpeech } from './openai/text-to-speech.ts';
@@ -163,12 +164,25 @@ export function createProviders(
   };
 
   const { strongLanguageModel: strong, speechToSpeech } = settings;
-  const quick = chained(settings.languageModel, languageModel, fallbackLanguageModel);
+  const chain = { clock };
+  const models = settings.languageModel.map((member) => memberOf('languageModel', member, languageModel));
+  const quick = chainLanguageModel(models, chain);
   return {
-    speechToText: speechToText(settings.speechToText[0]),
+    speechToText: chainSpeechToText(
+      settings.speechToText.map((member) => memberOf('speechToText', member, speechToText)),
+      chain,
+    ),
     languageModel:
-      strong === null ? quick : byTier(quick, fallbackLanguageModel([languageModel(strong), quick])),
-    textToSpeech: chained(settings.textToSpeech, textToSpeech, fallbackTextToSpeech),
+      strong === null
+        ? quick
+        : byTier(
+            quick,
+            chainLanguageModel([memberOf('languageModel', strong, languageModel), ...models], chain),
+          ),
+    textToSpeech: chainTextToSpeech(
+      settings.textToSpeech.map((member) => memberOf('textToSpeech', member, textToSpeech)),
+      chain,
+    ),
     speechToSpeech:
       speechToSpeech === null
         ? null
@@ -189,8 +203,18 @@ function byTier(quick: LanguageModel, strong: LanguageModel): LanguageModel {
   };
 }
 
-function chained<M, P>(members: readonly M[], make: (member: M) => P, chain: (made: readonly P[]) => P): P {
-  return chain(members.map(make));
+/** A provider in its port's chain. Calls of one isolate share what they know of a vendor's health. */
+function memberOf<Port extends keyof typeof firstAnswerMs, Vendor extends string, Made>(
+  port: Port,
+  settings: VendorSettings<Vendor>,
+  make: (settings: VendorSettings<Vendor>) => Made,
+): ChainMember<Made> {
+  const { vendor, baseUrl, apiKey } = settings;
+  const model = modelOf(port, settings as never);
+  const deadlines: Record<string, number> = firstAnswerMs[port];
+  const deadlineMs = deadlines[vendor] ?? firstAnswerMs[port].default;
+  const identity = JSON.stringify([port, vendor, baseUrl ?? null, model, apiKey]);
+  return { port: make(settings), name: `${vendor}/${model}`, identity, deadlineMs };
 }
 
 function modelOf<Port extends keyof typeof defaultModels>(

@@ -136,6 +136,61 @@ describe('#3 the speech socket dies silently: 66 s of dead air', () => {
   });
 });
 
+describe('a voice that is lost in the middle of a sentence', () => {
+  /** Says half of the first sentence of each answer, and breaks. */
+  const breaking = (call: ReturnType<typeof createCall>): TextToSpeech => {
+    const { speak } = call.providers.textToSpeech;
+    return {
+      async *speak(request, signal) {
+        for await (const event of speak(request, signal)) {
+          if (event.type !== 'audio') continue;
+          yield { type: 'audio', samples: event.samples.subarray(0, event.samples.length >> 1) };
+          throw new ProviderError('vendor/breaking', 'unavailable', 'the stream broke off');
+        }
+      },
+    };
+  };
+
+  it('is followed by the next provider’s with the next sentence, and nothing is said twice', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: {
+        transcripts: ['One?'],
+        answer: () => [
+          'The first sentence of the answer is this. ',
+          'And the second one is said by another.',
+        ],
+      },
+    });
+    const working = call.providers.textToSpeech.speak;
+    const chain = fallbackTextToSpeech([breaking(call), { speak: working }]);
+    call.providers.textToSpeech.speak = chain.speak;
+    await call.start();
+    await call.speak(600);
+    await call.silence(8_000);
+    const [half, ...rest] = call.transcript()[1]!.replace('agent: ', '').split(' And ');
+    expect('The first sentence of the answer is this.'.startsWith(half!)).toBe(true);
+    expect(half!.length).toBeGreaterThan(5);
+    expect(rest).toEqual(['the second one is said by another.']);
+    expect(call.leg.said.flatMap((piece) => piece.text ?? [])).not.toContain('Sorry about that.');
+    // Also the one that is passed over for the second sentence has failed but once.
+    expect(call.ofType('failure')).toHaveLength(1);
+    // Not a breath between them.
+    const gaps = call.leg.said.slice(1).map((piece, i) => piece.at - call.leg.said[i]!.at);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(200);
+  });
+
+  it('with the last sentence is excused', async () => {
+    const call = createCall({ script: { transcripts: ['One?'], answer: () => ['Only this one sentence.'] } });
+    await call.start();
+    await call.silence(3_000);
+    call.providers.textToSpeech.speak = breaking(call).speak;
+    await call.speak(600);
+    await call.silence(5_000);
+    expect(call.transcript().at(-1)).toMatch(/^agent: Only.* Sorry about that\.$/);
+  });
+});
+
 describe('#15 the final transcript is 20 s late', () => {
   it('the caller hears that it takes a moment, and is answered when it comes', async () => {
     const call = createCall({

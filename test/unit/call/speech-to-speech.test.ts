@@ -128,6 +128,34 @@ describe('a model that hears, thinks and speaks', () => {
     expect(call.transcript()[1]).toBe('agent: One moment, please. All right.');
   });
 
+  it('that is lost for good is replaced by the separate providers, in the middle of the call', async () => {
+    const call = createSpokenCall(
+      { transcripts: ['One?'], responses: [['The first answer.']] },
+      { script: { transcripts: ['Two?'], answer: () => ['Another voice, the same call.'] } },
+    );
+    await call.start();
+    await call.speak(600);
+    await call.silence(3_000);
+    call.speech.lose(new ProviderError('vendor/speech', 'unavailable', 'gone'));
+    await call.clock.advance(0);
+    await call.speak(600);
+    await call.silence(4_000);
+    expect(call.transcript()).toEqual([
+      'caller: One?',
+      'agent: The first answer.',
+      'caller: Two?',
+      'agent: Another voice, the same call.',
+    ]);
+    expect(call.ofType('failure').map(({ provider }) => provider)).toContain('vendor/speech');
+    // The other model knows what was said.
+    expect(call.asked.messages[0]?.map(({ content }) => content)).toEqual([
+      'You are a test.',
+      'One?',
+      'The first answer.',
+      'Two?',
+    ]);
+  });
+
   it('leaves nothing behind at the hang-up', async () => {
     const call = createSpokenCall({ transcripts: ['One?'], firstAudioMs: 60_000 });
     await call.start();
