@@ -19,6 +19,7 @@ export default defineConfig({
                 SUPABASE_URL: inject('supabaseUrl'),
                 SUPABASE_SERVICE_ROLE_KEY: inject('supabaseKey'),
                 RATE_LIMIT_PER_IP: '0',
+                RESUME_GRACE: '4000',
                 CORS_ORIGINS: 'https://console.example',
               },
             },

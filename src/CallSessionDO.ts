@@ -5,7 +5,11 @@ import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-acti
 import { Call } from './call/call.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
 import { type CallEvent, CallEvents } from './call/events.ts';
+import type { Leg } from './call/leg.ts';
+import type { PastCall } from './call/past-call.ts';
+import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
 import { type Config, defaultAgent, loadConfig } from './config.ts';
+import type { StartRequest } from './dialects/dialect.ts';
 import { createNativeDialect } from './dialects/native.ts';
 import { closeCodes } from './dialects/native-messages.ts';
 import { Alarms } from './durable/alarms.ts';
@@ -20,9 +24,6 @@ import { describeError, log, logCallEvent } from './log.ts';
 import { providerSettings } from './provider-settings.ts';
 import { createProviders } from './providers/registry.ts';
 import { callTools } from './tools/call-tools.ts';
-
-/** A call whose object was restarted under it is given this long before it is closed. */
-const LOST_CALL_MS = 30_000;
 
 /** An ended call whose deliveries found no end is taken up again after this. */
 const UNDELIVERED_MS = 1_000;
@@ -57,7 +58,7 @@ export class CallSessionDO extends DurableObject<Env> {
     const now = systemClock.now();
     // A new instance has no socket: a call that it finds unfinished has lost its own. The time is only ever pulled forward:
     // an idle object is evicted and woken again before it is over.
-    if (this.#archive.unfinished) this.#alarms.setNoLater('recover', now + LOST_CALL_MS);
+    if (this.#archive.unfinished) this.#alarms.setNoLater('recover', now + this.#config.RESUME_GRACE);
     else this.#alarms.setNoLater('outbox', now + UNDELIVERED_MS);
   }
 
@@ -73,7 +74,11 @@ export class CallSessionDO extends DurableObject<Env> {
     const detectors = await voiceActivity;
     const pair = new WebSocketPair();
     const socket = new LegSocket(pair[1]);
-    if (leg.bound && (this.#call !== null || this.#archive !== null || this.#claim() !== null)) {
+    const known = this.#call !== null || this.#archive !== null || this.#claim() !== null;
+    const mayBeReturnedTo = this.#call !== null || (this.#archive !== null && this.#archive.lost !== null);
+    if (leg.bound && mayBeReturnedTo) {
+      this.#awaitReturn(socket, leg, detectors);
+    } else if (leg.bound && known) {
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
     } else {
       this.#accept(socket, leg, detectors);
@@ -110,22 +115,87 @@ export class CallSessionDO extends DurableObject<Env> {
   }
 
   #accept(socket: LegSocket, leg: LegRequest, detectors: VoiceActivityFactory): void {
+    const connection = connect(socket);
+    const call = this.#createCall(connection, leg, detectors, systemRandom.id());
+    socket.listen({
+      message: (data) => call.receive(data, connection),
+      closed: () => call.disconnected(connection),
+      failed: (error) => this.#failed(call, leg, error),
+    });
+  }
+
+  /** A client that comes back to the call of this object, or somebody else: `start_call` will tell. */
+  #awaitReturn(socket: LegSocket, leg: LegRequest, detectors: VoiceActivityFactory): void {
+    const connection = connect(socket);
+    const { dialect } = connection;
+    dialect.show({ type: 'leg.accepted', callId: leg.callId, resumeToken: null });
+    const returning = new ReturningLeg(connection, systemClock, {
+      startMs: this.#config.START_TIMEOUT,
+      refusalOf: (request) => this.#refusalOf(request),
+      accept: () => this.#takeUp(connection, leg, detectors).attach(connection),
+      sendError: (code, message) => dialect.show({ type: 'leg.error', code, message }),
+    });
+    socket.listen({
+      message: (data) => {
+        if (returning.over) this.#call?.receive(data, connection);
+        else returning.receive(data);
+      },
+      closed: () => {
+        if (returning.over) this.#call?.disconnected(connection);
+        else returning.closed();
+      },
+      failed: (error) => {
+        if (returning.over && this.#call !== null) this.#failed(this.#call, leg, error);
+        else socket.close('error');
+      },
+    });
+  }
+
+  #refusalOf(request: StartRequest): Refusal | null {
+    if (this.#call !== null) return this.#call.refusalOf(request);
+    const lost = this.#archive?.lost ?? null;
+    if (lost !== null) return refusalToReturn(lost, request);
+    return { code: 'CALL_ID_IN_USE', message: 'This call id was used before', closing: 'id in use' };
+  }
+
+  /** The call that is there; one that the object has lost is made again from what was written down of it. */
+  #takeUp(connection: Leg, leg: LegRequest, detectors: VoiceActivityFactory): Call {
+    if (this.#call !== null) return this.#call;
+    const archive = this.#archive;
+    if (archive === null) throw new Error('there is no call to take up');
+    const past = archive.past();
+    const call = this.#createCall(connection, leg, detectors, past.resumeToken, past);
+    archive.takenUp();
+    return call;
+  }
+
+  #failed(call: Call, leg: LegRequest, error: unknown): void {
+    log('error', 'a message could not be taken', { callId: leg.callId, error: describeError(error) });
+    call.failed();
+  }
+
+  #createCall(
+    connection: Leg,
+    leg: LegRequest,
+    detectors: VoiceActivityFactory,
+    resumeToken: string,
+    past?: PastCall,
+  ): Call {
     const config = this.#config;
-    const resumeToken = systemRandom.id();
     const claimant = systemRandom.id();
-    const dialect = createNativeDialect((message) => socket.send(message));
+    let call: Call | null = null;
     const events = new CallEvents(systemClock.now, (error) =>
       log('error', 'a listener of the call failed', { callId: leg.callId, error: describeError(error) }),
     );
-    events.listen((event) => dialect.show(event));
+    events.listen((event) => (call?.leg ?? connection).dialect.show(event));
     events.listen((event, at) => this.#archiveEvent(event, at, resumeToken));
     events.listen((event) => logCallEvent(leg.callId, event));
     const settings = providerSettings(config);
     const { vendor, baseUrl, model } = settings.textToSpeech[0];
     openLegs++;
-    const call = new Call({
+    call = new Call({
       clock: systemClock,
-      dialect,
+      leg: connection,
       events,
       principal: leg.principal,
       providers: createProviders(settings, { ai: this.env.AI ?? null }),
@@ -141,6 +211,7 @@ export class CallSessionDO extends DurableObject<Env> {
         startMs: config.START_TIMEOUT,
         idleMs: config.IDLE_TIMEOUT,
         aheadMs: config.MAX_AUDIO_AHEAD,
+        graceMs: config.RESUME_GRACE,
       },
       spoolMs: config.SPOOL_INTERVAL,
       createDetector: (sampleRate) => withoutTones(detectors.create({ sampleRate }), sampleRate),
@@ -159,17 +230,10 @@ export class CallSessionDO extends DurableObject<Env> {
           onRun,
         }),
       storeAudio: (chunk) => this.#archive?.storeAudio(chunk),
-      closeLeg: (closing) => socket.close(closing),
+      ...(past === undefined ? {} : { past }),
     });
     this.#call = call;
-    socket.listen({
-      message: (data) => call.receive(data),
-      closed: () => call.disconnected(),
-      failed: (error) => {
-        log('error', 'a message could not be taken', { callId: leg.callId, error: describeError(error) });
-        call.failed();
-      },
-    });
+    return call;
   }
 
   #archiveEvent(event: CallEvent, at: number, resumeToken: string): void {
@@ -220,4 +284,12 @@ export class CallSessionDO extends DurableObject<Env> {
       random: systemRandom,
     });
   }
+}
+
+/** A socket that speaks the native dialect. */
+function connect(socket: LegSocket): Leg {
+  return {
+    dialect: createNativeDialect((message) => socket.send(message)),
+    close: (closing) => socket.close(closing),
+  };
 }

@@ -38,6 +38,8 @@ const configSchema = z.object({
   START_TIMEOUT: whole(30_000, 100, 3_600_000),
   /** A socket without a frame for this long is closed. */
   IDLE_TIMEOUT: whole(30_000, 100, 3_600_000),
+  /** How long a call whose socket was lost waits for its client to come back; 0: not at all. */
+  RESUME_GRACE: whole(30_000, 0, 600_000),
   /** How far a client's audio may run ahead of real time before it is cut off. */
   MAX_AUDIO_AHEAD: whole(30_000, 1_000, 600_000),
 

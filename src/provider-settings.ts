@@ -189,7 +189,13 @@ function strongOf(
   const own = memberOf(config, 'LLM_STRONG', vendor);
   if (vendor !== quick) return own;
   const first = memberOf(config, 'LLM', quick);
-  return { ...first, ...own, apiKey: config.LLM_STRONG_API_KEY ?? first.apiKey };
+  const baseUrl = config.LLM_STRONG_BASE_URL ?? first.baseUrl;
+  return {
+    ...first,
+    ...own,
+    apiKey: config.LLM_STRONG_API_KEY ?? first.apiKey,
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+  };
 }
 
 /** Names of the settings without which a port's first provider cannot be asked. */

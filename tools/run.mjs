@@ -32,6 +32,7 @@ const TASKS = {
     (args) => [['tools/test.ts', ...args]],
   ],
   call: ['Place a call: --say "…", --wav FILE or --script FILE', (args) => [['tools/call.ts', ...args]]],
+  doctor: ['Try each configured provider and the database', (args) => [['tools/doctor.ts', ...args]]],
   bench: ['Run a benchmark', (args) => [['bench/main.ts', ...args]]],
   check: [
     'Type-check, lint and check the format',

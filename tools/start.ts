@@ -79,6 +79,8 @@ async function run(options: StartArguments, dataDir: string): Promise<number> {
     url,
     enginesUrl: engines.baseUrl,
     enginesKey: engines.apiKey,
+    supabaseUrl: supabase.url,
+    supabaseKey: supabase.serviceRoleKey,
   });
   console.log(`  ${seconds().padStart(6)}  everything is healthy`);
   console.log(`\nThe service listens on ${url}: on this machine only, since there is NO AUTHENTICATION yet.`);

@@ -142,6 +142,14 @@ export class Agent {
     return { speak: (reply) => reply.answer(request), thinking };
   }
 
+  /** The answer to the caller's last turn, which stands in the record and was not answered. */
+  answerAgain(): Answer {
+    const speechModel = this.#speechModel;
+    if (speechModel?.lost === null) return { speak: (reply) => reply.converse(speechModel) };
+    const request = this.#modelRequest();
+    return { speak: (reply) => reply.answer(request) };
+  }
+
   /** An answer to nobody's words: something that the caller is waiting for has gone wrong. */
   answerAbout(problem: string): Answer {
     const { record } = this.#options;
@@ -160,7 +168,7 @@ export class Agent {
     turn: Turn,
     interruptible: boolean,
     thinking: Thinking | undefined,
-    listener: Pick<ReplyOptions, 'onSentence' | 'onFirstAudio'>,
+    listener: Pick<ReplyOptions, 'onSentence' | 'onFirstAudio' | 'onPlanned' | 'onHeard'>,
   ): Reply {
     const { agent, playout, clock, events, providers, onUsage, onFailure } = this.#options;
     const { textToSpeech } = this.#speech;

@@ -20,6 +20,9 @@ export interface CallCounts {
   /** Sentences that could have been ready audio, and those that were. */
   cacheLookups: number;
   cacheHits: number;
+  /** The socket was lost, and the client came back. */
+  drops: number;
+  resumes: number;
   /** Failures of providers and of the service. */
   failures: number;
 }
@@ -35,6 +38,8 @@ export const noCounts: CallCounts = {
   discardedCharacters: 0,
   cacheLookups: 0,
   cacheHits: 0,
+  drops: 0,
+  resumes: 0,
   failures: 0,
 };
 
@@ -43,8 +48,13 @@ const MOST_SENTENCES = 2_000;
 
 /** Counts a call by its events. */
 export class CallCounter {
-  readonly counts: CallCounts = { ...noCounts };
+  readonly counts: CallCounts;
   readonly #said = new Set<string>();
+
+  /** @param before what was counted before the call's object lost its memory. */
+  constructor(before: CallCounts | null = null) {
+    this.counts = { ...noCounts, ...before };
+  }
 
   hear(event: CallEvent): void {
     const { counts } = this;
@@ -68,6 +78,12 @@ export class CallCounter {
       case 'cache':
         counts.cacheLookups++;
         if (event.hit) counts.cacheHits++;
+        return;
+      case 'leg.lost':
+        counts.drops++;
+        return;
+      case 'leg.resumed':
+        counts.resumes++;
         return;
       case 'failure':
         counts.failures++;

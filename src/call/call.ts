@@ -1,5 +1,5 @@
 import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
-import type { Dialect, LegHandler, StartRequest } from '../dialects/dialect.ts';
+import type { LegHandler, StartRequest } from '../dialects/dialect.ts';
 import type { ErrorCode, SampleRate } from '../dialects/native-messages.ts';
 import type { Providers } from '../providers/registry.ts';
 import type { CallActions, ToolCallFacts, ToolRun } from '../tools/tool.ts';
@@ -10,13 +10,13 @@ import type { Clock, Timer } from './clock.ts';
 import type { Engine } from './engine.ts';
 import type { CallEvents, EndReason, StartedCallFacts } from './events.ts';
 import type { AudioChunk } from './journal.ts';
+import type { Closing, Leg } from './leg.ts';
+import type { PastCall } from './past-call.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { Playout } from './playout.ts';
 import { mayStartCall, type Principal } from './principal.ts';
 import { RecordingTimeline } from './recording-timeline.ts';
-
-/** Why the leg's socket is closed; the shell turns it into a close code. */
-export type Closing = EndReason | 'refused' | 'id in use' | 'too fast';
+import { type Refusal, refusalToReturn } from './returning-leg.ts';
 
 export interface CallLimits {
   /** The longest call. */
@@ -27,11 +27,13 @@ export interface CallLimits {
   idleMs: number;
   /** How far the caller's audio may run ahead of real time. */
   aheadMs: number;
+  /** How long a call whose socket was lost waits for its client. 0: not at all. */
+  graceMs: number;
 }
 
 export interface CallOptions {
   clock: Clock;
-  dialect: Dialect;
+  leg: Leg;
   events: CallEvents;
   principal: Principal;
   providers: Providers;
@@ -41,8 +43,10 @@ export interface CallOptions {
   /** The client chose `callId` in the URL: `start_call` must name the same. */
   callIdBound: boolean;
   resumeToken: string;
+  /** The call was there before, and its object has lost its memory of it. */
+  past?: PastCall;
   limits: CallLimits;
-  /** Length of the recording's chunks, in milliseconds. */
+  /** The most of the recording that is in memory alone, in milliseconds: what a crash may cost. */
   spoolMs: number;
   createDetector(sampleRate: SampleRate): VoiceActivityDetector;
   resolveAgent(campaignId: string | null): Promise<AgentConfig>;
@@ -58,8 +62,6 @@ export interface CallOptions {
   /** Gives an id back of which no call came. */
   releaseCallId(callId: string): void;
   storeAudio(chunk: AudioChunk): void;
-  /** Closes the leg's socket. */
-  closeLeg(closing: Closing): void;
 }
 
 type OnToolRun = (run: ToolRun) => void;
@@ -82,6 +84,11 @@ const EARLY_DIGITS = 32;
  */
 export class Call implements LegHandler {
   readonly #options: CallOptions;
+  /** The one that counts: messages of any other are ignored. */
+  #leg: Leg;
+  /** When the socket was lost; null while there is one. */
+  #lostAt: number | null = null;
+  #graceTimer: Timer | null = null;
   #state: 'accepted' | 'starting' | 'active' | 'ended' = 'accepted';
   #active: ActiveCall | null = null;
   #engine: Engine | null = null;
@@ -91,15 +98,21 @@ export class Call implements LegHandler {
   /** Ends the setting up of a call that is over. */
   #giveUpSetUp: (() => void) | null = null;
   readonly #timers = new Set<Timer>();
-  readonly #counter = new CallCounter();
+  readonly #counter: CallCounter;
   #lastMessageAt: number;
   #protocolErrors = 0;
   #recording = false;
 
   constructor(options: CallOptions) {
     this.#options = options;
+    this.#leg = options.leg;
     this.#lastMessageAt = options.clock.now();
+    this.#counter = new CallCounter(options.past?.counts ?? null);
     options.events.listen((event) => this.#counter.hear(event));
+    if (options.past !== undefined) {
+      this.#recall(options.past);
+      return;
+    }
     this.#after(options.limits.startMs, () => {
       if (this.#state !== 'accepted') return;
       this.#error('TIMEOUT', 'start_call did not come in time');
@@ -108,16 +121,63 @@ export class Call implements LegHandler {
     options.events.emit({ type: 'leg.accepted', callId: options.callId, resumeToken: options.resumeToken });
   }
 
-  /** Takes one WebSocket message. Never throws. */
-  receive(message: string | ArrayBuffer): void {
-    if (this.#state === 'ended') return;
-    this.#lastMessageAt = this.#options.clock.now();
-    this.#options.dialect.receive(message, this);
+  /** The connection that counts. */
+  get leg(): Leg {
+    return this.#leg;
   }
 
-  /** The socket is gone. */
-  disconnected(): void {
-    this.#end('disconnected');
+  /** Takes one WebSocket message of a leg. Never throws. */
+  receive(message: string | ArrayBuffer, leg: Leg): void {
+    if (this.#state === 'ended' || leg !== this.#leg) return;
+    this.#lastMessageAt = this.#options.clock.now();
+    leg.dialect.receive(message, this);
+  }
+
+  /** A leg's socket is gone. A call that has begun waits for its client to come back. */
+  disconnected(leg: Leg): void {
+    if (leg !== this.#leg) return;
+    const { clock, events, limits } = this.#options;
+    if (this.#state !== 'active' || limits.graceMs <= 0) {
+      this.#end('disconnected');
+    } else if (this.#lostAt === null) {
+      this.#lostAt = clock.now();
+      this.#engine?.suspend();
+      events.emit({ type: 'leg.lost' });
+      this.#graceTimer = clock.after(limits.graceMs, () => this.#end('disconnected'));
+    }
+  }
+
+  /** Why a client may not come back with this; null: it may. */
+  refusalOf(request: StartRequest): Refusal | null {
+    const { resumeToken } = this.#options;
+    const call = this.#active?.call;
+    if (this.#state !== 'active' || call === undefined) {
+      return { code: 'CALL_ID_IN_USE', message: 'This call id is in use', closing: 'id in use' };
+    }
+    return refusalToReturn({ call, resumeToken }, request);
+  }
+
+  /**
+   * The client has come back on another socket, its request accepted (`refusalOf`): the newest one counts, and the conversation
+   * goes on on it.
+   */
+  attach(leg: Leg): void {
+    const { clock, events } = this.#options;
+    const now = clock.now();
+    if (this.#lostAt === null) {
+      this.#engine?.suspend();
+      this.#leg.close('replaced');
+    }
+    this.#graceTimer?.cancel();
+    this.#graceTimer = null;
+    const afterMs = now - (this.#lostAt ?? now);
+    this.#lostAt = null;
+    this.#leg = leg;
+    this.#lastMessageAt = now;
+    this.#protocolErrors = 0;
+    const { callId } = this.#active?.call ?? this.#options;
+    events.emit({ type: 'leg.resumed', callId, afterMs });
+    this.#engine?.resume();
   }
 
   /** The service itself failed under the call. */
@@ -193,12 +253,54 @@ export class Call implements LegHandler {
 
   // --- setting up --------------------------------------------------------------------------------------------
 
-  #activate(call: RequestedCall): ActiveCall {
-    const { clock, dialect, limits, spoolMs, storeAudio } = this.#options;
+  /** Takes up a call from what was written down of it. It has lost its socket; `attach` brings another one. */
+  #recall(past: PastCall): void {
+    const { clock, limits } = this.#options;
+    this.#state = 'active';
+    this.#lostAt = past.lostAt;
+    const { recording, chunkSamples, ...call } = past.call;
+    this.#recording = recording;
+    const active = this.#activate(call, past.spooledSamples);
+    this.#active = active;
+    this.#graceTimer = clock.after(limits.graceMs, () => this.#end('disconnected'));
+    void this.#goOn(past, active);
+  }
+
+  async #goOn(past: PastCall, active: ActiveCall): Promise<void> {
+    try {
+      const agent = await this.#within(SETUP_TIMEOUT_MS, this.#options.resolveAgent(active.call.campaignId));
+      if (this.#state !== 'active') return;
+      this.#engine = this.#createEngine(agent, active);
+      this.#engine.recall(past);
+      if (this.#lostAt === null) this.#engine.resume();
+      this.#deliverEarly();
+    } catch (error) {
+      if (this.#state !== 'active') return;
+      this.#internalError(error);
+      this.#end('error');
+    }
+  }
+
+  /** What came before the engine was there. */
+  #deliverEarly(): void {
+    for (const { samples, position, arrivedAt } of this.#early) {
+      this.#engine?.audio(samples, position, arrivedAt);
+    }
+    this.#early = [];
+    for (const digit of this.#earlyDigits) this.#engine?.dtmf(digit);
+    this.#earlyDigits = '';
+  }
+
+  #activate(call: RequestedCall, spooledSamples = 0): ActiveCall {
+    const { clock, limits, spoolMs, storeAudio } = this.#options;
+    const { pieceMs, leadMs } = this.#leg.dialect;
+    // A chunk is stored at the first look after its end: so no more than `spoolMs` is ever in memory alone.
+    const checkMs = spoolMs / 10;
     const timeline = new RecordingTimeline({
       sampleRate: call.sampleRate,
       startTime: call.startTime,
-      chunkMs: spoolMs,
+      chunkMs: spoolMs - checkMs,
+      spooledSamples,
       store: (chunk) => {
         if (this.#recording) storeAudio(chunk);
       },
@@ -206,23 +308,25 @@ export class Call implements LegHandler {
     const playout = new Playout({
       clock,
       sampleRate: call.sampleRate,
-      pieceMs: dialect.pieceMs,
-      leadMs: dialect.leadMs,
-      send: (samples, text) => dialect.say(samples, text),
+      pieceMs,
+      leadMs,
+      send: (samples, text) => this.#leg.dialect.say(samples, text),
       mark: (name) => {
+        const { dialect } = this.#leg;
         if (dialect.canMark) dialect.mark(name);
         return dialect.canMark;
       },
       onHeard: (samples, startedAt) => timeline.agent(samples, startedAt),
     });
-    this.#after(limits.callMs, () => this.#end('time limit'));
-    this.#every(spoolMs, () => {
+    this.#after(call.startTime + limits.callMs - clock.now(), () => this.#end('time limit'));
+    this.#every(checkMs, () => {
       if (this.#state !== 'active') return;
       playout.settle();
-      timeline.storeUntil(Math.min(clock.now(), playout.heardUntil));
+      timeline.storeUntil(Math.min(this.#lostAt ?? clock.now(), playout.heardUntil));
     });
     this.#every(limits.idleMs / 4, () => {
-      if (clock.now() - this.#lastMessageAt >= limits.idleMs) this.#end('idle');
+      const silent = clock.now() - this.#lastMessageAt >= limits.idleMs;
+      if (silent && this.#lostAt === null) this.#end('idle');
     });
     return { call, timeline, playout };
   }
@@ -248,11 +352,7 @@ export class Call implements LegHandler {
       events.emit({ type: 'call.started', call: { ...call, recording: agent.recording, chunkSamples } });
       this.#engine = this.#createEngine(agent, active);
       this.#engine.begin();
-      for (const { samples, position, arrivedAt } of this.#early) {
-        this.#engine.audio(samples, position, arrivedAt);
-      }
-      this.#early = [];
-      for (const digit of this.#earlyDigits) this.#engine.dtmf(digit);
+      this.#deliverEarly();
     } catch (error) {
       if (this.#state === 'ended') return;
       this.#internalError(error);
@@ -264,11 +364,12 @@ export class Call implements LegHandler {
   }
 
   #createEngine(agent: AgentConfig, { call, playout }: ActiveCall): Engine {
-    const { clock, events, providers, speechCache, dialect, createDetector, createTools } = this.#options;
+    const { clock, events, providers, speechCache, createDetector, createTools } = this.#options;
+    const dialect = () => this.#leg.dialect;
     const actions: CallActions = {
       hangUp: () => this.#end('agent hangup'),
-      transfer: (to) => dialect.transfer(to),
-      pressDigits: (digits) => dialect.pressDigits(digits),
+      transfer: (to) => dialect().transfer(to),
+      pressDigits: (digits) => dialect().pressDigits(digits),
     };
     return new Pipeline({
       clock,
@@ -283,9 +384,9 @@ export class Call implements LegHandler {
       startTime: call.startTime,
       leg: {
         get canClear() {
-          return dialect.canClear;
+          return dialect().canClear;
         },
-        clear: () => dialect.clear(),
+        clear: () => dialect().clear(),
         hangUp: (reason) => this.#end(reason),
       },
     });
@@ -300,7 +401,7 @@ export class Call implements LegHandler {
     this.#active?.playout.close();
     this.#active = null;
     this.#cancelTimers();
-    this.#options.closeLeg(closing);
+    this.#leg.close(closing);
     this.#options.events.emit({ type: 'leg.closed', closing });
   }
 
@@ -310,15 +411,17 @@ export class Call implements LegHandler {
     this.#state = 'ended';
     this.#cancelTimers();
     this.#giveUpSetUp?.();
-    const { clock, events, dialect, closeLeg } = this.#options;
-    const endTime = clock.now();
+    const { clock, events } = this.#options;
+    // A caller who was cut off and did not come back was there until then.
+    const endTime = this.#lostAt ?? clock.now();
+    this.#graceTimer?.cancel();
     const status = reason === 'error' ? 'failed' : 'ended';
     if (started) events.emit({ type: 'call.ended', reason, status });
     // Before the socket closes: what the caller heard is settled here, and nothing more is sent.
     const engineFinished = this.#engine?.finish(FINISH_TIMEOUT_MS);
     this.#active?.playout.close();
-    dialect.hangUp();
-    closeLeg(closing);
+    this.#leg.dialect.hangUp();
+    this.#leg.close(closing);
     if (started) void this.#close(engineFinished, { reason, status, endTime });
     else events.emit({ type: 'leg.closed', closing });
   }

@@ -40,7 +40,7 @@ export class CallerEar {
   #lastAudioMs = 0;
   #stallTimer: Timer | null = null;
   #closed = false;
-  /** When the last voiced sample arrived, in milliseconds since the epoch. */
+  /** When the last sample of a voice arrived, in milliseconds since the epoch; 0: there was none. */
   lastVoicedAt = 0;
   /** Samples of the recording between which the voice last was. */
   voicedFrom = 0;
@@ -79,6 +79,17 @@ export class CallerEar {
     }
   }
 
+  /** No more audio comes: what was being said is over. */
+  lineLost(): void {
+    this.#stallTimer?.cancel();
+    const spoke = this.#voice.speaking;
+    const inTurn = spoke || this.#turn.speaking;
+    this.#voice.reset();
+    this.#turn.reset();
+    if (spoke) this.#options.handler.voicePaused();
+    if (inTurn) this.#options.handler.turnSilence();
+  }
+
   /** Idempotent. */
   close(): void {
     if (this.#closed) return;
@@ -89,7 +100,6 @@ export class CallerEar {
 
   #takeFrame(voiced: boolean): void {
     const { handler, endpointing } = this.#options;
-    if (voiced) this.lastVoicedAt = this.#lastAudioAt;
     const turn = this.#turn.push(voiced);
     const voice = this.#voice.push(voiced);
     if (voice === 'start') {
@@ -97,7 +107,10 @@ export class CallerEar {
       this.voicedFrom = Math.max(0, this.#position - before);
       this.#watchForStall();
     }
-    if (voiced && this.#voice.speaking) this.voicedUntil = this.#position;
+    if (voiced && this.#voice.speaking) {
+      this.voicedUntil = this.#position;
+      this.lastVoicedAt = this.#lastAudioAt;
+    }
     if (voice === 'start') handler.voiceStarted();
     else if (voice === 'end') handler.voicePaused();
     if (turn === 'end') handler.turnSilence();
@@ -105,7 +118,7 @@ export class CallerEar {
 
   /** A line that falls silent by sending nothing ends the turn too: no frame will come to end it. */
   #watchForStall(): void {
-    const { clock, endpointing, handler } = this.#options;
+    const { clock, endpointing } = this.#options;
     this.#stallTimer?.cancel();
     const check = () => {
       const limit = Math.max(endpointing.endMs, this.#lastAudioMs) + STALL_MS;
@@ -115,11 +128,7 @@ export class CallerEar {
         this.#stallTimer = clock.after(limit - stalledFor, check);
         return;
       }
-      const spoke = this.#voice.speaking;
-      this.#voice.reset();
-      this.#turn.reset();
-      if (spoke) handler.voicePaused();
-      handler.turnSilence();
+      this.lineLost();
     };
     check();
   }

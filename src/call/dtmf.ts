@@ -40,6 +40,16 @@ export class DtmfCollector {
     else this.#timer = this.#clock.after(this.#options.timeoutMs, () => this.#finish());
   }
 
+  /** The line is down: nobody can press a key, so no time runs out. */
+  suspend(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  resume(): void {
+    if (this.#keys !== '') this.#timer ??= this.#clock.after(this.#options.timeoutMs, () => this.#finish());
+  }
+
   /** Takes what was pressed without waiting for more; empty if nothing was. */
   take(): string {
     this.#timer?.cancel();

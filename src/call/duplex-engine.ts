@@ -1,32 +1,34 @@
 import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import type { Duplex, DuplexEvent, DuplexSession } from '../providers/duplex.ts';
-import { ProviderError, type TextToSpeechRequest } from '../providers/ports.ts';
+import { ProviderError } from '../providers/ports.ts';
 import type { Providers } from '../providers/registry.ts';
+import { AfterSpeech } from './after-speech.ts';
 import type { AgentOptions, CallTools } from './agent.ts';
-import { AgentSpeech } from './agent-speech.ts';
-import type { Afterwards } from './answer-writer.ts';
 import { CallerEar, type CallerEarHandler } from './caller-ear.ts';
 import { CallerSound } from './caller-sound.ts';
-import { CallerWords } from './caller-words.ts';
+import { CallerTranscript } from './caller-transcript.ts';
 import type { Timer } from './clock.ts';
 import { Delegations } from './delegations.ts';
 import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import { delegatedPrompt, duplexInstructions, internalNote } from './duplex-prompts.ts';
-import { DuplexSpeech, type TextFragment } from './duplex-speech.ts';
+import type { DuplexSpeech, TextFragment } from './duplex-speech.ts';
+import { DuplexTalk } from './duplex-talk.ts';
 import type { Engine } from './engine.ts';
 import type { FailureCode } from './events.ts';
+import { FixedLines } from './fixed-lines.ts';
 import { LatencyLedger } from './latency.ts';
 import { tierFor } from './model-rule.ts';
-import { type OverlapKind, overlapKind } from './overlap.ts';
+import type { OverlapKind } from './overlap.ts';
+import type { PastCall } from './past-call.ts';
 import type { PipelineLeg } from './pipeline.ts';
-import { Reply } from './reply.ts';
-import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
+import type { Reply } from './reply.ts';
 import { SilenceWatch } from './silence-watch.ts';
-import { type SpokenAudio, SpeechGate } from './speech-gate.ts';
+import { TalkOver } from './talk-over.ts';
 import { Turns } from './turn.ts';
 import { TurnRecord } from './turn-record.ts';
 
-export interface DuplexEngineOptions extends Omit<AgentOptions, 'record' | 'onUsage' | 'onFailure' | 'providers'> {
+export interface DuplexEngineOptions
+  extends Omit<AgentOptions, 'record' | 'onUsage' | 'onFailure' | 'providers'> {
   duplex: Duplex;
   /** Speaks the agent's fixed lines, and does what the duplex model delegates. */
   providers: Pick<Providers, 'languageModel' | 'textToSpeech'>;
@@ -40,17 +42,6 @@ export interface DuplexEngineOptions extends Omit<AgentOptions, 'record' | 'onUs
    */
   fallback?(record: TurnRecord): Engine;
 }
-
-/** The caller's words come some time after the voice: a turn is written down so long after it seems to be over. */
-const SETTLE_MS = 1_000;
-/** What is done after a speech is done without it, if none comes. */
-const AFTERWARDS_MS = 10_000;
-/** The model's speech that waits for a line of the call's own, in samples of its line: 15 s. */
-const MOST_WAITING_MS = 15_000;
-/** Words that are not placed yet. */
-const MOST_FRAGMENTS = 200;
-/** Words said over the agent are known by their place; no vendor promises to the millisecond. */
-const MISALIGNED_MS = 500;
 
 /**
  * A call held by one model that listens and speaks at the same time. The model decides when to speak and when to stop, so this engine
@@ -76,51 +67,45 @@ export class DuplexEngine implements Engine, CallerEarHandler {
   readonly #turns = new Turns();
   readonly #ear: CallerEar;
   readonly #sound: CallerSound;
-  readonly #words = new CallerWords();
-  readonly #gate: SpeechGate;
-  readonly #speech: AgentSpeech;
+  readonly #caller: CallerTranscript;
+  readonly #talkOver: TalkOver;
+  /** What the model says. Never heard at the same time as a fixed line. */
+  readonly #talk: DuplexTalk;
+  readonly #lines: FixedLines;
   readonly #tools: CallTools | null;
   readonly #delegations: Delegations;
+  readonly #afterwards: AfterSpeech;
   readonly #silence: SilenceWatch;
   readonly #dtmf: DtmfCollector;
-  readonly #watchdog: ReplyWatchdog;
   readonly #abort = new AbortController();
   #session: DuplexSession | null = null;
+  /** The session's events have ended. */
   #over: Promise<void> = Promise.resolve();
-  #sessions = 0;
   /** The model has a session. */
   #connected = false;
-  /** What the agent says: the model, or a fixed line. Never both. */
-  #talk: DuplexSpeech | null = null;
-  #line: Reply | null = null;
+  /** The model does not know that the conversation was broken off. */
+  #hasToGoOn = false;
   /** The question to a silent caller: every word is an answer to it. */
   #silenceLine: Reply | null = null;
   #holdLine: Reply | null = null;
-  /** What the model says while a fixed line is being said. */
-  #waiting: SpokenAudio[] = [];
-  #speeches = 0;
-  /** Words of the model that belong to no speech yet. */
-  #fragments: TextFragment[] = [];
-  /** How far the model's line has come. */
-  #lineMs = 0;
-  /** What the caller says over the agent, and from where on. */
-  #overlap: { text: string; fromMs: number } | null = null;
+  #lateTimer: Timer | null = null;
+  /** How long the next hold line is waited for. */
+  #patienceMs: number;
   /** When the caller's turn was over by the silence after it; null while it goes on. */
   #decidedAt: number | null = null;
   /** When the caller said something that the agent has not answered. */
   #unanswered: number | null = null;
-  #settleTimer: Timer | null = null;
-  #resumeTimer: Timer | null = null;
-  #lateTimer: Timer | null = null;
-  #afterwards: { acts: readonly Afterwards[]; after: number; timer: Timer } | null = null;
   #other: Engine | null = null;
+  /** The line is down. */
+  #suspended = false;
   #finished = false;
 
   constructor(options: DuplexEngineOptions) {
     this.#options = options;
-    const { clock, agent, providers, events, sampleRate } = options;
+    const { clock, agent, providers, events, sampleRate, playout, leg } = options;
+    const onUsage: AgentOptions['onUsage'] = (usage) => events.emit({ type: 'usage', usage });
+    const onFailure = (error: ProviderError) => this.#tell(error);
     this.#record = new TurnRecord(options);
-    this.#gate = new SpeechGate({ sampleRate });
     this.#ear = new CallerEar({
       clock,
       sampleRate,
@@ -132,13 +117,46 @@ export class DuplexEngine implements Engine, CallerEarHandler {
       clock,
       options: agent.interruption,
       audible: () => this.#ear.speaking,
-      onIgnored: () => this.#resume('nothing', ''),
+      onIgnored: () => this.#talkOver.resume('nothing', ''),
     });
-    this.#speech = new AgentSpeech({
-      agent,
-      textToSpeech: providers.textToSpeech,
-      cache: options.speechCache,
-      onLookup: (hit) => events.emit({ type: 'cache', hit }),
+    this.#caller = new CallerTranscript({
+      ...options,
+      record: this.#record,
+      answeringTurn: () =>
+        (this.#caller.settling ? this.#talk.speech?.turn.id : undefined) ?? this.#turns.nextId,
+      voice: () => (this.#ear.speaking ? { from: this.#ear.voicedFrom, until: this.#ear.voicedUntil } : null),
+      onClosed: (words) => {
+        if (words) this.#silence.reset();
+        this.#listenIfIdle();
+      },
+    });
+    this.#talkOver = new TalkOver({
+      clock,
+      events,
+      playout,
+      leg,
+      options: agent.interruption,
+      callerSpeaks: () => this.#sound.speaks,
+      agentTalk: () => this.#agentTalk(),
+      onInterrupt: (because, text) => this.#interrupt(because, text),
+      onEcho: (text) => this.#caller.withdraw(text),
+    });
+    this.#lines = new FixedLines({
+      ...options,
+      turns: this.#turns,
+      waitsForCaller: () => this.#ear.speaking || this.#suspended,
+      onSentence: () => this.#sound.agentSpeaks(),
+      onUsage,
+      onFailure,
+    });
+    this.#talk = new DuplexTalk({
+      ...options,
+      turns: this.#turns,
+      mayPlay: () => this.#modelMaySpeak(),
+      onBegin: () => this.#beginTalk(),
+      onFirstSent: () => this.#sound.agentSpeaks(),
+      onEnding: ({ turn }) => this.#caller.settling && this.#caller.close(turn.id),
+      onOver: (speech, interrupted) => this.#endTalk(speech, interrupted),
     });
     this.#tools = options.createTools((run) => this.#record.tool(run));
     this.#delegations = new Delegations({
@@ -150,41 +168,76 @@ export class DuplexEngine implements Engine, CallerEarHandler {
         return { messages, maxOutputTokens: agent.maxOutputTokens, tier: tierFor(agent.model, messages) };
       },
       answer: (delegation, text) => this.#session?.answer(delegation, text),
-      onAfterwards: (acts) => this.#doAfterwards(acts),
+      onAfterwards: (acts) => this.#afterwards.add(acts, this.#talk.speeches),
       onDone: () => this.#listenIfIdle(),
-      onUsage: (usage) => events.emit({ type: 'usage', usage }),
-      onFailure: (error) => this.#tell(error),
+      onUsage,
+      onFailure,
     });
-    this.#watchdog = new ReplyWatchdog(clock, options.playout);
+    this.#afterwards = new AfterSpeech(clock, (problem) =>
+      this.#session?.instruct(`Tell the caller now: ${problem}`),
+    );
+    this.#patienceMs = agent.silence.holdLineMs;
     this.#dtmf = new DtmfCollector(clock, agent.dtmf, (keys) => this.#takeKeys(keys));
     this.#silence = new SilenceWatch({
       clock,
       options: agent.silence,
       say: (text, then) => {
-        this.#say(text, true, then);
-        this.#silenceLine = this.#line;
+        this.#silenceLine = this.#say(text, true, then);
       },
       hangUp: () => {
         // Somebody is there after all.
-        if (this.#ear.speaking || this.#words.text !== '') this.#silence.reset();
-        else options.leg.hangUp('caller silent');
+        if (this.#ear.speaking || this.#caller.text !== '') this.#silence.reset();
+        else leg.hangUp('caller silent');
       },
     });
   }
 
   begin(): void {
+    const { agent } = this.#options;
+    this.#open();
+    if (agent.greeting === '') this.#listenIfIdle();
+    else this.#say(agent.greeting, agent.interruption.greeting);
+  }
+
+  recall(past: PastCall): void {
+    const { greeting, interruption } = this.#options.agent;
+    this.#suspended = true;
+    this.#talkOver.suspend();
+    for (const entry of past.history) this.#record.recall(entry);
+    this.#record.heardBefore(past.heard);
+    this.#hasToGoOn = true;
+    const session = this.#open();
+    const begun = past.history.length > 0 || past.heard.length > 0;
+    if (past.unheard.length > 0) this.#say(past.unheard.join(' '), true);
+    else if (!begun && greeting !== '') this.#say(greeting, interruption.greeting);
+    // What the caller said, and nobody wrote down, is in the recording.
+    const known = past.history.flatMap((entry) =>
+      'turn' in entry && entry.turn.role === 'caller' ? [entry.turn.endMs] : [],
+    );
+    const { sampleRate, startTime } = past.call;
+    const fromSample = Math.round((Math.max(0, ...known) * sampleRate) / 1000);
+    for (const { samples, position } of past.callerAudio(fromSample)) {
+      session.push(samples);
+      this.#ear.push(samples, position, startTime + ((position + samples.length) * 1000) / sampleRate);
+    }
+    this.#ear.lineLost();
+  }
+
+  #open(): DuplexSession {
     const { duplex, agent, providers, sampleRate } = this.#options;
-    for (const provider of [duplex, providers.languageModel, providers.textToSpeech]) provider.warm?.();
-    this.#session = duplex.open({
+    duplex.warm?.();
+    providers.languageModel.warm?.();
+    providers.textToSpeech.warm?.(this.#lines.spokenAs);
+    const session = duplex.open({
       sampleRate,
       voice: agent.voice,
       instructions: duplexInstructions(agent, this.#tools?.definitions ?? []),
       history: () => this.#messages(''),
       signal: this.#abort.signal,
     });
-    this.#over = this.#listen(this.#session);
-    if (agent.greeting === '') this.#listenIfIdle();
-    else this.#say(agent.greeting, agent.interruption.greeting);
+    this.#session = session;
+    this.#over = this.#listen(session);
+    return session;
   }
 
   audio(samples: Int16Array, position: number, arrivedAt: number): void {
@@ -199,12 +252,34 @@ export class DuplexEngine implements Engine, CallerEarHandler {
   dtmf(digit: string): void {
     if (this.#other !== null) {
       this.#other.dtmf(digit);
-      return;
+    } else if (!this.#finished) {
+      this.#silence.reset();
+      // Keys are no backchannel: who presses them has heard enough.
+      if (this.#agentTalk() !== null) this.#interrupt('speech', digit);
+      this.#dtmf.press(digit);
     }
-    this.#silence.reset();
-    // Keys are no backchannel: who presses them has heard enough.
-    if (this.#interruptible) this.#interrupt('speech', digit);
-    this.#dtmf.press(digit);
+  }
+
+  suspend(): void {
+    this.#suspended = true;
+    this.#silence.suspend();
+    this.#lateTimer?.cancel();
+    this.#dtmf.suspend();
+    this.#ear.lineLost();
+    this.#talkOver.suspend();
+    this.#other?.suspend();
+  }
+
+  resume(): void {
+    this.#suspended = false;
+    if (this.#other !== null) {
+      this.#other.resume();
+    } else {
+      this.#dtmf.resume();
+      this.#talkOver.restore();
+      this.#goOn();
+      this.#listenIfIdle();
+    }
   }
 
   async finish(timeoutMs: number): Promise<void> {
@@ -214,12 +289,9 @@ export class DuplexEngine implements Engine, CallerEarHandler {
     }
     this.#finished = true;
     this.#stop();
-    const session = this.#session;
-    if (session !== null) {
-      session.end();
-      await this.#within(timeoutMs, this.#over);
-    }
-    this.#closeCaller();
+    this.#session?.end();
+    await this.#within(timeoutMs, this.#over);
+    this.#caller.close();
     this.#abort.abort();
     const { duplex, providers } = this.#options;
     for (const provider of [duplex, providers.languageModel, providers.textToSpeech]) provider.close?.();
@@ -230,31 +302,80 @@ export class DuplexEngine implements Engine, CallerEarHandler {
   voiceStarted(): void {
     this.#silence.suspend();
     this.#lateTimer?.cancel();
-    this.#settleTimer?.cancel();
-    this.#settleTimer = null;
+    // What comes after the answer has begun is another turn.
+    if (this.#caller.settling && this.#talk.speech !== null) this.#caller.close();
+    this.#caller.unsettle();
     this.#decidedAt = null;
     // What is left of it is quiet.
-    if (this.#talk?.audible === false) this.#endTalk(false);
-    const over = this.#interruptible;
-    this.#overlap = over ? { text: '', fromMs: this.#lineMs } : null;
-    this.#sound.begins(over || this.#words.text !== '', over ? () => this.#hold() : null);
+    if (this.#talk.speech?.audible === false) this.#talk.end(false);
+    const over = this.#talkOver.begins(this.#talk.lineMs);
+    this.#sound.begins(over || this.#caller.text !== '', over ? () => this.#talkOver.hold() : null);
   }
 
   voicePaused(): void {
-    this.#words.voiced(this.#ear.voicedFrom, this.#ear.voicedUntil);
+    this.#caller.voiced({ from: this.#ear.voicedFrom, until: this.#ear.voicedUntil });
     this.#sound.ends();
-    this.#judge();
-    if (this.#options.playout.held) this.#resumeLater();
+    this.#talkOver.pauses();
   }
 
   turnSilence(): void {
-    const { clock, events } = this.#options;
+    const { clock, events, agent } = this.#options;
     this.#decidedAt = clock.now();
-    if (this.#line === null && this.#talk === null) {
+    if (this.#lines.line === null && this.#talk.speech === null) {
       events.emit({ type: 'thinking', turn: this.#turns.nextId });
-      this.#holdLineIfMissing();
+      this.#patienceMs = agent.silence.holdLineMs;
+      this.#holdLineIfMissing(this.#decidedAt);
     }
-    this.#settle();
+    this.#caller.settle();
+  }
+
+  #hear({ text, untilMs }: TextFragment): void {
+    // Late words of a turn whose answer has begun.
+    const late = this.#caller.settling && this.#talk.speech !== null;
+    this.#caller.add(text);
+    if (text.trim() === '' || this.#finished) return;
+    this.#sound.hasWords();
+    this.#silence.suspend();
+    if (!late) this.#unanswered = this.#ear.lastVoicedAt || this.#options.clock.now();
+    this.#talkOver.hears(text, untilMs);
+    if (!this.#ear.speaking) this.#caller.settle();
+  }
+
+  /** An entry of keys is a turn of the caller's. */
+  #takeKeys(keys: string): void {
+    this.#silence.reset();
+    this.#caller.keys(keys);
+    if (this.#finished || this.#other !== null) return;
+    this.#unanswered = this.#options.clock.now();
+    this.#decidedAt = this.#unanswered;
+    this.#session?.instruct(
+      `The caller has pressed keys on the telephone. ${spokenKeys(keys)}. Take this as what the caller says, and answer it now.`,
+    );
+    this.#listenIfIdle();
+  }
+
+  /** What the agent is saying, if the caller may interrupt it. */
+  #agentTalk(): { text: string; asked: boolean } | null {
+    const { line } = this.#lines;
+    if (line !== null) {
+      const asked = line === this.#silenceLine;
+      return line.interruptible ? { text: line.spoken.latest, asked } : null;
+    }
+    const { speech } = this.#talk;
+    return speech?.audible ? { text: speech.text, asked: false } : null;
+  }
+
+  #interrupt(because: OverlapKind, text: string): void {
+    const { events } = this.#options;
+    const { speech } = this.#talk;
+    events.emit({ type: 'overlap', outcome: 'interrupted', because, text });
+    this.#stopTalking();
+    events.emit({ type: 'thinking', turn: this.#turns.nextId });
+    if (speech === null) return;
+    const { heardText } = speech.spoken;
+    if (heardText === speech.text.trim()) return;
+    const heard = heardText === '' ? 'nothing' : `only: "${heardText}"`;
+    this.#session?.note(internalNote(`the caller interrupted you, and of what you last said heard ${heard}`));
   }
 
   // --- the model -------------------------------------------------------------------------------------------------
@@ -283,16 +404,15 @@ export class DuplexEngine implements Engine, CallerEarHandler {
         return;
       case 'begun':
         this.#connected = true;
-        this.#quiet();
-        this.#gate.reset();
-        if (this.#sessions++ > 0 && !this.#finished) this.#session?.instruct(goOn);
+        this.#talk.reset();
+        this.#goOn();
         return;
       case 'lost':
         this.#connected = false;
+        this.#hasToGoOn = true;
         this.#tell(event.error);
-        this.#gate.reset();
-        this.#quiet();
-        if (this.#decidedAt !== null) this.#holdLineIfMissing();
+        this.#talk.reset();
+        if (this.#decidedAt !== null) this.#holdLineIfMissing(this.#options.clock.now());
         return;
       case 'refused':
         this.#tell(event.error);
@@ -300,108 +420,188 @@ export class DuplexEngine implements Engine, CallerEarHandler {
     }
     if (this.#finished) return;
     if (event.type === 'delegated') this.#delegations.begin(event.delegation);
-    else if (event.type === 'agentText') this.#place(event);
-    else this.#hearModel(event.samples, event.atMs);
+    else if (event.type === 'agentText') this.#talk.text(event);
+    else this.#talk.audio(event.samples, event.atMs);
   }
 
-  #hearModel(samples: Int16Array, atMs: number): void {
-    this.#lineMs = atMs + (samples.length * 1000) / this.#options.sampleRate;
-    for (const part of this.#gate.push(samples, atMs)) {
-      if (part === 'end') this.#quiet();
-      else this.#play(part);
-    }
+  /** A model that is told nothing would wait for the caller. */
+  #goOn(): void {
+    if (!this.#hasToGoOn || !this.#connected || this.#suspended || this.#finished) return;
+    this.#hasToGoOn = false;
+    this.#session?.instruct(goOn);
   }
 
-  #play(part: SpokenAudio): void {
-    const { sampleRate } = this.#options;
-    // The answer is there: a line that only says that it is late has nothing more to say.
-    if (this.#line !== null && this.#line === this.#holdLine && this.#line.spoken.latest === '') this.#stopTalking();
-    if (this.#line !== null) {
-      const waiting = this.#waiting.reduce((sum, { samples }) => sum + samples.length, 0);
-      if ((waiting * 1000) / sampleRate < MOST_WAITING_MS) this.#waiting.push(part);
-      return;
-    }
-    if (this.#talk === null && !part.voiced) return;
-    this.#talk ??= this.#beginTalk(part.atMs);
-    this.#talk.push(part);
-  }
-
-  #beginTalk(fromMs: number): DuplexSpeech {
-    const { playout, clock, events, sampleRate } = this.#options;
+  /** A speech of the model's begins. */
+  #beginTalk(): LatencyLedger {
     this.#silence.agentSpeaks();
     this.#lateTimer?.cancel();
-    const now = clock.now();
     const ledger = new LatencyLedger();
     // A sound that the model makes while the caller speaks is no answer.
-    const answers = this.#unanswered !== null && !this.#ear.speaking;
-    if (answers) {
-      const lastVoiced = Math.max(this.#unanswered ?? 0, this.#ear.lastVoicedAt);
-      const decided = Math.min(now, this.#decidedAt ?? now);
-      ledger.mark('lastVoiced', lastVoiced);
-      ledger.mark('decided', decided);
-      ledger.mark('modelRequested', decided);
-      ledger.mark('firstSentence', now);
-      ledger.mark('firstAudio', now);
-      this.#unanswered = null;
-      this.#settle();
-    }
-    const turn = this.#turns.begin(ledger);
-    const speech: DuplexSpeech = new DuplexSpeech({
-      playout,
-      turn,
-      sampleRate,
-      fromMs,
-      number: this.#speeches++,
-      onFirstSent: () => {
-        ledger.mark('firstSent', clock.now());
-        this.#sound.agentSpeaks();
-        const parts = ledger.parts();
-        if (parts !== null) events.emit({ type: 'latency', turn: turn.id, ...parts });
-      },
-    });
-    const fragments = this.#fragments.filter((fragment) => speech.holds(fragment, true));
-    this.#fragments = [];
-    for (const fragment of fragments) this.#addText(speech, fragment);
-    return speech;
+    if (this.#unanswered === null || this.#ear.speaking) return ledger;
+    const now = this.#options.clock.now();
+    const decided = Math.min(now, this.#decidedAt ?? now);
+    ledger.mark('lastVoiced', Math.max(this.#unanswered, this.#ear.lastVoicedAt));
+    ledger.mark('decided', decided);
+    ledger.mark('modelRequested', decided);
+    ledger.mark('firstSentence', now);
+    ledger.mark('firstAudio', now);
+    this.#unanswered = null;
+    this.#caller.settle();
+    return ledger;
   }
 
-  /** Words of the model's, which come before, with or after their audio. */
-  #place(fragment: TextFragment): void {
-    if (this.#talk?.holds(fragment, this.#gate.open)) this.#addText(this.#talk, fragment);
-    else if (this.#fragments.length < MOST_FRAGMENTS) this.#fragments.push(fragment);
-  }
-
-  #addText(speech: DuplexSpeech, fragment: TextFragment): void {
-    this.#tellSentences(speech, speech.add(fragment));
-  }
-
-  #tellSentences(speech: DuplexSpeech, sentences: readonly string[]): void {
-    for (const text of sentences) {
-      this.#options.events.emit({ type: 'transcript', role: 'agent', turn: speech.turn.id, text, final: false });
-    }
-  }
-
-  /** The model's line is quiet: its speech is over once it was heard, unless it goes on before. */
-  #quiet(): void {
-    const speech = this.#talk;
-    if (speech === null) return;
-    void this.#options.playout.waitUntilQueued(1).then(() => {
-      if (this.#talk === speech && !this.#gate.open) this.#endTalk(false);
-    });
-  }
-
-  #endTalk(interrupted: boolean): void {
-    const speech = this.#talk;
-    if (speech === null) return;
-    this.#talk = null;
-    this.#tellSentences(speech, speech.end(!interrupted));
-    // What it answers comes before it.
-    if (this.#settleTimer !== null) this.#closeCaller(speech.turn.id);
+  #endTalk(speech: DuplexSpeech, interrupted: boolean): void {
     this.#record.agent(speech, interrupted);
     this.#turns.cancel('the speech is over');
-    this.#said = { text: speech.text, at: this.#options.clock.now() };
+    this.#rest(speech.text);
+    this.#afterwards.heard(speech.number, !interrupted);
     if (interrupted) return;
-    const due = this.#afterwards;
-    if (due !== null && speech.number >= due.after) this.#act(due.acts);
+    if (this.#delegations.busy) this.#holdLineIfMissing(this.#options.clock.now());
     this.#listenIfIdle();
   }
+
+  /** Whether the model may be heard: not while a fixed line is said. */
+  #modelMaySpeak(): boolean {
+    const { line } = this.#lines;
+    // The answer is there: a line that only says that it is late has nothing more to say.
+    if (line !== null && line === this.#holdLine && line.spoken.latest === '') this.#stopTalking();
+    return this.#lines.line === null;
+  }
+
+  // --- fixed lines -----------------------------------------------------------------------------------------------
+
+  /** Says a fixed text; `then` follows if it was not interrupted. */
+  #say(text: string, interruptible: boolean, then?: () => void): Reply {
+    this.#stopTalking();
+    this.#silence.agentSpeaks();
+    this.#lateTimer?.cancel();
+    if (this.#suspended) this.#talkOver.suspend();
+    return this.#lines.say(text, interruptible, () => {
+      this.#endLine(false);
+      then?.();
+      if (this.#finished) return;
+      void this.#lines.prepare(this.#abort.signal);
+      this.#talk.playWaiting();
+      this.#listenIfIdle();
+    });
+  }
+
+  #endLine(interrupted: boolean): void {
+    const line = this.#lines.take();
+    if (line === null) return;
+    if (this.#caller.settling) this.#caller.close(line.turn.id);
+    this.#record.agent(line, interrupted || line.spoken.cutShort);
+    const { heardText, latest } = line.spoken;
+    this.#rest(latest);
+    if (heardText !== '') {
+      this.#session?.note(internalNote(`the caller has just heard you say: "${heardText}"`));
+    }
+  }
+
+  /** Something is missing without which there is no answer, for too long: the line is not left dead. */
+  #holdLineIfMissing(since: number): void {
+    const { clock, agent } = this.#options;
+    const { holdLine } = agent.silence;
+    this.#lateTimer?.cancel();
+    if (holdLine === '' || this.#finished || this.#suspended) return;
+    this.#lateTimer = clock.after(Math.max(0, since + this.#patienceMs - clock.now()), () => {
+      const missing = !this.#connected || this.#delegations.busy;
+      if (!missing || this.#lines.line !== null || this.#talk.speech !== null || this.#sound.speaks) return;
+      this.#patienceMs *= 2;
+      this.#holdLine = this.#say(holdLine, true, () => this.#holdLineIfMissing(clock.now()));
+    });
+  }
+
+  /** Silences the agent for good. What the caller heard of it stands in the record. */
+  #stopTalking(): void {
+    const { playout, leg } = this.#options;
+    this.#talk.forgetWaiting();
+    if (this.#lines.line === null && this.#talk.speech === null) return;
+    const audible = playout.busy && !playout.held;
+    this.#turns.cancel('the agent is to be silent');
+    playout.clear(leg.canClear);
+    if (audible) leg.clear();
+    this.#talkOver.stop();
+    this.#endLine(true);
+    this.#talk.end(true);
+  }
+
+  /** The agent says nothing any more. */
+  #rest(said: string): void {
+    this.#caller.agentSaid(said);
+    this.#talkOver.rests();
+  }
+
+  #listenIfIdle(): void {
+    const talking = this.#lines.line !== null || this.#talk.speech !== null || this.#delegations.busy;
+    const hearing = this.#ear.speaking || this.#caller.settling || this.#caller.text !== '';
+    if (this.#finished || this.#suspended || this.#other !== null || talking || hearing) return;
+    this.#options.events.emit({ type: 'listening' });
+    this.#silence.start();
+  }
+
+  // --- the end ---------------------------------------------------------------------------------------------------
+
+  /** The model is lost for good. */
+  #lose(error: ProviderError): void {
+    const { fallback, agent, leg } = this.#options;
+    this.#tell(error);
+    if (fallback !== undefined) {
+      this.#stop();
+      this.#caller.close();
+      this.#abort.abort();
+      this.#other = fallback(this.#record);
+      this.#other.begin();
+      if (this.#suspended) this.#other.suspend();
+    } else if (agent.apology === '') {
+      leg.hangUp('error');
+    } else {
+      this.#say(agent.apology, false, () => leg.hangUp('error'));
+    }
+  }
+
+  /** Ends everything that could still do something. What was heard is written down. */
+  #stop(): void {
+    this.#sound.stop();
+    this.#afterwards.stop();
+    this.#stopTalking();
+    const keys = this.#dtmf.take();
+    if (keys !== '') this.#takeKeys(keys);
+    this.#delegations.close();
+    this.#tools?.close();
+    this.#ear.close();
+    this.#talkOver.stop();
+    this.#lateTimer?.cancel();
+    this.#silence.stop();
+  }
+
+  #tell(error: ProviderError): void {
+    this.#options.events.emit({
+      type: 'failure',
+      code: `PROVIDER_${error.failure.toUpperCase()}` as FailureCode,
+      provider: error.provider,
+      message: error.message,
+    });
+  }
+
+  /** What was said so far, with what the caller is saying. */
+  #messages(prompt: string) {
+    const { text } = this.#caller;
+    return this.#record.messages(prompt, this.#options.agent.historyMessages, text === '' ? undefined : text);
+  }
+
+  async #within(timeoutMs: number, work: Promise<void>): Promise<void> {
+    const { clock } = this.#options;
+    await new Promise<void>((resolve) => {
+      const timer = clock.after(timeoutMs, resolve);
+      void work.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+}
+
+const goOn =
+  'The connection was broken for a moment. Go on with the conversation where it stopped: if the caller waits for an answer, give ' +
+  'it now; else wait for the caller.';

@@ -13,7 +13,9 @@ export function duplexInstructions(agent: AgentConfig, tools: readonly ToolDefin
   ];
   if (language !== null) parts.push(`Speak the language with the BCP 47 tag ${language}.`);
   if (greeting !== '') {
-    parts.push(`At the beginning of the call the caller hears a recording of you saying: "${greeting}" Do not greet again.`);
+    parts.push(
+      `At the beginning of the call the caller hears a recording of you saying: "${greeting}" Do not greet again.`,
+    );
   }
   if (keywords.length > 0) parts.push(`Words that the caller is likely to say: ${keywords.join(', ')}.`);
   if (faq.length > 0) {
@@ -34,7 +36,9 @@ export function duplexInstructions(agent: AgentConfig, tools: readonly ToolDefin
       'Never say that something was done before the backend has said so.',
     ].join('\n'),
   );
-  parts.push(`Text that begins with "${notePrefix}" is for you to know: never read it out and never answer it.`);
+  parts.push(
+    `Text that begins with "${notePrefix}" is for you to know: never read it out and never answer it.`,
+  );
   return parts.join('\n\n');
 }
 

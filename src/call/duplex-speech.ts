@@ -11,8 +11,12 @@ export interface TextFragment {
   untilMs: number;
 }
 
-/** Texts and audio lie on one line, but no vendor promises to the millisecond. */
-const MISALIGNED_MS = 400;
+/**
+ * Texts and audio lie on one line, but not to the millisecond: the Live API places its words in frames of 200 ms, and the words
+ * may come before the voice.
+ */
+const EARLY_MS = 200;
+const LATE_MS = 400;
 
 /** One speech of a model that speaks whenever it wants to: a turn of the agent's, whose audio and words come as they are said. */
 export class DuplexSpeech {
@@ -24,7 +28,8 @@ export class DuplexSpeech {
   readonly #playout: Playout;
   readonly #fromMs: number;
   readonly #chunker = new SentenceChunker();
-  /** Position of the end of its last voice. */
+  /** Positions of its end so far, and of the end of its last voice. */
+  #untilMs: number;
   #voicedUntilMs: number;
   #quietMs = 0;
 
@@ -41,6 +46,7 @@ export class DuplexSpeech {
     this.number = options.number;
     this.#playout = options.playout;
     this.#fromMs = options.fromMs;
+    this.#untilMs = options.fromMs;
     this.#voicedUntilMs = options.fromMs;
     const inner = options.playout.begin('', () => {
       this.spoken.add(this.#segment, 0);
@@ -60,19 +66,21 @@ export class DuplexSpeech {
 
   push({ samples, atMs, voiced, quietMs }: SpokenAudio): void {
     const ms = this.#segment.pushAt(samples, atMs);
-    if (voiced) this.#voicedUntilMs = atMs + ms - quietMs;
+    this.#untilMs = atMs + ms;
+    if (voiced) this.#voicedUntilMs = this.#untilMs - quietMs;
     this.#quietMs = quietMs;
     this.#segment.quietAtEndMs = quietMs;
   }
 
   /**
-   * Whether words at this place belong to it.
+   * Where words belong.
    *
    * @param goesOn more of it may come.
    */
-  holds({ fromMs, untilMs }: TextFragment, goesOn: boolean): boolean {
-    const begun = untilMs > this.#fromMs - MISALIGNED_MS;
-    return begun && (goesOn || fromMs < this.#voicedUntilMs + MISALIGNED_MS);
+  placeOf({ fromMs, untilMs }: TextFragment, goesOn: boolean): 'before it' | 'in it' | 'later' {
+    if (untilMs <= this.#fromMs - EARLY_MS) return 'before it';
+    const endMs = goesOn ? this.#untilMs : this.#voicedUntilMs;
+    return fromMs < endMs + LATE_MS ? 'in it' : 'later';
   }
 
   /** Returns the sentences that are complete with it. */
@@ -157,7 +165,8 @@ class TimedSegment implements Segment {
     const heard = Math.round(this.heardMs * this.#samplesPerMs);
     const stretch = this.#stretches.findLast(({ fromSample }) => fromSample < heard);
     if (stretch === undefined) return '';
-    if (this.#complete && heard >= this.#samples) return this.text;
+    // It is ended whole once every voice in it was heard.
+    if (this.#complete) return this.text;
     const untilMs = this.#positionOf(heard, stretch);
     const characters = this.#fragments.reduce((sum, { text, fromMs, untilMs: end }) => {
       const share = end <= fromMs ? Number(end <= untilMs) : (untilMs - fromMs) / (end - fromMs);

@@ -1,3 +1,5 @@
+import type { PastCall } from './past-call.ts';
+
 /**
  * What makes the conversation of a call: takes the caller's audio, produces turns and the agent's audio. Here the
  * pipeline of speech-to-text, language model and text-to-speech; a speech-to-speech model stands behind the same
@@ -14,6 +16,12 @@ export interface Engine {
   audio(samples: Int16Array, position: number, arrivedAt: number): void;
   /** The caller pressed a key. */
   dtmf(digit: string): void;
+  /** In place of `begin`: the call goes on from what was written down of it, once `resume` says that somebody listens. */
+  recall(past: PastCall): void;
+  /** The line is down: nobody hears anything. What was not heard is kept, what is being thought goes on. */
+  suspend(): void;
+  /** The line is back: the conversation goes on where it stopped. */
+  resume(): void;
   /**
    * The call is over. Stops speaking at once and records what was heard; then waits, at most `timeoutMs`, for
    * words of the caller that are still being transcribed.

@@ -4,6 +4,7 @@ import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { OverlapKind } from './overlap.ts';
+import type { HeardSentence } from './past-call.ts';
 
 /**
  * Everything that happens in a call, as one stream. The socket, the journal, the log and the metrics listen to
@@ -11,7 +12,11 @@ import type { OverlapKind } from './overlap.ts';
  */
 export type CallEvent =
   /** The socket stands and `start_call` may come. `callId` is the one in the URL, or a minted one. */
-  | { type: 'leg.accepted'; callId: string; resumeToken: string }
+  | { type: 'leg.accepted'; callId: string; resumeToken: string | null }
+  /** The socket is gone without a hang-up. The call waits for its client to come back. */
+  | { type: 'leg.lost' }
+  /** The client came back, on another socket; the conversation goes on. */
+  | { type: 'leg.resumed'; callId: string; afterMs: number }
   /** `start_call` was accepted. */
   | { type: 'call.started'; call: StartedCallFacts }
   /** The agent listens: after the start, and after each turn. */
@@ -23,6 +28,13 @@ export type CallEvent =
   | { type: 'overlap'; outcome: 'interrupted' | 'resumed'; because: OverlapKind | 'nothing'; text: string }
   /** A caller's turn is over and its answer is being made. */
   | { type: 'thinking'; turn: number }
+  /**
+   * A sentence of the agent's: `planned`, it is to be said; `heard`, the caller has heard it to its end; `over`, the turn is, and
+   * written down. What is planned and not heard when the object dies is said again.
+   */
+  | { type: 'agent.sentence'; state: 'planned'; text: string }
+  | { type: 'agent.sentence'; state: 'over' }
+  | ({ type: 'agent.sentence'; state: 'heard' } & HeardSentence)
   /** What the caller says. Interim text replaces the interim text before it. */
   | { type: 'transcript'; role: 'caller' | 'agent'; turn: number; text: string; final: boolean }
   /** A turn is over and belongs to the record: the caller's words, or what was heard of the agent's. */

@@ -136,6 +136,11 @@ export class Listener {
     }
   }
 
+  /** No more audio comes: what was being said is over as far as it was heard. */
+  lineLost(): void {
+    if (this.#endpointer.speaking) this.#endUtterance();
+  }
+
   /** The call is over: closes an utterance that is being spoken and waits for what is still being transcribed. */
   async finish(timeoutMs: number): Promise<void> {
     if (this.#endpointer.speaking) this.#endUtterance();

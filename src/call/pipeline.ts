@@ -10,6 +10,7 @@ import type { EndReason, FailureCode } from './events.ts';
 import { LatencyLedger } from './latency.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OverlapKind, overlapKind } from './overlap.ts';
+import type { PastCall } from './past-call.ts';
 import type { Reply, Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
@@ -62,6 +63,10 @@ export class Pipeline implements Engine, ListenerHandler {
   readonly #sound: CallerSound;
   #lateTimer: Timer | null = null;
   readonly #told = new WeakSet<ProviderError>();
+  /** The record ends with a turn of the caller's whose answer was lost with the object's memory. */
+  #unanswered = false;
+  /** The line is down. */
+  #suspended = false;
   #finished = false;
 
   constructor(options: PipelineOptions) {
@@ -132,6 +137,65 @@ export class Pipeline implements Engine, ListenerHandler {
     // Keys are no backchannel: who presses them has heard enough.
     if (this.#reply?.interruptible === true) this.#interrupt('speech', digit);
     this.#dtmf.press(digit);
+  }
+
+  recall(past: PastCall): void {
+    this.#suspended = true;
+    this.#options.playout.hold(true);
+    this.#agent.warm();
+    for (const entry of past.history) this.#record.recall(entry);
+    this.#record.heardBefore(past.heard);
+    const last = past.history.at(-1);
+    const spoken = past.heard.length > 0 || past.unheard.length > 0;
+    this.#unanswered = !spoken && last !== undefined && !('turn' in last && last.turn.role === 'agent');
+    this.#hearAgain(past);
+    const { greeting, interruption } = this.#options.agent;
+    if (past.unheard.length > 0) this.#speak(past.unheard.join(' '), true);
+    else if (past.history.length === 0 && !spoken && greeting !== '')
+      this.#speak(greeting, interruption.greeting);
+  }
+
+  /** What the caller said, and nobody wrote down, is in the recording. */
+  #hearAgain({ call, history, callerAudio }: PastCall): void {
+    const known = history.flatMap((entry) =>
+      'turn' in entry && entry.turn.role === 'caller' ? [entry.turn.endMs] : [],
+    );
+    const fromSample = Math.round((Math.max(0, ...known) * call.sampleRate) / 1000);
+    // As if it had come just now: nothing has stalled, and it was said before whatever is said next.
+    const arrivedAt = this.#options.clock.now() - 1;
+    for (const { samples, position } of callerAudio(fromSample)) {
+      this.#listener.push(samples, position, arrivedAt);
+    }
+    this.#listener.lineLost();
+  }
+
+  suspend(): void {
+    this.#suspended = true;
+    // The silence of a dead line is nobody's.
+    this.#silence.agentSpeaks();
+    this.#lateTimer?.cancel();
+    this.#resumeTimer?.cancel();
+    this.#dtmf.suspend();
+    this.#listener.lineLost();
+    // What was sent and cannot have been heard is heard later.
+    this.#options.playout.hold(true);
+  }
+
+  resume(): void {
+    this.#suspended = false;
+    this.#dtmf.resume();
+    this.#options.playout.resume();
+    this.#callerMayFinish();
+    this.#answerUnanswered();
+  }
+
+  /** A turn that was over, and whose answer was lost. */
+  #answerUnanswered(): void {
+    if (!this.#unanswered || this.#suspended || this.#finished) return;
+    if (this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
+    this.#unanswered = false;
+    const answer = this.#agent.answerAgain();
+    this.#run(new LatencyLedger(), true, answer.speak, undefined, answer.thinking);
   }
 
   async finish(timeoutMs: number): Promise<void> {
@@ -256,11 +320,13 @@ export class Pipeline implements Engine, ListenerHandler {
     if (this.#reply !== null && this.#options.playout.held) this.#resume('nothing', '');
     // What was said over words that may not be interrupted is answered after them.
     if (this.#reply === null) this.#callerTurn.release();
+    this.#answerUnanswered();
     this.#listenIfIdle();
   }
 
   #answer(turn: FinishedTurn): void {
     const { clock } = this.#options;
+    this.#unanswered = false;
     this.#recordCaller(turn, turn.text);
     const ledger = new LatencyLedger();
     ledger.mark('lastVoiced', turn.lastVoicedAt);
@@ -321,13 +387,16 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#silence.agentSpeaks();
     this.#lateTimer?.cancel();
     // The agent does not begin to speak over somebody who speaks.
-    if (this.#sound.speaks && interruptible) playout.hold(this.#options.leg.canClear);
+    if (this.#suspended) playout.hold(true);
+    else if (this.#sound.speaks && interruptible) playout.hold(this.#options.leg.canClear);
     const turn = this.#turns.begin(ledger);
     const reply = this.#agent.reply(turn, interruptible, thinking, {
       onSentence: (text) => {
         this.#sound.agentSpeaks();
         events.emit({ type: 'transcript', role: 'agent', turn: turn.id, text, final: false });
       },
+      onPlanned: (text) => events.emit({ type: 'agent.sentence', state: 'planned', text }),
+      onHeard: (sentence) => events.emit({ type: 'agent.sentence', state: 'heard', ...sentence }),
       onFirstAudio: () => {
         const parts = ledger.parts();
         if (parts !== null) events.emit({ type: 'latency', turn: turn.id, ...parts });
@@ -336,7 +405,7 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#reply = reply;
     this.#replySince = clock.now();
     this.#watchdog.start(
-      () => this.#callerPending,
+      () => this.#callerPending || this.#suspended,
       () => this.#giveUpStuck(),
     );
     void speak(reply).then(() => {
@@ -363,13 +432,14 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   #endReply(reply: Reply): void {
+    this.#options.events.emit({ type: 'agent.sentence', state: 'over' });
     this.#watchdog.stop();
     this.#lastReply = { text: reply.spoken.latest, until: this.#options.clock.now() };
     this.#reply = null;
     this.#resumeTimer?.cancel();
     this.#resumeTimer = null;
     // A reply that ended while it was held leaves nothing behind: the next one must not be held in its place.
-    if (!this.#options.playout.busy) this.#options.playout.resume();
+    if (!this.#options.playout.busy && !this.#suspended) this.#options.playout.resume();
   }
 
   /** Silences the agent for good. What the caller heard of it stands in the record. */
@@ -406,7 +476,7 @@ export class Pipeline implements Engine, ListenerHandler {
   #resume(because: OverlapKind | 'nothing', text: string): void {
     const { playout, events } = this.#options;
     this.#resumeTimer?.cancel();
-    if (!playout.held || this.#sound.speaks) return;
+    if (!playout.held || this.#sound.speaks || this.#suspended) return;
     events.emit({ type: 'overlap', outcome: 'resumed', because, text });
     playout.resume();
   }
@@ -443,7 +513,7 @@ export class Pipeline implements Engine, ListenerHandler {
     const { clock, agent } = this.#options;
     const { holdLine, holdLineMs } = agent.silence;
     this.#lateTimer?.cancel();
-    if (holdLine === '') return;
+    if (holdLine === '' || this.#suspended) return;
     this.#lateTimer = clock.after(utterance.decidedAt + holdLineMs - clock.now(), () => {
       if (this.#reply === null && this.#awaited > 0 && !this.#sound.speaks) this.#speak(holdLine, true);
     });
@@ -457,7 +527,8 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   #listenIfIdle(): void {
-    if (this.#finished || this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
+    if (this.#finished || this.#suspended) return;
+    if (this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
     this.#options.events.emit({ type: 'listening' });
     this.#silence.start();
   }

@@ -91,10 +91,11 @@ export class Playout {
   /**
    * Opens the next sentence; it is heard after those before it. `onFirstSent` is called with its first piece.
    *
-   * @param interject heard before the sentences of which nothing was sent yet.
+   * @param interject heard before the sentences of which nothing was sent yet. @param onHeard the whole of it was heard.
    */
-  begin(text: string, onFirstSent?: () => void, interject = false): Segment {
+  begin(text: string, onFirstSent?: () => void, interject = false, onHeard?: () => void): Segment {
     const segment = new PlayoutSegment(text, this.#options.sampleRate, () => this.#pump(), onFirstSent);
+    segment.onHeard = onHeard;
     if (this.#closed) segment.clear();
     else if (interject) {
       const next = this.#segments.findIndex((other) => !other.announced);
@@ -145,7 +146,10 @@ export class Playout {
       this.#unheard.shift();
       this.#hear(piece.samples, piece);
     }
+    const over = this.#segments.filter((segment) => segment.over);
+    if (over.length === 0) return;
     this.#segments = this.#segments.filter((segment) => !segment.over);
+    for (const segment of over) if (segment.heardWhole) segment.onHeard?.();
   }
 
   /** The leg has played everything up to this mark. */
@@ -338,6 +342,7 @@ class PlayoutSegment implements Segment {
   ended = false;
   /** The leg was asked to tell when it was played to its end. */
   marked = false;
+  onHeard: (() => void) | undefined;
   unsentSamples = 0;
   readonly #sampleRate: number;
   readonly #onChange: () => void;
@@ -370,6 +375,10 @@ class PlayoutSegment implements Segment {
 
   get over(): boolean {
     return this.#cleared || (this.ended && this.heardSamples >= this.#totalSamples);
+  }
+
+  get heardWhole(): boolean {
+    return this.#complete && this.heardSamples > 0 && this.heardSamples >= this.#totalSamples;
   }
 
   push(samples: Int16Array): void {

@@ -6,6 +6,8 @@ export interface RecordingTimelineOptions {
   startTime: number;
   /** Length of a chunk: what a crash may cost. */
   chunkMs: number;
+  /** What is stored already, of a call that is taken up again. Default 0. */
+  spooledSamples?: number;
   /** Takes a finished chunk; owns its arrays from then on. */
   store(chunk: AudioChunk): void;
 }
@@ -39,6 +41,9 @@ export class RecordingTimeline {
   constructor(options: RecordingTimelineOptions) {
     this.#options = options;
     this.chunkSamples = Math.round((options.sampleRate * options.chunkMs) / 1000);
+    this.#nextChunk = Math.ceil((options.spooledSamples ?? 0) / this.chunkSamples);
+    this.#callerAt = this.#nextChunk * this.chunkSamples;
+    this.#end = this.#callerAt;
   }
 
   /** Sample of the timeline that a moment of the clock falls on. */

@@ -8,6 +8,7 @@ import { AsyncQueue } from './async-queue.ts';
 import type { Clock } from './clock.ts';
 import { HoldLine } from './hold-line.ts';
 import type { LatencyMark } from './latency.ts';
+import type { HeardSentence } from './past-call.ts';
 import type { Playout, Segment } from './playout.ts';
 import type { SpeechModel } from './speech-model.ts';
 import { Spoken } from './spoken.ts';
@@ -28,6 +29,10 @@ export interface ReplyOptions {
   clock: Clock;
   /** The first audio of this sentence goes out. */
   onSentence(text: string): void;
+  /** This sentence is going to be said. */
+  onPlanned?(text: string): void;
+  /** It was heard to its end. */
+  onHeard?(sentence: HeardSentence): void;
   /** The first audio of the whole reply goes out: its latency is known. */
   onFirstAudio(): void;
   onUsage(usage: Usage): void;
@@ -158,6 +163,7 @@ export class Reply {
     const { playout, turn } = this.#options;
     let whole = true;
     for await (const sentence of sentences) {
+      if (!turn.signal.aborted) this.#options.onPlanned?.(sentence);
       await playout.waitUntilQueued(SYNTHESIS_AHEAD_MS);
       if (turn.signal.aborted) return true;
       const outcome = await this.#speakSentence(sentence);
@@ -261,7 +267,11 @@ export class Reply {
       if (first) this.#options.onFirstAudio();
       this.#options.onSentence(segment.text);
     };
-    const segment: Segment = playout.begin(text, onFirstSent, place === 'interjected');
+    const onHeard = () => {
+      const span = segment.heardSpan;
+      if (place === 'next' && span !== null) this.#options.onHeard?.({ text: segment.text, ...span });
+    };
+    const segment: Segment = playout.begin(text, onFirstSent, place === 'interjected', onHeard);
     return segment;
   }
 

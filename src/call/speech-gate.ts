@@ -58,6 +58,11 @@ export class SpeechGate {
     return this.#open;
   }
 
+  /** The rest of a speech that nobody is to hear goes by. */
+  get skipping(): boolean {
+    return this.#skippedMs !== null;
+  }
+
   /** The next audio of the line, the first sample at `atMs`. */
   push(samples: Int16Array, atMs: number): (SpokenAudio | 'end')[] {
     const line = new Int16Array(this.#rest.length + samples.length);
@@ -106,10 +111,9 @@ export class SpeechGate {
 
   /** Nobody is to hear the rest of this speech. The next one begins after a short quiet. */
   skip(): void {
+    if (this.#open && this.#quietMs < YIELDED_MS) this.#skippedMs = 0;
     this.#open = false;
-    this.#skippedMs = 0;
     this.#leadIn = [];
-    this.#quietMs = 0;
   }
 
   /** The line is another one from now on. */

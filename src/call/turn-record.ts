@@ -3,6 +3,7 @@ import type { RecordedTurn } from '../records/call-records.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import { Conversation } from './conversation.ts';
 import type { CallEvents } from './events.ts';
+import type { HeardSentence } from './past-call.ts';
 import type { Reply } from './reply.ts';
 
 /** Writes down who said what: for the language model's history, the transcript and the client, from one source. */
@@ -22,6 +23,26 @@ export class TurnRecord {
   /** The language model's history: see {@link Conversation.messages}. */
   messages(prompt: string, most: number, next?: string): Message[] {
     return this.#conversation.messages(prompt, most, next);
+  }
+
+  /** What was recorded before the call's object lost its memory: nobody is told of it again. */
+  recall(entry: { turn: RecordedTurn } | { run: ToolRun }): void {
+    if ('turn' in entry) this.#conversation.add(entry.turn);
+    else this.#conversation.addRun(entry.run);
+  }
+
+  /** Sentences of a turn of the agent's that was cut off there: they are a turn of their own. */
+  heardBefore(sentences: readonly HeardSentence[]): void {
+    const [first, last] = [sentences[0], sentences.at(-1)];
+    if (first === undefined || last === undefined) return;
+    this.#add({
+      role: 'agent',
+      text: sentences.map(({ text }) => text).join(' '),
+      startMs: first.from - this.#startTime,
+      endMs: last.until - this.#startTime,
+      interrupted: true,
+      latency: null,
+    });
   }
 
   /** Something that the model has to know, and nobody has said. */

@@ -8,6 +8,8 @@ export interface StartRequest {
   metadata: Record<string, unknown>;
   /** Rate of the audio in both directions. */
   sampleRate: SampleRate;
+  /** Proof of a client that comes back to its call; null: it starts a new one. */
+  resumeToken: string | null;
 }
 
 /** What comes from the leg. One message may cause several of these, or none. */

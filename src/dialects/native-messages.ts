@@ -42,6 +42,8 @@ export const startCallSchema = z.object({
   type: z.literal('start_call'),
   callId: callIdSchema,
   userId: z.string().min(1).max(128),
+  /** Comes back to a call whose socket was lost: the token that its first `ready` brought. */
+  resumeToken: z.string().min(1).max(256).optional(),
   metadata: metadataSchema.default({}),
   audio: z
     .object({
@@ -156,6 +158,8 @@ export const closeCodes = {
   refused: 4403,
   /** The call id is in use by another live call, or has been used. */
   callIdInUse: 4409,
+  /** The call goes on on another socket: its client has come back. */
+  replaced: 4410,
   /** Too many bad messages. */
   badMessages: 4400,
   /** Faster than real time beyond the bound. */

@@ -91,7 +91,7 @@ class NativeDialect implements Dialect {
           status: 'ready',
           message: 'Connected: send start_call',
           callId: event.callId,
-          resumeToken: event.resumeToken,
+          ...(event.resumeToken === null ? {} : { resumeToken: event.resumeToken }),
         });
         return;
       case 'call.started':
@@ -100,6 +100,14 @@ class NativeDialect implements Dialect {
           status: 'ready',
           message: 'The call has started',
           callId: event.call.callId,
+        });
+        return;
+      case 'leg.resumed':
+        this.#send({
+          type: 'status',
+          status: 'ready',
+          message: 'The call goes on',
+          callId: event.callId,
         });
         return;
       case 'listening':
@@ -216,6 +224,7 @@ class NativeDialect implements Dialect {
       userId: message.userId,
       metadata: message.metadata,
       sampleRate: message.audio.sampleRate,
+      resumeToken: message.resumeToken ?? null,
     });
   }
 

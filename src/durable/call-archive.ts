@@ -1,12 +1,14 @@
 import type { Clock, Random, Timer } from '../call/clock.ts';
-import type { CallEvent } from '../call/events.ts';
+import type { CallEvent, StartedCallFacts } from '../call/events.ts';
 import type { AudioChunk } from '../call/journal.ts';
+import type { PastCall } from '../call/past-call.ts';
 import type { Config } from '../config.ts';
 import type { Env } from '../env.ts';
 import type { CallRecords } from '../records/call-records.ts';
 import { createSupabaseCallRecords } from '../records/supabase-call-records.ts';
 import type { Alarms } from './alarms.ts';
 import { callDeliveries, LEASE_MARGIN_MS } from './call-deliveries.ts';
+import { CallProgress } from './call-progress.ts';
 import { Outbox } from './outbox.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { dropTables, hasTables, migrate } from './storage.ts';
@@ -31,6 +33,7 @@ export class CallArchive {
   readonly #options: CallArchiveOptions;
   readonly #journal: SqliteJournal;
   readonly #outbox: Outbox;
+  readonly #progress: CallProgress;
   #conversationTimer: Timer | null = null;
 
   constructor(options: CallArchiveOptions) {
@@ -38,6 +41,7 @@ export class CallArchive {
     const { storage, alarms, env, config, clock, random } = options;
     migrate(storage.sql);
     this.#journal = new SqliteJournal(storage.sql);
+    this.#progress = new CallProgress(storage.kv);
     const deliver = callDeliveries({ env, config, journal: this.#journal, records: connectRecords(config) });
     this.#outbox = new Outbox({ sql: storage.sql, alarms, clock, random, deliver });
   }
@@ -52,13 +56,85 @@ export class CallArchive {
     this.#journal.appendAudio(chunk);
   }
 
+  /** What a client needs to come back to a call that the object has lost; null where there is none. */
+  get lost(): { call: StartedCallFacts; resumeToken: string } | null {
+    const journaled = this.#journal.read();
+    return journaled === null || journaled.end !== null ? null : journaled;
+  }
+
+  /** The call as it was written down, to be taken up again. Throws where there is none. */
+  past(): PastCall & { resumeToken: string } {
+    const journaled = this.#journal.read();
+    if (journaled === null || journaled.end !== null) throw new Error('there is no call to take up');
+    const { call, resumeToken, history } = journaled;
+    const { chunks, samples } = this.#journal.audioExtent(call.chunkSamples);
+    const progress = this.#progress.read();
+    const lastMs = Math.max(
+      (samples * 1000) / call.sampleRate,
+      ...journaled.turns.map((turn) => turn.endMs),
+      ...progress.heard.map((sentence) => sentence.until - call.startTime),
+    );
+    return {
+      call,
+      resumeToken,
+      history,
+      heard: progress.heard,
+      unheard: progress.unheard,
+      counts: progress.counts,
+      spooledSamples: samples,
+      callerAudio: (fromSample) => this.#callerAudio(fromSample, chunks, call.chunkSamples),
+      lostAt: call.startTime + Math.round(lastMs),
+    };
+  }
+
+  /** The call was taken up again: it has its whole time. */
+  takenUp(): void {
+    const lost = this.lost;
+    if (lost !== null) this.#expectEnd(lost.call.startTime);
+  }
+
+  *#callerAudio(
+    fromSample: number,
+    chunks: number,
+    chunkSamples: number,
+  ): Generator<{ samples: Int16Array; position: number }> {
+    for (let index = Math.floor(fromSample / chunkSamples); index < chunks; index++) {
+      const samples = this.#journal.audioChunk(index)?.caller;
+      if (samples === null || samples === undefined) continue;
+      const position = index * chunkSamples;
+      const skip = Math.max(0, fromSample - position);
+      if (skip < samples.length) yield { samples: samples.subarray(skip), position: position + skip };
+    }
+  }
+
+  #expectEnd(startTime: number): void {
+    const { config, alarms } = this.#options;
+    alarms.set('recover', startTime + config.WEBSOCKET_TIMEOUT + LEASE_MARGIN_MS);
+  }
+
   /** The object lost the call, by a crash or an update: it ended with its last trace. */
   closeLost(): void {
     const journaled = this.#journal.read();
     if (journaled === null || journaled.end !== null) return;
     const { call, turns } = journaled;
     const audioMs = (this.#journal.audioExtent(call.chunkSamples).samples * 1000) / call.sampleRate;
-    const lastMs = Math.max(audioMs, ...turns.map((turn) => turn.endMs));
+    const { heard, counts } = this.#progress.read();
+    const heardMs = heard.map((sentence) => sentence.until - call.startTime);
+    const lastMs = Math.max(audioMs, ...turns.map((turn) => turn.endMs), ...heardMs);
+    if (heard.length > 0) {
+      const text = heard.map((sentence) => sentence.text).join(' ');
+      const startMs = heard[0]!.from - call.startTime;
+      const turn = {
+        role: 'agent' as const,
+        text,
+        startMs,
+        endMs: heardMs.at(-1)!,
+        interrupted: true,
+        latency: null,
+      };
+      this.#journal.append({ type: 'turn', turn: { ...turn, position: turns.length } });
+    }
+    if (counts !== null) this.#journal.append({ type: 'counted', counts });
     const endTime = call.startTime + Math.round(lastMs);
     this.#end({ type: 'call.closed', reason: 'disconnected', status: 'failed', endTime });
   }
@@ -70,17 +146,18 @@ export class CallArchive {
     if (!hasTables(this.#options.storage.sql)) return true;
     if (this.#outbox.depth > 0 || this.unfinished) return false;
     dropTables(this.#options.storage.sql);
+    this.#progress.forget();
     this.#options.alarms.set('recover', null);
     return true;
   }
 
   /** Takes one event of the call. `resumeToken` is the proof with which a client may come back to it. */
   hear(event: CallEvent, at: number, resumeToken: string): void {
+    this.#progress.hear(event);
     switch (event.type) {
       case 'call.started': {
         this.#journal.append({ type: 'started', call: event.call, resumeToken });
-        const { WEBSOCKET_TIMEOUT } = this.#options.config;
-        this.#options.alarms.set('recover', event.call.startTime + WEBSOCKET_TIMEOUT + LEASE_MARGIN_MS);
+        this.#expectEnd(event.call.startTime);
         this.#outbox.put('metrics started', 'log started');
         void this.#outbox.run();
         return;

@@ -1,4 +1,4 @@
-import type { Closing } from '../call/call.ts';
+import type { Closing } from '../call/leg.ts';
 import { closeCodes, type ErrorCode, type ServerMessage } from '../dialects/native-messages.ts';
 
 /** The close code that each end of a call has on the wire. */
@@ -14,6 +14,7 @@ const codeOf: Record<Closing, number> = {
   refused: closeCodes.refused,
   'id in use': closeCodes.callIdInUse,
   'too fast': closeCodes.tooFast,
+  replaced: closeCodes.replaced,
 };
 
 /** What happens on a leg's socket. */

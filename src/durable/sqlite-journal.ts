@@ -16,6 +16,8 @@ export interface JournaledCall {
   /** Summed per provider. */
   usage: Usage[];
   tools: ToolRun[];
+  /** Turns and tools' runs, in order. */
+  history: ({ turn: RecordedTurn } | { run: ToolRun })[];
   counts: CallCounts | null;
   end: Extract<CallFact, { type: 'ended' }> | null;
 }
@@ -58,15 +60,20 @@ export class SqliteJournal implements Journal {
           failures: [],
           usage: [],
           tools: [],
+          history: [],
           counts: null,
           end: null,
         };
-      } else if (fact.type === 'turn') result?.turns.push(fact.turn);
-      else if (fact.type === 'failure')
+      } else if (fact.type === 'turn') {
+        result?.turns.push(fact.turn);
+        result?.history.push({ turn: fact.turn });
+      } else if (fact.type === 'failure')
         result?.failures.push({ ...fact.failure, position: result.failures.length });
       else if (fact.type === 'renamed' && result !== null) result.rowId = fact.rowId;
-      else if (fact.type === 'tool') result?.tools.push(fact.run);
-      else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
+      else if (fact.type === 'tool') {
+        result?.tools.push(fact.run);
+        result?.history.push({ run: fact.run });
+      } else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
       else if (fact.type === 'usage') addUsage(usage, fact.usage);
       else if (fact.type === 'ended' && result !== null) result.end = fact;
     }

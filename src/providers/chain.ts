@@ -39,7 +39,7 @@ export const firstAnswerMs = {
   textToSpeech: { default: 2_000, openai: 5_000 },
 } as const;
 
-/** The longest silence of audio without a text that is kept to be transcribed by another one: a minute is 0.9 MB at 8 kHz. */
+/** A minute is 0.9 MB at 8 kHz. */
 const KEPT_MS = 60_000;
 const KEPT_UTTERANCES = 16;
 const defaultRestMs = 15_000;

@@ -1,5 +1,5 @@
 import { type Clock, type Random, systemClock, systemRandom } from '../call/clock.ts';
-import type { ProviderError } from './ports.ts';
+import { ProviderError } from './ports.ts';
 
 export interface CircuitSettings {
   /** Opens after so many failures without a success between them, each within `windowMs` of the one before. Default 3. */
@@ -182,7 +182,7 @@ export class CircuitBreaker {
 
   #open(error: ProviderError, forMs: number): void {
     this.#openUntil = this.#clock.now() + Math.min(forMs, this.#settings.longestOpenMs);
-    this.#error = error;
+    this.#error = withoutCause(error);
     this.#probe = null;
     this.#era++;
   }
@@ -207,6 +207,14 @@ export class CircuitBreaker {
     if (bucket.slot !== slot) Object.assign(bucket, { slot, good: 0, bad: 0 });
     return bucket;
   }
+}
+
+/** What it was caused by belongs to one call: in a Worker, its request's objects must not be touched by another's. */
+function withoutCause({ provider, failure, message, status, retryAfterMs }: ProviderError): ProviderError {
+  return new ProviderError(provider, failure, message, {
+    ...(status === undefined ? {} : { status }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
 }
 
 /** Circuits that are remembered: beyond it, the one that was not asked for the longest is forgotten. */

@@ -4,10 +4,11 @@ import {
   defaultInterruption,
   defaultSilence,
 } from '../../src/call/agent-config.ts';
-import { Call, type CallOptions, type Closing } from '../../src/call/call.ts';
+import { Call, type CallOptions } from '../../src/call/call.ts';
 import { defaultDtmf } from '../../src/call/dtmf.ts';
 import { type CallEvent, CallEvents } from '../../src/call/events.ts';
 import type { AudioChunk } from '../../src/call/journal.ts';
+import type { Closing, Leg } from '../../src/call/leg.ts';
 import { defaultModelRule } from '../../src/call/model-rule.ts';
 import { anonymous } from '../../src/call/principal.ts';
 import { defaultSpeculation } from '../../src/call/speculation.ts';
@@ -56,13 +57,15 @@ export function createCall(
     script?: Partial<Script>;
     agent?: Partial<AgentConfig>;
     call?: Partial<CallOptions>;
+    /** Milliseconds since the epoch. */
+    startsAt?: number;
     /** Waits for what is under way outside the fake clock. */
     flush?: () => Promise<void>;
     /** One model in place of all three. */
     scriptedSpeech?: (clock: FakeClock) => SpeechToSpeech;
   } = {},
 ) {
-  const clock = new FakeClock();
+  const clock = new FakeClock(options.startsAt);
   const startedAt = clock.now();
   const scripted = scriptedProviders(clock, options.script);
   scripted.providers.speechToSpeech = options.scriptedSpeech?.(clock) ?? null;
@@ -92,6 +95,12 @@ export function createCall(
     hangUp: () => leg.actions.push('hang up'),
     show: () => {},
   };
+  const callLeg: Leg = {
+    dialect,
+    close: (closing) => {
+      leg.closed ??= closing;
+    },
+  };
   const callEvents = new CallEvents(clock.now.bind(clock), (error) => {
     throw error;
   });
@@ -100,7 +109,7 @@ export function createCall(
   const released: string[] = [];
   const call = new Call({
     clock,
-    dialect,
+    leg: callLeg,
     events: callEvents,
     principal: anonymous,
     providers: scripted.providers,
@@ -108,7 +117,7 @@ export function createCall(
     callId: 'leg-1',
     callIdBound: false,
     resumeToken: 'token',
-    limits: { callMs: 300_000, startMs: 30_000, idleMs: 30_000, aheadMs: 30_000 },
+    limits: { callMs: 300_000, startMs: 30_000, idleMs: 30_000, aheadMs: 30_000, graceMs: 30_000 },
     spoolMs: 2_000,
     createDetector: () => {
       detectors.open++;
@@ -125,23 +134,22 @@ export function createCall(
     claimCallId: async () => true,
     releaseCallId: (callId) => released.push(callId),
     storeAudio: (chunk) => chunks.push(chunk),
-    closeLeg: (closing) => {
-      leg.closed ??= closing;
-    },
     ...options.call,
   });
-  call.receive('');
+  // One that was taken up has lost its leg, and takes nothing before it has another.
+  dialect.receive('', call);
   const leg2 = handler as unknown as LegHandler;
   const frames = async (ms: number, value: number) => {
     for (let at = 0; at < ms; at += 20) {
       await clock.advance(20);
       await options.flush?.();
-      call.receive('');
+      call.receive('', callLeg);
       leg2.audio(new Int16Array(160).fill(value));
     }
   };
   return {
     call,
+    callLeg,
     clock,
     /** Milliseconds since the harness was made. */
     elapsed: () => clock.now() - startedAt,
@@ -154,7 +162,14 @@ export function createCall(
     detectors,
     released,
     start: async (request: Partial<StartRequest> = {}) => {
-      leg2.start({ callId: 'call-1', userId: 'user-1', metadata: {}, sampleRate: 8000, ...request });
+      leg2.start({
+        callId: 'call-1',
+        userId: 'user-1',
+        metadata: {},
+        sampleRate: 8000,
+        resumeToken: null,
+        ...request,
+      });
       await clock.advance(0);
     },
     speak: (ms: number) => frames(ms, 1000),

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import WebSocket, { WebSocketServer } from 'ws';
-import { type Dial, DialRefused, type RawSocket } from '../../src/providers/vendor-socket.ts';
+import { WebSocketServer } from 'ws';
+
+export { dialFromNode } from '../../tools/doctor/dial.ts';
 
 /** One connection to a vendor's double. */
 export interface DoubleConnection {
@@ -87,41 +88,3 @@ export async function socketDouble(options: SocketDoubleOptions) {
     },
   };
 }
-
-/** Dials from Node, where `fetch` opens no WebSocket. */
-export const dialFromNode: Dial = ({ url, headers, protocols }, signal) =>
-  new Promise<RawSocket>((resolve, reject) => {
-    const socket = new WebSocket(url, protocols === undefined ? [] : [...protocols], { headers });
-    socket.binaryType = 'arraybuffer';
-    // What comes with the vendor's 101 must wait for its reader.
-    const early: { data: unknown }[] = [];
-    const remember = (event: { data: unknown }) => early.push(event);
-    socket.addEventListener('message', remember);
-    socket.once('open', () =>
-      resolve({
-        send: (message) => socket.send(message),
-        close: (code, reason) => socket.close(code, reason),
-        addEventListener(type: string, listener: (event: never) => void) {
-          if (type === 'message') {
-            socket.removeEventListener('message', remember);
-            for (const event of early) listener(event as never);
-          }
-          socket.addEventListener(type as 'close', listener as never);
-        },
-      }),
-    );
-    socket.once('unexpected-response', (_request, response) => {
-      let body = '';
-      response.on('data', (part: Buffer) => {
-        body += String(part);
-      });
-      response.on('end', () =>
-        reject(new DialRefused(response.statusCode ?? 0, body, response.headers['retry-after'] ?? null)),
-      );
-      response.on('error', () =>
-        reject(new DialRefused(response.statusCode ?? 0, body, response.headers['retry-after'] ?? null)),
-      );
-    });
-    socket.on('error', reject);
-    signal.addEventListener('abort', () => socket.terminate(), { once: true });
-  });

@@ -148,6 +148,20 @@ describe('settings', () => {
     expect(providerSettings(loadConfig({})).speechToSpeech).toBeNull();
   });
 
+  it('never send a port’s own key to the address that all ports share', () => {
+    const own = {
+      LLM_API_KEY: 'own',
+      LLM_BASE_URL: 'https://own.example/v1',
+      OPENAI_BASE_URL: 'https://shared.example/v1',
+      LLM_STRONG_MODEL: 'big',
+      LLM_FALLBACK_MODEL: 'small',
+    };
+    const { languageModel, strongLanguageModel } = providerSettings(loadConfig(own));
+    for (const member of [...languageModel, strongLanguageModel]) {
+      expect(member).toMatchObject({ apiKey: 'own', baseUrl: 'https://own.example/v1' });
+    }
+  });
+
   it('give a stronger model of the same vendor the quick one’s key', () => {
     const strong = (more: object) =>
       providerSettings(loadConfig({ LLM_API_KEY: 'own', ...more })).strongLanguageModel;

@@ -155,16 +155,6 @@ describe('a call through the object', () => {
     expect(row.recording).toBe(keyOf(callId));
   });
 
-  it('ends in order when the socket drops', async () => {
-    scriptVendor();
-    const callId = nextId();
-    const client = await TestClient.connect(`/ws/call-session?callId=${callId}`);
-    client.send(startCall(callId));
-    await client.untilStatus('Listening');
-    client.close(1001);
-    expect(await endedRowOf(callId)).toMatchObject({ status: 'ended', end_reason: 'disconnected' });
-  });
-
   it('answers each bad message with its error and goes on', async () => {
     scriptVendor();
     const callId = nextId();

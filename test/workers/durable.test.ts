@@ -225,11 +225,11 @@ describe('a call whose object was lost', () => {
       journal.appendAudio({ index: 0, length: 16_000, caller: new Int16Array(16_000).fill(5), agent: null });
     });
     await evictDurableObject(stub);
-    // The next instance finds the call unfinished, and gives its leg 30 s to come back.
+    // The next instance finds the call unfinished, and gives its client `RESUME_GRACE` to come back.
     await runInDurableObject(stub, async (_, { storage }) => {
-      expect((await storage.getAlarm())! - Date.now()).toBeGreaterThan(25_000);
+      expect((await storage.getAlarm())! - Date.now()).toBeGreaterThan(3_000);
     });
-    // An idle object is evicted meanwhile: being woken does not give the lost call another 30 s.
+    // An idle object is evicted meanwhile: being woken does not give the lost call more time.
     await evictDurableObject(stub);
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 31_000 });
     expect(await runDurableObjectAlarm(stub)).toBe(true);

@@ -9,6 +9,9 @@ const serviceFileSchema = z.object({
   /** The embedded engines, up to and with `/v1`, and the key they want. */
   enginesUrl: z.url({ protocol: /^http$/ }),
   enginesKey: z.string().min(1),
+  /** The embedded database, and the key of its service role. */
+  supabaseUrl: z.url({ protocol: /^http$/ }),
+  supabaseKey: z.string().min(1),
 });
 
 /** What a running launcher tells other processes of this machine and user. */
@@ -18,7 +21,7 @@ function fileIn(dataDir: string): string {
   return path.join(dataDir, 'service.json');
 }
 
-/** For its owner's eyes only: it holds a key. */
+/** For its owner's eyes only: it holds keys. */
 export function writeServiceFile(dataDir: string, service: ServiceFile): void {
   const file = fileIn(dataDir);
   writeFileSync(file, `${JSON.stringify(service, null, 2)}\n`, { mode: 0o600 });

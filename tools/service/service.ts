@@ -112,7 +112,7 @@ async function startParts(options: ServiceOptions, parts: Part[]): Promise<Omit<
       configFile: path.join(options.root, 'wrangler.toml'),
       port: options.port,
       stateDir: path.join(dataDir, 'workers'),
-      settings: { ...workerSettings(enginesAt, supabaseAt), ...options.settings },
+      settings: { ...embeddedSettings(enginesAt, supabaseAt), ...options.settings },
     },
     startLimits.worker,
   );
@@ -146,7 +146,10 @@ const quietEnvironment = {
 /** The example business of the dialogue engine answers the telephone. */
 const greeting = 'Harbour Cycles, hello. How can I help you?';
 /** The engines by their own names, so that the log and the usage say who really spoke; whatever `.dev.vars` has. */
-function workerSettings(engines: Service['engines'], supabase: Service['supabase']): Record<string, string> {
+export function embeddedSettings(
+  engines: Service['engines'],
+  supabase: Service['supabase'],
+): Record<string, string> {
   const settings: Record<string, string> = {
     OPENAI_API_KEY: engines.apiKey,
     OPENAI_BASE_URL: engines.baseUrl,

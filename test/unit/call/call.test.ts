@@ -196,7 +196,7 @@ describe('a turn', () => {
     await call.start();
     for (let second = 0; second < 5; second++) {
       await call.clock.advance(1_000);
-      call.call.receive('');
+      call.call.receive('', call.callLeg);
       call.from.audio(new Int16Array(8_000).fill(1_000));
     }
     await call.silence(2_000);
@@ -328,7 +328,7 @@ describe('the path of a frame', () => {
     };
     const [events, chunks] = [call.events.length, call.chunks.length];
     for (let i = 0; i < 50; i++) {
-      call.call.receive('');
+      call.call.receive('', call.callLeg);
       call.from.audio(new Int16Array(160));
     }
     expect({ timers, events: call.events.length - events, chunks: call.chunks.length - chunks }).toEqual({
@@ -342,7 +342,14 @@ describe('the path of a frame', () => {
 describe('the end of a call', () => {
   const ends: [string, string, (call: ReturnType<typeof createCall>) => void | Promise<void>][] = [
     ['end_call', 'hangup', (call) => call.from.hangUp()],
-    ['a dropped socket', 'disconnected', (call) => call.call.disconnected()],
+    [
+      'a dropped socket whose client does not come back',
+      'disconnected',
+      async (call) => {
+        call.call.disconnected(call.callLeg);
+        await call.clock.advance(30_000);
+      },
+    ],
     ['the longest time', 'time limit', (call) => call.silence(300_000)],
     ['a socket that falls silent', 'idle', (call) => call.clock.advance(40_000)],
     ['a failure of the service', 'error', (call) => call.call.failed()],

@@ -54,6 +54,7 @@ describe('native dialect, from the client', () => {
         userId: 'user-1',
         metadata: { phoneNumber: '+15550100', nested: { a: [1, null] } },
         sampleRate: 8000,
+        resumeToken: null,
       },
     ]);
     receive({ type: 'audio', data: base64(encodeMulaw(tone)), format: 'mulaw', sampleRate: 8000 });

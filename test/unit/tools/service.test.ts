@@ -36,6 +36,8 @@ describe('the file by which other processes find the service', () => {
     url: 'http://127.0.0.1:8787',
     enginesUrl: 'http://127.0.0.1:9100/v1',
     enginesKey: 'k',
+    supabaseUrl: 'http://127.0.0.1:9200',
+    supabaseKey: 's',
   };
 
   test('is for its owner’s eyes only, and gone at the end', () => {

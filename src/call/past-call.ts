@@ -1,0 +1,28 @@
+import type { RecordedTurn } from '../records/call-records.ts';
+import type { ToolRun } from '../tools/tool.ts';
+import type { CallCounts } from './call-counts.ts';
+import type { StartedCallFacts } from './events.ts';
+
+/** A sentence of the agent's that was heard to its end. Times are milliseconds since the epoch. */
+export interface HeardSentence {
+  text: string;
+  from: number;
+  until: number;
+}
+
+/** What was written down of a call whose object lost its memory of it. */
+export interface PastCall {
+  call: StartedCallFacts;
+  /** What was said and what tools did, in order. */
+  history: readonly ({ turn: RecordedTurn } | { run: ToolRun })[];
+  /** Of a turn of the agent's that was not over: what was heard of it, and what was still to be said. */
+  heard: readonly HeardSentence[];
+  unheard: readonly string[];
+  counts: CallCounts | null;
+  /** Samples of the recording that are stored: all of it before this one. */
+  spooledSamples: number;
+  /** The caller's side of it from a sample on, in order. */
+  callerAudio(fromSample: number): Iterable<{ samples: Int16Array; position: number }>;
+  /** When the call was last known to live, in milliseconds since the epoch. */
+  lostAt: number;
+}

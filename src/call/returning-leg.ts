@@ -1,0 +1,132 @@
+import type { LegHandler, StartRequest } from '../dialects/dialect.ts';
+import type { ErrorCode } from '../dialects/native-messages.ts';
+import type { Clock, Timer } from './clock.ts';
+import type { StartedCallFacts } from './events.ts';
+import type { Closing, Leg } from './leg.ts';
+
+/** Errors that a client may make before it has shown that it may come back. */
+const MOST_ERRORS = 5;
+
+/** Why a client is turned away. */
+export interface Refusal {
+  code: ErrorCode;
+  message: string;
+  closing: Closing;
+}
+
+export interface ReturningLegOptions {
+  startMs: number;
+  /** Why this client may not come back; null: it may. */
+  refusalOf(request: StartRequest): Refusal | null;
+  /** Takes the leg into its call. */
+  accept(leg: Leg, request: StartRequest): void;
+  sendError(code: ErrorCode, message: string): void;
+}
+
+/**
+ * A socket that was opened for a call that there is already: its client has to prove, by `start_call` with the call's token, that it
+ * is the one that comes back. Until then nothing that it sends reaches the call.
+ */
+export class ReturningLeg implements LegHandler {
+  readonly leg: Leg;
+  readonly #options: ReturningLegOptions;
+  readonly #timer: Timer;
+  #errors = 0;
+  #over = false;
+
+  constructor(leg: Leg, clock: Clock, options: ReturningLegOptions) {
+    this.leg = leg;
+    this.#options = options;
+    this.#timer = clock.after(options.startMs, () =>
+      this.#turnAway('TIMEOUT', 'start_call did not come', 'idle'),
+    );
+  }
+
+  /** True once it was accepted or turned away: its messages are none of this one's any more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  receive(message: string | ArrayBuffer): void {
+    if (!this.#over) this.leg.dialect.receive(message, this);
+  }
+
+  /** The socket is gone. */
+  closed(): void {
+    this.#over = true;
+    this.#timer.cancel();
+  }
+
+  start(request: StartRequest): void {
+    if (this.#over) return;
+    const refusal = this.#options.refusalOf(request);
+    if (refusal !== null) {
+      this.#turnAway(refusal.code, refusal.message, refusal.closing);
+      return;
+    }
+    this.closed();
+    this.#options.accept(this.leg, request);
+  }
+
+  audio(): void {
+    this.protocolError('NOT_STARTED', 'Audio came before start_call');
+  }
+
+  dtmf(): void {
+    this.protocolError('NOT_STARTED', 'A key came before start_call');
+  }
+
+  markPlayed(): void {}
+
+  hangUp(): void {
+    this.closed();
+    this.leg.close('hangup');
+  }
+
+  protocolError(code: ErrorCode, message: string): void {
+    this.#options.sendError(code, message);
+    if (++this.#errors >= MOST_ERRORS) this.#turnAway(code, message, 'protocol');
+  }
+
+  #turnAway(code: ErrorCode, message: string, closing: Closing): void {
+    if (this.#over) return;
+    this.closed();
+    this.#options.sendError(code, message);
+    this.leg.close(closing);
+  }
+}
+
+/** Why a client may not come back to this call with this request; null: it may. */
+export function refusalToReturn(
+  {
+    call,
+    resumeToken,
+  }: { call: Pick<StartedCallFacts, 'callId' | 'userId' | 'sampleRate'>; resumeToken: string },
+  request: StartRequest,
+): Refusal | null {
+  if (request.resumeToken === null || !sameText(request.resumeToken, resumeToken)) {
+    return {
+      code: 'CALL_ID_IN_USE',
+      message: 'This call id is in use, or was used before',
+      closing: 'id in use',
+    };
+  }
+  if (request.callId !== call.callId) {
+    return { code: 'CALL_ID_MISMATCH', message: `callId must be ${call.callId}`, closing: 'refused' };
+  }
+  if (request.userId !== call.userId) {
+    return { code: 'UNAUTHORIZED', message: 'This call is another user’s', closing: 'refused' };
+  }
+  if (request.sampleRate !== call.sampleRate) {
+    const message = `audio.sampleRate must be ${call.sampleRate}, as before`;
+    return { code: 'BAD_MESSAGE', message, closing: 'refused' };
+  }
+  return null;
+}
+
+/** Compares in a time that does not depend on where they differ. */
+function sameText(a: string, b: string): boolean {
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < b.length; i++) difference |= a.charCodeAt(i % Math.max(1, a.length)) ^ b.charCodeAt(i);
+  return difference === 0;
+}

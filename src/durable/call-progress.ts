@@ -1,0 +1,63 @@
+import { CallCounter, type CallCounts } from '../call/call-counts.ts';
+import type { CallEvent } from '../call/events.ts';
+import type { HeardSentence } from '../call/past-call.ts';
+
+interface Progress {
+  /** Of the agent's turn that is not over. */
+  heard: HeardSentence[];
+  unheard: string[];
+  counts: CallCounts | null;
+}
+
+const KEY = 'progress';
+/** Of one turn; a model that writes more has its later sentences lost with the object's memory. */
+const MOST_SENTENCES = 200;
+
+/**
+ * Where the agent's turn stands, in one entry of the object's storage: written with each sentence, so that a call that is taken up
+ * again says what was not heard, and nothing twice.
+ */
+export class CallProgress {
+  readonly #kv: SyncKvStorage;
+  readonly #progress: Progress;
+  readonly #counter: CallCounter;
+
+  constructor(kv: SyncKvStorage) {
+    this.#kv = kv;
+    this.#progress = kv.get<Progress>(KEY) ?? { heard: [], unheard: [], counts: null };
+    this.#counter = new CallCounter(this.#progress.counts);
+  }
+
+  read(): Progress {
+    return this.#progress;
+  }
+
+  hear(event: CallEvent): void {
+    this.#counter.hear(event);
+    const { heard, unheard } = this.#progress;
+    if (event.type === 'agent.sentence') {
+      if (event.state === 'planned') {
+        if (unheard.length + heard.length < MOST_SENTENCES) unheard.push(event.text);
+      } else if (event.state === 'over') {
+        if (heard.length + unheard.length === 0) return;
+        heard.length = 0;
+        unheard.length = 0;
+      } else {
+        const { text, from, until } = event;
+        const planned = unheard.indexOf(text);
+        // What was planned before it was skipped: its speech has failed.
+        if (planned >= 0) unheard.splice(0, planned + 1);
+        heard.push({ text, from, until });
+      }
+    } else {
+      return;
+    }
+    this.#progress.counts = this.#counter.counts;
+    this.#kv.put(KEY, this.#progress);
+  }
+
+  /** The call has been delivered. */
+  forget(): void {
+    this.#kv.delete(KEY);
+  }
+}

@@ -1,0 +1,325 @@
+import { describe, expect, it } from 'vitest';
+import { defaultSilence } from '../../../src/call/agent-config.ts';
+import type { Leg } from '../../../src/call/leg.ts';
+import type { PastCall } from '../../../src/call/past-call.ts';
+import { createCall } from '../../support/call-harness.ts';
+
+type TestCall = ReturnType<typeof createCall>;
+
+/** Another socket of the same client; what it is told is noted as on the first one. */
+function anotherLeg(call: TestCall): Leg & { said: (string | null)[]; closed: string | null } {
+  const said: (string | null)[] = [];
+  const leg = {
+    dialect: {
+      ...call.dialect,
+      say: (samples: Int16Array, text: string | null) => {
+        said.push(text);
+        call.leg.said.push({ at: call.elapsed(), ms: samples.length / 8, text });
+      },
+    },
+    closed: null as string | null,
+    close: (closing: string) => {
+      leg.closed ??= closing;
+    },
+    said,
+  };
+  return leg;
+}
+
+const request = (more: object = {}) => ({
+  callId: 'call-1',
+  userId: 'user-1',
+  metadata: {},
+  sampleRate: 8000 as const,
+  resumeToken: 'token',
+  ...more,
+});
+
+const drop = (call: TestCall) => call.call.disconnected(call.callLeg);
+const long = 'We are open from Tuesday to Saturday and the workshop takes bicycles of every kind until five.';
+
+describe('a socket that is lost', () => {
+  it('#24 random drops: the call waits, and goes on where the caller stopped hearing', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['Hours?'], answer: () => [long] },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(2_000);
+    drop(call);
+    const [before, at] = [call.leg.said.length, call.elapsed()];
+    await call.clock.advance(10_000);
+    expect(call.leg.said.length).toBe(before);
+    expect(call.leg.closed).toBeNull();
+    const leg = anotherLeg(call);
+    expect(call.call.refusalOf(request())).toBeNull();
+    call.call.attach(leg);
+    await call.clock.advance(9_000);
+    expect(leg.said.length).toBeGreaterThan(10);
+    expect(call.transcript()).toEqual(['caller: Hours?', `agent: ${long}`]);
+    expect(call.ofType('turn.recorded').at(-1)?.turn.interrupted).toBe(false);
+    // Nothing was left out, and what was sent and not heard was sent again: at most the lead and two pieces.
+    const sentMs = call.leg.said.reduce((sum, piece) => sum + piece.ms, 0);
+    expect(sentMs).toBeGreaterThanOrEqual(long.length * 50);
+    expect(sentMs).toBeLessThan(long.length * 50 + 600);
+    expect(call.leg.said[before]!.at - at).toBe(10_000);
+    expect(call.ofType('leg.resumed').map(({ afterMs }) => afterMs)).toEqual([10_000]);
+    call.from.hangUp();
+    await call.clock.advance(100);
+    expect(call.ofType('call.counted')[0]?.counts).toMatchObject({ drops: 1, resumes: 1 });
+    expect(call.clock.pending).toBe(0);
+  });
+
+  it('costs the call after the grace, which ended when the line was lost', async () => {
+    const call = createCall();
+    await call.start();
+    await call.silence(2_000);
+    drop(call);
+    const lostAt = call.clock.now();
+    await call.clock.advance(29_900);
+    expect(call.ofType('call.ended')).toEqual([]);
+    await call.clock.advance(200);
+    expect(call.ofType('call.closed')[0]).toMatchObject({ reason: 'disconnected', endTime: lostAt });
+    expect(call.clock.pending).toBe(0);
+    expect(call.asked.open).toBe(0);
+  });
+
+  it('takes no key of an entry, and no time of it', async () => {
+    const call = createCall({ agent: { greeting: '' } });
+    await call.start();
+    for (const key of '47') call.from.dtmf(key, 80);
+    drop(call);
+    await call.clock.advance(8_000);
+    expect(call.asked.messages).toEqual([]);
+    call.call.attach(anotherLeg(call));
+    for (const key of '11#') call.from.dtmf(key, 80);
+    await call.clock.advance(2_000);
+    expect(call.transcript()[0]).toBe('caller: Keys pressed: 4 7 1 1');
+  });
+
+  it('while the caller speaks, keeps what was said before it', async () => {
+    const call = createCall({ agent: { greeting: '' }, script: { transcripts: ['My name is', 'Anna.'] } });
+    await call.start();
+    await call.speak(800);
+    drop(call);
+    await call.clock.advance(1_000);
+    call.call.attach(anotherLeg(call));
+    await call.clock.advance(3_000);
+    expect(call.transcript()).toEqual(['caller: My name is', 'agent: All right.']);
+    expect(call.asked.utteranceSamples).toHaveLength(1);
+  });
+
+  it('while an answer is being made: it is heard after the return', async () => {
+    const call = createCall({
+      agent: { greeting: '' },
+      script: { transcripts: ['One?'], firstTokenMs: 2_000, answer: () => ['Here it is.'] },
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(1_000);
+    drop(call);
+    await call.clock.advance(12_000);
+    expect(call.leg.said).toEqual([]);
+    const leg = anotherLeg(call);
+    call.call.attach(leg);
+    await call.clock.advance(2_000);
+    expect(leg.said[0]).toBe('Here it is.');
+    expect(call.transcript().at(-1)).toBe('agent: Here it is.');
+  });
+
+  it('asks no silent caller on a dead line, and does not hang up', async () => {
+    const call = createCall({ agent: { greeting: '' } });
+    await call.start();
+    drop(call);
+    await call.clock.advance(29_000);
+    expect(call.asked.spoken).toEqual([]);
+    call.call.attach(anotherLeg(call));
+    await call.clock.advance(9_000);
+    expect(call.asked.spoken).toEqual([]);
+    await call.clock.advance(1_500);
+    expect(call.asked.spoken).toEqual(['Are you still there?']);
+  });
+});
+
+describe('a client that comes back', () => {
+  it('takes the call from a socket that still lives: the newest one counts', async () => {
+    const call = createCall({ agent: { greeting: long } });
+    await call.start();
+    await call.silence(1_000);
+    const leg = anotherLeg(call);
+    call.call.attach(leg);
+    expect(call.leg.closed).toBe('replaced');
+    await call.clock.advance(500);
+    expect(leg.said.length).toBeGreaterThan(3);
+    // The end of the old socket is no news.
+    drop(call);
+    await call.clock.advance(40_000);
+    expect(call.ofType('leg.lost')).toEqual([]);
+  });
+
+  it.each([
+    ['no token', { resumeToken: null }, 'CALL_ID_IN_USE'],
+    ['a wrong token', { resumeToken: 'tokem' }, 'CALL_ID_IN_USE'],
+    ['an empty token', { resumeToken: '' }, 'CALL_ID_IN_USE'],
+    ['a longer token', { resumeToken: 'tokentoken' }, 'CALL_ID_IN_USE'],
+    ['another call’s id', { callId: 'call-2' }, 'CALL_ID_MISMATCH'],
+    ['another user', { userId: 'user-2' }, 'UNAUTHORIZED'],
+    ['another rate', { sampleRate: 16000 }, 'BAD_MESSAGE'],
+  ])('is turned away with %s', async (_, wrong, code) => {
+    const call = createCall();
+    await call.start();
+    expect(call.call.refusalOf(request(wrong) as ReturnType<typeof request>)?.code).toBe(code);
+  });
+
+  it('is turned away from a call that has ended, or has not begun', async () => {
+    const call = createCall();
+    expect(call.call.refusalOf(request())?.code).toBe('CALL_ID_IN_USE');
+    await call.start();
+    call.from.hangUp();
+    expect(call.call.refusalOf(request())?.code).toBe('CALL_ID_IN_USE');
+  });
+});
+
+/** What is left of a call whose object was killed: its events and its spool. */
+function remains(call: TestCall): PastCall {
+  const { call: facts } = call.ofType('call.started')[0]!;
+  const sentences = call.ofType('agent.sentence');
+  const sinceOver = sentences.slice(sentences.findLastIndex(({ state }) => state === 'over') + 1);
+  const heard = sinceOver.flatMap((event) => (event.state === 'heard' ? [event] : []));
+  const unheard = sinceOver
+    .flatMap((event) => (event.state === 'planned' ? [event.text] : []))
+    .slice(heard.length);
+  return {
+    call: facts,
+    history: call.events.flatMap((event): PastCall['history'] => {
+      if (event.type === 'turn.recorded') return [{ turn: event.turn }];
+      return event.type === 'tool.ran' ? [{ run: event.run }] : [];
+    }),
+    heard,
+    unheard,
+    counts: null,
+    spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
+    *callerAudio(fromSample) {
+      for (const { index, caller } of call.chunks) {
+        const position = index * facts.chunkSamples;
+        if (caller !== null && position + caller.length > fromSample) {
+          const skip = Math.max(0, fromSample - position);
+          yield { samples: caller.subarray(skip), position: position + skip };
+        }
+      }
+    },
+    lostAt: call.clock.now(),
+  };
+}
+
+/** The next object, which takes the call up from what is left; its clock is as far as the old one's. */
+async function takenUp(old: TestCall, options: Parameters<typeof createCall>[0], afterMs = 1_000) {
+  const past = remains(old);
+  const call = createCall({
+    ...options,
+    call: { ...options?.call, past },
+    startsAt: old.clock.now() + afterMs,
+  });
+  await call.clock.advance(0);
+  call.call.attach(call.callLeg);
+  await call.clock.advance(0);
+  return call;
+}
+
+describe('an object that is killed under a call', () => {
+  const count = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, i) => `This is sentence number ${from + i} of the agent.`);
+
+  it('says nothing twice in the record, and leaves no sentence out', async () => {
+    const agent = { greeting: '' };
+    const first = createCall({
+      agent,
+      script: { transcripts: ['Count.'], answer: () => count(1, 5).map((text) => `${text} `) },
+    });
+    await first.start();
+    await first.speak(600);
+    // In the third sentence: each takes 2.05 s.
+    await first.silence(500 + 2 * 2_050 + 1_000);
+    const second = await takenUp(first, { agent });
+    await second.silence(9_000);
+    expect([...first.transcript(), ...second.transcript()]).toEqual([
+      'caller: Count.',
+      `agent: ${count(1, 2).join(' ')}`,
+      `agent: ${count(3, 5).join(' ')}`,
+    ]);
+    const turns = second.ofType('turn.recorded').map(({ turn }) => turn);
+    expect(turns.map(({ position, interrupted }) => [position, interrupted])).toEqual([
+      [1, true],
+      [2, false],
+    ]);
+    expect(second.asked.messages).toEqual([]);
+    expect(second.ofType('call.started')).toEqual([]);
+  });
+
+  it('answers the turn whose answer was lost, knowing all that was said', async () => {
+    const agent = { greeting: 'Hello there.' };
+    const first = createCall({ agent, script: { transcripts: ['And now?'], firstTokenMs: 60_000 } });
+    await first.start();
+    await first.silence(2_000);
+    await first.speak(600);
+    await first.silence(1_500);
+    expect(first.transcript().at(-1)).toBe('caller: And now?');
+    const second = await takenUp(first, { agent });
+    await second.silence(3_000);
+    expect(second.asked.messages.map((messages) => messages.map(({ content }) => content))).toEqual([
+      ['You are a test.', 'Hello there.', 'And now?'],
+    ]);
+    expect(second.transcript()).toEqual(['agent: All right.']);
+    expect(second.asked.spoken).not.toContain('Hello there.');
+  });
+
+  it('hears again what was said and not written down: it stands in the spool', async () => {
+    const agent = { greeting: '', silence: { ...defaultSilence, holdLine: '' } };
+    const first = createCall({ agent, script: { transcripts: ['Lost?'], transcriptMs: 60_000 } });
+    await first.start();
+    await first.silence(1_000);
+    await first.speak(1_000);
+    await first.silence(4_500);
+    expect(first.transcript()).toEqual([]);
+    const second = await takenUp(first, { agent, script: { transcripts: ['Lost?'] } });
+    await second.silence(3_000);
+    expect(second.transcript()).toEqual(['caller: Lost?', 'agent: All right.']);
+    const [turn] = second.ofType('turn.recorded').map((event) => event.turn);
+    // Where it was said, not where it was heard again.
+    expect(turn!.startMs).toBeGreaterThan(500);
+    expect(turn!.endMs).toBe(2_000);
+  });
+
+  it('keeps the recording’s timeline: silence while the line was down, both sides in their places', async () => {
+    const agent = { greeting: '' };
+    const first = createCall({ agent });
+    await first.start();
+    await first.speak(5_000);
+    const second = await takenUp(first, { agent }, 4_000);
+    await second.speak(1_000);
+    await second.silence(3_000);
+    second.from.hangUp();
+    await second.clock.advance(100);
+    const chunks = [...first.chunks, ...second.chunks];
+    expect(chunks.map(({ index }) => index)).toEqual(chunks.map((_, i) => i));
+    const samples = chunks.flatMap(({ caller, length }) => [...(caller ?? new Int16Array(length))]);
+    const voicedAt = (ms: number) => samples[ms * 8] !== 0;
+    // At most the spool interval is missing of what was said before.
+    expect([1_000, 2_950].map(voicedAt)).toEqual([true, true]);
+    expect([6_000, 8_900].map(voicedAt)).toEqual([false, false]);
+    expect([9_100, 9_900].map(voicedAt)).toEqual([true, true]);
+    expect(voicedAt(10_100)).toBe(false);
+  });
+
+  it('ends the call after the grace where nobody comes back to the next one', async () => {
+    const first = createCall();
+    await first.start();
+    await first.silence(3_000);
+    const past = remains(first);
+    const second = createCall({ call: { past }, startsAt: first.clock.now() });
+    await second.clock.advance(30_100);
+    expect(second.ofType('call.closed')[0]).toMatchObject({ reason: 'disconnected', endTime: past.lostAt });
+    expect(second.clock.pending).toBe(0);
+  });
+});

@@ -1,0 +1,70 @@
+import path from 'node:path';
+import { providerSchema } from '../../src/provider-settings.ts';
+
+/** Where a setting was found. */
+export type SettingSource = 'the environment' | '.dev.vars or .env' | 'wrangler.toml' | '`npm start`';
+
+/** Settings by name, as the Worker would be given them, and where each was found. */
+export interface FoundSettings {
+  values: Record<string, unknown>;
+  sources: ReadonlyMap<string, SettingSource>;
+}
+
+/** The files that hold settings cannot be read; the message says which and why. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+export interface SettingsOptions {
+  /** The folder of `wrangler.toml`. */
+  root: string;
+  /** Of `wrangler.toml`; undefined: its top level. */
+  environment: string | undefined;
+  /** `process.env`. */
+  variables: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Reads what `wrangler dev` would give the Worker, by wrangler's own reader: `[vars]` of `wrangler.toml`, and over them `.dev.vars` (or
+ * `.env`). Over both go the process' environment variables, of which those with the name of a setting are taken. Throws
+ * {@link SettingsError}.
+ */
+export async function readSettings(options: SettingsOptions): Promise<FoundSettings> {
+  const { root, environment, variables } = options;
+  const values: Record<string, unknown> = {};
+  const sources = new Map<string, SettingSource>();
+  for (const [name, binding] of Object.entries(await readFiles(root, environment))) {
+    values[name] = binding.value;
+    sources.set(name, binding.type === 'secret_text' ? '.dev.vars or .env' : 'wrangler.toml');
+  }
+  for (const [name, value] of Object.entries(variables)) {
+    // An empty one counts as not set, for the Worker as well.
+    if (!isSetting(name) || value === undefined || value.trim() === '') continue;
+    values[name] = value;
+    sources.set(name, 'the environment');
+  }
+  return { values, sources };
+}
+
+/** The settings of providers, database and agent: all that is used here. */
+function isSetting(name: string): boolean {
+  return Object.hasOwn(providerSchema, name) || /^(SUPABASE|AGENT)_[A-Z_]+$/.test(name);
+}
+
+async function readFiles(
+  root: string,
+  environment: string | undefined,
+): Promise<Record<string, { type: string; value: unknown }>> {
+  // Takes a second to load: not for `--help`, nor for `--local`.
+  const { unstable_getVarsForDev, unstable_readConfig } = await import('wrangler');
+  try {
+    const file = path.join(root, 'wrangler.toml');
+    const { vars } = unstable_readConfig(
+      { config: file, ...(environment === undefined ? {} : { env: environment }) },
+      { hideWarnings: true },
+    );
+    return unstable_getVarsForDev(file, undefined, vars, environment, true);
+  } catch (cause) {
+    throw new SettingsError((cause as Error).message, { cause });
+  }
+}
