@@ -112,6 +112,8 @@ const configSchema = z.object({
   CORS_ORIGINS: list(z.url({ protocol: /^https?$/ }).transform((value) => new URL(value).origin)),
   /** Names by which the service may be reached, comma-separated; empty: any. The launcher sets the loopback ones. */
   ALLOWED_HOSTS: list(z.string().max(253)),
+  /** Whether `/console` is served, a page from which everybody who reaches it may call. */
+  CONSOLE: flag(false),
   /** Objects over which the counts of `/health` and `/metrics` are spread. Changing it starts the counts anew. */
   METRICS_SHARDS: whole(4, 1, 256),
 });

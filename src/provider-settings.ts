@@ -10,7 +10,7 @@ import {
   textToSpeechVendors,
   type VendorSettings,
 } from './providers/registry.ts';
-import { emptyIsUnset, flag, optionalText, text, url, whole } from './settings.ts';
+import { emptyIsUnset, flag, optionalText, optionalWhole, text, url, whole } from './settings.ts';
 
 const vendor = <T extends readonly [string, ...string[]]>(vendors: T) =>
   z.preprocess(emptyIsUnset, z.enum(vendors).optional());
@@ -46,6 +46,11 @@ export const providerSchema = {
   TTS_VOICE: text('alloy'),
   TTS_API_KEY: optionalText,
   TTS_BASE_URL: url,
+
+  // How long a provider's first answer is waited for while another one of its port could be asked. Default: `firstAnswerMs`.
+  STT_DEADLINE_MS: optionalWhole(200, 60_000),
+  LLM_DEADLINE_MS: optionalWhole(200, 60_000),
+  TTS_DEADLINE_MS: optionalWhole(200, 60_000),
 
   // Asked where a port's first provider has failed; a port without its vendor, model or address has none.
   STT_FALLBACK_PROVIDER: vendor(speechToTextVendors),
@@ -177,6 +182,11 @@ export function providerSettings(config: ProviderConfig): ProviderSettings {
       ...voices.map((fallback) => ({ ...fallback, ...(ownVoice === undefined ? {} : { voice: ownVoice }) })),
     ],
     speechToSpeech: config.S2S_PROVIDER === undefined ? null : memberOf(config, 'S2S', config.S2S_PROVIDER),
+    firstAnswerMs: {
+      speechToText: config.STT_DEADLINE_MS,
+      languageModel: config.LLM_DEADLINE_MS,
+      textToSpeech: config.TTS_DEADLINE_MS,
+    },
   };
 }
 

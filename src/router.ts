@@ -6,6 +6,7 @@ import { anonymous } from './call/principal.ts';
 import { loadConfig, missingSettings } from './config.ts';
 import { callIdSchema } from './dialects/native-messages.ts';
 import type { Env } from './env.ts';
+import { consoleRoutes } from './http/console.ts';
 import { apiError } from './http/errors.ts';
 import { writeLegRequest } from './http/leg-request.ts';
 import { RateLimiter } from './http/rate-limit.ts';
@@ -104,6 +105,8 @@ router.get('/ws/call-session', async (c) => {
   const leg = { callId: callId.data, bound: true, principal: anonymous };
   return sessions.get(sessions.idFromName(callId.data)).fetch(writeLegRequest(c.req.raw, leg));
 });
+
+router.route('/console', consoleRoutes);
 
 router.notFound(() => apiError(404, 'NOT_FOUND', 'There is nothing at this path'));
 

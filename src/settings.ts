@@ -12,6 +12,8 @@ export const optionalText = z.preprocess(emptyIsUnset, z.string().max(20_000).op
 export const url = z.preprocess(emptyIsUnset, z.url({ protocol: /^https?$/ }).optional());
 export const whole = (fallback: number, min: number, max: number) =>
   z.preprocess(emptyIsUnset, z.coerce.number().int().min(min).max(max).default(fallback));
+export const optionalWhole = (min: number, max: number) =>
+  z.preprocess(emptyIsUnset, z.coerce.number().int().min(min).max(max).optional());
 export const flag = (fallback: boolean) =>
   z.preprocess(emptyIsUnset, z.stringbool().or(z.boolean()).default(fallback));
 

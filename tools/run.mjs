@@ -33,16 +33,20 @@ const TASKS = {
   ],
   call: ['Place a call: --say "…", --wav FILE or --script FILE', (args) => [['tools/call.ts', ...args]]],
   doctor: ['Try each configured provider and the database', (args) => [['tools/doctor.ts', ...args]]],
-  bench: ['Run a benchmark', (args) => [['bench/main.ts', ...args]]],
+  bench: ['Run a benchmark', (args) => [['tools/console/build.ts'], ['bench/main.ts', ...args]]],
   check: [
     'Type-check, lint and check the format',
     () => [
       ['typescript:tsc', '-p', 'tsconfig.json'],
       ['typescript:tsc', '-p', 'tsconfig.node.json'],
+      ['typescript:tsc', '-p', 'tsconfig.console.json'],
       ['@biomejs/biome:biome', 'check', '.'],
     ],
   ],
-  wrangler: ['Run wrangler with the arguments', (args) => [['wrangler:wrangler', ...args]]],
+  wrangler: [
+    'Run wrangler with the arguments',
+    (args) => [['tools/console/build.ts'], ['wrangler:wrangler', ...args]],
+  ],
   biome: ['Run biome with the arguments', (args) => [['@biomejs/biome:biome', ...args]]],
   secrets: [
     `Ask for ${SECRETS.join(', ')} and store them with Cloudflare`,

@@ -40,8 +40,9 @@ export class AgentSpeech {
 
   /** Makes the lines ready that are needed when speech may be down; once a voice. Ends with the signal. */
   async prepare(as: Omit<TextToSpeechRequest, 'text'>, signal: AbortSignal): Promise<void> {
-    if (this.#prepared === as.voice) return;
-    this.#prepared = as.voice;
+    const key = JSON.stringify(as);
+    if (this.#prepared === key) return;
+    this.#prepared = key;
     for (const text of preparedLines(this.#agent)) await this.#speech.prepare({ ...as, text }, signal);
   }
 }

@@ -129,12 +129,17 @@ export class Agent {
     else this.#speculation.unless(request);
   }
 
+  /** What was begun to be answered was nothing. */
+  heardNothing(): void {
+    this.#speculation.discard();
+  }
+
   /** The answer to a turn that is over, and in the record. */
   answerTo(text: string): Answer {
     const ready = this.#faq.answerTo(text);
     const speechModel = this.#speechModel;
     const modelSpeaks = speechModel?.lost === null;
-    if (ready !== null || modelSpeaks) this.#speculation.discard();
+    if (ready !== null || modelSpeaks) this.#speculation.turnOver();
     if (ready !== null) return { speak: (reply) => reply.speak(ready) };
     if (modelSpeaks) return { speak: (reply) => reply.converse(speechModel) };
     const request = this.#modelRequest();
@@ -159,7 +164,8 @@ export class Agent {
       speechModel.add({ role: 'system', content: problem });
       return { speak: (reply) => reply.converse(speechModel) };
     }
-    const request = this.#modelRequest();
+    // Without tools: what has failed is not to be tried again before the caller knows.
+    const { tools: _, ...request } = this.#modelRequest();
     return { speak: (reply) => reply.answer(request) };
   }
 
@@ -196,6 +202,7 @@ export class Agent {
     for (const { response, heardMs, heardText } of reply.spoken.cutResponses) {
       model.heardOnly(response, heardMs, heardText);
     }
+    for (const response of reply.unheardResponses) model.heardOnly(response, 0, '');
     for (const content of reply.spoken.lines) model.add({ role: 'assistant', content });
   }
 

@@ -1,5 +1,6 @@
 import {
   type LanguageModel,
+  type LanguageModelEvent,
   type LanguageModelRequest,
   type Message,
   ProviderError,
@@ -55,9 +56,9 @@ export class AnswerWriter {
     let messages: readonly Message[] = request.messages;
     try {
       for (let round = 0; ; round++) {
-        const definitions = round < MOST_ROUNDS ? (tools?.definitions ?? []) : [];
+        const definitions = round < MOST_ROUNDS ? (request.tools ?? []) : [];
         const { text, calls } = await this.#round({ ...request, messages }, definitions, sentences, signal);
-        if (signal.aborted || calls.length === 0 || tools === null) return;
+        if (signal.aborted || calls.length === 0 || tools === null || definitions.length === 0) return;
         const results = await Promise.all(calls.map((call) => tools.run(call)));
         if (signal.aborted) return;
         for (const result of results)
@@ -72,6 +73,19 @@ export class AnswerWriter {
       }
     } finally {
       sentences.end();
+    }
+  }
+
+  /** Reads a stream to its end for its usage. It ends with the turn, or by the provider's own bounds. */
+  async #settle(events: AsyncIterator<LanguageModelEvent>): Promise<void> {
+    try {
+      for (;;) {
+        const { done, value } = await events.next();
+        if (done === true) return;
+        if (value.type === 'usage') this.#options.onUsage(value.usage);
+      }
+    } catch {
+      // The answer stands; only its bill is missing.
     }
   }
 
@@ -92,18 +106,21 @@ export class AnswerWriter {
     const calls: ToolCall[] = [];
     let text = '';
     ledger.mark('modelRequested', clock.now());
-    const asked = tools.length === 0 ? request : { ...request, tools };
+    const { tools: _, ...bare } = request;
+    const asked = tools.length === 0 ? bare : { ...bare, tools };
     try {
-      for await (const event of languageModel.reply(asked, signal)) {
-        if (signal.aborted) break;
+      const events = languageModel.reply(asked, signal)[Symbol.asyncIterator]();
+      for (;;) {
+        const { done, value: event } = await events.next();
+        if (done === true || signal.aborted) break;
         if (event.type === 'usage') {
           onUsage(event.usage);
         } else if (event.type === 'failover') {
           onFailover(event.error);
         } else if (event.type === 'finished') {
-          // The last sentence does not wait for the usage and the end of the stream.
-          add(chunker.flush());
-          if (calls.length === 0) sentences.end();
+          // What is left of the stream is its bill: nobody waits for it.
+          void this.#settle(events);
+          break;
         } else {
           ledger.mark('firstToken', clock.now());
           if (event.type === 'toolCall') {

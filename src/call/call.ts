@@ -7,6 +7,7 @@ import type { CallTools } from './agent.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { CallCounter } from './call-counts.ts';
 import type { Clock, Timer } from './clock.ts';
+import { DuplexEngine } from './duplex-engine.ts';
 import type { Engine } from './engine.ts';
 import type { CallEvents, EndReason, StartedCallFacts } from './events.ts';
 import type { AudioChunk } from './journal.ts';
@@ -242,6 +243,11 @@ export class Call implements LegHandler {
     this.#options.events.emit({ type: 'mark.played', name });
   }
 
+  interrupt(): void {
+    if (this.#active === null) this.protocolError('NOT_STARTED', 'interrupt came before start_call');
+    else this.#engine?.interrupt();
+  }
+
   hangUp(): void {
     this.#end('hangup');
   }
@@ -371,24 +377,39 @@ export class Call implements LegHandler {
       transfer: (to) => dialect().transfer(to),
       pressDigits: (digits) => dialect().pressDigits(digits),
     };
-    return new Pipeline({
+    const { sampleRate, startTime } = call;
+    const common = {
       clock,
       events,
       playout,
       providers,
       speechCache,
-      createTools: (onRun) => createTools(agent, call, actions, onRun),
+      createTools: (onRun: OnToolRun) => createTools(agent, call, actions, onRun),
       agent,
-      detector: createDetector(call.sampleRate),
-      sampleRate: call.sampleRate,
-      startTime: call.startTime,
+      sampleRate,
+      startTime,
       leg: {
         get canClear() {
           return dialect().canClear;
         },
         clear: () => dialect().clear(),
-        hangUp: (reason) => this.#end(reason),
+        hangUp: (reason: EndReason) => this.#end(reason),
       },
+    };
+    const detector = () => createDetector(sampleRate);
+    if (providers.duplex === null) return new Pipeline({ ...common, detector: detector() });
+    return new DuplexEngine({
+      ...common,
+      duplex: providers.duplex,
+      detector: detector(),
+      // What it says first takes the place of the apology.
+      fallback: (record) =>
+        new Pipeline({
+          ...common,
+          record,
+          detector: detector(),
+          agent: { ...agent, greeting: agent.apology },
+        }),
     });
   }
 

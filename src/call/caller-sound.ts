@@ -3,13 +3,15 @@ import type { Clock, Timer } from './clock.ts';
 
 /** Where nobody waits for its end, a sound may take so many times longer to become words. */
 const UNAWAITED = 5;
+/** After words it may go on so many times longer without any more: long windows are transcribed late. */
+const AFTER_WORDS = 3;
 
 /** The caller's sound, as long as it is not known whether it is words: whom it silences, and for how long. */
 export class CallerSound {
   readonly #clock: Clock;
   readonly #options: InterruptionOptions;
   readonly #audible: () => boolean;
-  readonly #onIgnored: () => void;
+  readonly #onIgnored: (hadWords: boolean) => void;
   /** The sound that goes on is none of the caller's words. */
   #ignored = false;
   #soundTimer: Timer | null = null;
@@ -22,7 +24,7 @@ export class CallerSound {
     /** Whether there is a sound now. */
     audible: () => boolean;
     /** Music, a television, traffic: a sound goes on and on without a word. It keeps nobody from speaking any more. */
-    onIgnored: () => void;
+    onIgnored: (hadWords: boolean) => void;
   }) {
     this.#clock = options.clock;
     this.#options = options.options;
@@ -53,15 +55,22 @@ export class CallerSound {
       if (warmUp <= 0) silence();
       else this.#warmUpTimer = this.#clock.after(warmUp, () => this.speaks && silence());
     }
-    this.#soundTimer = this.#clock.after(awaited ? soundMs : soundMs * UNAWAITED, () => {
-      this.#ignored = true;
-      this.#onIgnored();
-    });
+    this.#waitForWords(awaited ? soundMs : soundMs * UNAWAITED, false);
   }
 
-  /** There are words in it. */
+  /** There are words in it; more may follow. */
   hasWords(): void {
+    if (this.#soundTimer !== null && !this.#ignored) {
+      this.#waitForWords(this.#options.soundMs * AFTER_WORDS, true);
+    }
+  }
+
+  #waitForWords(ms: number, hadWords: boolean): void {
     this.#soundTimer?.cancel();
+    this.#soundTimer = this.#clock.after(ms, () => {
+      this.#ignored = true;
+      this.#onIgnored(hadWords);
+    });
   }
 
   ends(): void {
@@ -72,6 +81,7 @@ export class CallerSound {
   /** The call is over. */
   stop(): void {
     this.#soundTimer?.cancel();
+    this.#soundTimer = null;
     this.#warmUpTimer?.cancel();
   }
 }

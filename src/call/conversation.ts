@@ -29,7 +29,8 @@ export class Conversation {
 
   /** What a tool did: the model knows it from now on, whether the caller has heard of it or not. */
   addRun(run: ToolRun): void {
-    const begun = this.#entries.findIndex((entry) => 'run' in entry && entry.run.id === run.id);
+    // The newest of that id: not every vendor's ids are unique.
+    const begun = this.#entries.findLastIndex((entry) => 'run' in entry && entry.run.id === run.id);
     if (begun < 0) this.#entries.push({ run });
     else this.#entries[begun] = { run };
   }

@@ -82,7 +82,9 @@ export class Delegations {
     // A model that heeds no signal is not waited for.
     signal.addEventListener('abort', () => sentences.end(), { once: true });
     let outcome: unknown = null;
-    const written = writer.write(request(), sentences, signal).catch((error: unknown) => {
+    const { tools } = model;
+    const asked = { ...request(), ...(tools === null ? {} : { tools: tools.definitions }) };
+    const written = writer.write(asked, sentences, signal).catch((error: unknown) => {
       outcome = error;
     });
     let told = false;

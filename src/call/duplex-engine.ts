@@ -260,6 +260,17 @@ export class DuplexEngine implements Engine, CallerEarHandler {
     }
   }
 
+  interrupt(): void {
+    if (this.#other !== null) {
+      this.#other.interrupt();
+    } else if (!this.#finished && this.#agentTalk() !== null) {
+      this.#silence.reset();
+      this.#interrupt('speech', '');
+      // Nothing was said that would have to be answered.
+      this.#listenIfIdle();
+    }
+  }
+
   suspend(): void {
     this.#suspended = true;
     this.#silence.suspend();

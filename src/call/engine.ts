@@ -16,6 +16,8 @@ export interface Engine {
   audio(samples: Int16Array, position: number, arrivedAt: number): void;
   /** The caller pressed a key. */
   dtmf(digit: string): void;
+  /** The agent is to be silent and to listen, where it may be interrupted at all. */
+  interrupt(): void;
   /** In place of `begin`: the call goes on from what was written down of it, once `resume` says that somebody listens. */
   recall(past: PastCall): void;
   /** The line is down: nobody hears anything. What was not heard is kept, what is being thought goes on. */

@@ -65,7 +65,7 @@ export class Faq {
 }
 
 function keyOf(text: string): string {
-  let words: string[] = text.toLowerCase().match(/[\p{L}\p{N}]+(?:['’][\p{L}]+)?/gu) ?? [];
+  let words: string[] = text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}]+)?/gu) ?? [];
   words = words.map((word) => word.replace('’', "'"));
   for (let shorter = true; shorter; ) {
     shorter = false;

@@ -287,7 +287,7 @@ export class Listener {
 
   /** A provider that listens for the end of the turn knows it before the silence does. Not while there is a voice. */
   #endEarly(utterance: number): void {
-    if (utterance === this.#spoken && this.#endpointer.speaking && this.#pause.length > 0) {
+    if (utterance === this.#spoken && this.#endpointer.speaking && (this.#paused || this.#pause.length > 0)) {
       this.#endUtterance('endOfTurn');
       return;
     }

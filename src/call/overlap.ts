@@ -36,6 +36,21 @@ export function overlapKind(text: string, agentText: string): OverlapKind {
   return isListening && !asked ? 'backchannel' : 'speech';
 }
 
+/**
+ * Whether an interim is too short to be judged: one word may be the beginning of the agent's own words, come back, or of a backchannel.
+ * Pure.
+ */
+export function isTooEarly(text: string, agentText: string): boolean {
+  const words = text.toLowerCase().match(/[\p{L}\p{N}']+/gu) ?? [];
+  return words.length < 2 && words.every((word) => word === 'all' || wordsOf(agentText).includes(word));
+}
+
+/** Whether words that began after the agent had ended can be its echo: only the end of what it said still comes back. Pure. */
+export function isEchoOfEnd(text: string, agentText: string): boolean {
+  const said = wordsOf(text);
+  return isEcho(said, wordsOf(agentText).slice(-said.length));
+}
+
 /** Most of the words stand in the agent's in the same order. */
 function isEcho(said: readonly string[], agent: readonly string[]): boolean {
   const common = longestCommonSubsequence(said, agent);

@@ -9,7 +9,7 @@ import type { Engine } from './engine.ts';
 import type { EndReason, FailureCode } from './events.ts';
 import { LatencyLedger } from './latency.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
-import { type OverlapKind, overlapKind } from './overlap.ts';
+import { isEchoOfEnd, isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
 import type { PastCall } from './past-call.ts';
 import type { Reply, Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
@@ -20,6 +20,8 @@ import { TurnRecord } from './turn-record.ts';
 
 export interface PipelineOptions extends Omit<AgentOptions, 'record' | 'onUsage' | 'onFailure'> {
   detector: VoiceActivityDetector;
+  /** The conversation so far, where another engine has held it. */
+  record?: TurnRecord;
   /** Sample 0 of the recording, in milliseconds since the epoch. */
   startTime: number;
   leg: PipelineLeg;
@@ -65,6 +67,8 @@ export class Pipeline implements Engine, ListenerHandler {
   readonly #told = new WeakSet<ProviderError>();
   /** The record ends with a turn of the caller's whose answer was lost with the object's memory. */
   #unanswered = false;
+  /** The caller has heard, since his last turn, of something that could not be done. */
+  #toldOfProblem = false;
   /** The line is down. */
   #suspended = false;
   #finished = false;
@@ -72,7 +76,7 @@ export class Pipeline implements Engine, ListenerHandler {
   constructor(options: PipelineOptions) {
     this.#options = options;
     const { clock, agent } = options;
-    this.#record = new TurnRecord(options);
+    this.#record = options.record ?? new TurnRecord(options);
     this.#agent = new Agent({
       ...options,
       record: this.#record,
@@ -100,7 +104,9 @@ export class Pipeline implements Engine, ListenerHandler {
       clock,
       options: agent.interruption,
       audible: () => this.#listener.speaking,
-      onIgnored: () => {
+      onIgnored: (hadWords) => {
+        // What was said before the noise is a turn, although the noise goes on.
+        if (hadWords) this.#listener.lineLost();
         this.#resume('nothing', '');
         this.#callerMayFinish();
       },
@@ -136,6 +142,8 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#silence.reset();
     // Keys are no backchannel: who presses them has heard enough.
     if (this.#reply?.interruptible === true) this.#interrupt('speech', digit);
+    // With what was said before them the keys are one turn.
+    this.#callerTurn.hold();
     this.#dtmf.press(digit);
   }
 
@@ -198,6 +206,15 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#run(new LatencyLedger(), true, answer.speak, undefined, answer.thinking);
   }
 
+  interrupt(): void {
+    if (this.#reply?.interruptible !== true) return;
+    this.#options.events.emit({ type: 'overlap', outcome: 'interrupted', because: 'speech', text: '' });
+    this.#stopReply();
+    // Nothing was said that would have to be answered.
+    this.#silence.reset();
+    this.#callerMayFinish();
+  }
+
   async finish(timeoutMs: number): Promise<void> {
     this.#finished = true;
     this.#abort.abort();
@@ -208,6 +225,7 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#silence.stop();
     this.#callerTurn.hold();
     this.#stopReply();
+    this.#turns.cancel('the call is over');
     this.#agent.stopThinking();
     await this.#listener.finish(timeoutMs);
     this.#agent.close();
@@ -231,7 +249,7 @@ export class Pipeline implements Engine, ListenerHandler {
     if (this.#finished) return;
     if (this.#reply === null) {
       this.#options.events.emit({ type: 'thinking', turn: this.#turns.nextId });
-      this.#holdLineIfLate(utterance);
+      this.#holdLineIfLate(utterance.decidedAt);
     } else {
       this.#resumeLater();
     }
@@ -243,8 +261,10 @@ export class Pipeline implements Engine, ListenerHandler {
     if (text === '') return;
     this.#sound.hasWords();
     // Words that are no backchannel interrupt before the caller has finished.
-    if (this.#reply?.interruptible === true && this.#overlapOf(text, this.#reply) === 'speech') {
-      this.#interrupt('speech', text);
+    const reply = this.#reply;
+    // What comes of an utterance that is over was said before the reply, or is judged with its final text.
+    if (reply?.interruptible === true && this.#listener.speaking && !isTooEarly(text, reply.spoken.latest)) {
+      if (this.#overlapOf(text, reply) === 'speech') this.#interrupt('speech', text);
     }
     if (this.#reply === null && !this.#finished) {
       this.#agent.heardSoFar(this.#callerTurn.textWith(text), stable);
@@ -257,6 +277,8 @@ export class Pipeline implements Engine, ListenerHandler {
 
   languageHeard(language: string): void {
     this.#agent.languageHeard(language);
+    // The lines that are needed when speech is down are needed in this language.
+    if (!this.#finished) void this.#agent.prepare(this.#abort.signal);
   }
 
   transcribed(utterance: Utterance, text: string, lost: ProviderError | null): void {
@@ -264,6 +286,7 @@ export class Pipeline implements Engine, ListenerHandler {
     if (lost !== null) this.#fail(lost);
     const reply = this.#reply;
     if (text === '') {
+      if (!this.#callerTurn.open) this.#agent.heardNothing();
       if (reply !== null) this.#resume('nothing', '');
       this.#callerMayFinish();
       return;
@@ -274,9 +297,11 @@ export class Pipeline implements Engine, ListenerHandler {
     }
     if (reply !== null) {
       // What was said before the reply, and understood only now, was not said over it.
-      const kind = utterance.lastVoicedAt < this.#replySince ? 'speech' : this.#overlapOf(text, reply);
+      const before = utterance.lastVoicedAt < this.#replySince;
+      const kind = before ? 'speech' : this.#overlapOf(text, reply);
       if (kind === 'speech' && reply.interruptible) {
-        this.#interrupt(kind, text);
+        if (before) this.#stopReply();
+        else this.#interrupt(kind, text);
       } else if (kind !== 'speech') {
         this.#resume(kind, text);
         // An echo is nothing that the caller said.
@@ -315,7 +340,7 @@ export class Pipeline implements Engine, ListenerHandler {
 
   /** Lets the caller's turn end, unless there is a reason to wait. */
   #callerMayFinish(): void {
-    if (this.#finished || this.#callerPending) return;
+    if (this.#finished || this.#callerPending || this.#dtmf.pending !== '') return;
     // A reply that was made while the caller spoke has waited for this.
     if (this.#reply !== null && this.#options.playout.held) this.#resume('nothing', '');
     // What was said over words that may not be interrupted is answered after them.
@@ -327,6 +352,7 @@ export class Pipeline implements Engine, ListenerHandler {
   #answer(turn: FinishedTurn): void {
     const { clock } = this.#options;
     this.#unanswered = false;
+    this.#toldOfProblem = false;
     this.#recordCaller(turn, turn.text);
     const ledger = new LatencyLedger();
     ledger.mark('lastVoiced', turn.lastVoicedAt);
@@ -338,6 +364,9 @@ export class Pipeline implements Engine, ListenerHandler {
 
   /** The caller learns that what the agent has announced cannot be done. */
   #tellOf(problem: string): void {
+    // Once a turn of the caller's: what has failed again would be told again, and so on.
+    if (this.#toldOfProblem) return;
+    this.#toldOfProblem = true;
     const answer = this.#agent.answerAbout(problem);
     this.#run(new LatencyLedger(), true, answer.speak, undefined, answer.thinking);
   }
@@ -416,8 +445,8 @@ export class Pipeline implements Engine, ListenerHandler {
       void this.#agent.prepare(this.#abort.signal);
       then?.();
       // What could not be done is told, or the caller waits for it in vain.
-      const problem = reply.afterwards.map((act) => act()).find((told) => told !== null);
-      if (problem !== undefined && !this.#finished) this.#tellOf(problem);
+      const problems = reply.afterwards.map((act) => act()).filter((problem) => problem !== null);
+      if (problems.length > 0 && !this.#finished) this.#tellOf(problems.join(' '));
       this.#callerMayFinish();
     });
   }
@@ -460,6 +489,7 @@ export class Pipeline implements Engine, ListenerHandler {
   /** The agent falls silent at once, and keeps what was not heard until it is known what the caller says. */
   #holdReply(): void {
     const { playout, leg } = this.#options;
+    if (this.#reply === null) return;
     this.#resumeTimer?.cancel();
     if (playout.held) return;
     playout.hold(leg.canClear);
@@ -496,11 +526,10 @@ export class Pipeline implements Engine, ListenerHandler {
   /** The agent's own words, which came back while it spoke and were understood only afterwards. */
   #isLateEcho(utterance: Utterance, text: string): boolean {
     const last = this.#lastReply;
-    return (
-      last !== null &&
-      utterance.startedAt < last.until + LATE_ECHO_MS &&
-      overlapKind(text, last.text) === 'echo'
-    );
+    if (last === null || utterance.startedAt >= last.until + LATE_ECHO_MS) return false;
+    return utterance.startedAt < last.until
+      ? overlapKind(text, last.text) === 'echo'
+      : isEchoOfEnd(text, last.text);
   }
 
   /** The caller speaks, or it is not yet known what was said. */
@@ -509,13 +538,15 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   /** Nothing is known of what the caller said, for too long: the line is not left dead. */
-  #holdLineIfLate(utterance: Utterance): void {
+  #holdLineIfLate(since: number, waitMs = this.#options.agent.silence.holdLineMs): void {
     const { clock, agent } = this.#options;
-    const { holdLine, holdLineMs } = agent.silence;
+    const { holdLine } = agent.silence;
     this.#lateTimer?.cancel();
     if (holdLine === '' || this.#suspended) return;
-    this.#lateTimer = clock.after(utterance.decidedAt + holdLineMs - clock.now(), () => {
-      if (this.#reply === null && this.#awaited > 0 && !this.#sound.speaks) this.#speak(holdLine, true);
+    this.#lateTimer = clock.after(since + waitMs - clock.now(), () => {
+      if (this.#reply !== null || this.#awaited === 0 || this.#sound.speaks) return;
+      // Each further line comes after twice the silence.
+      this.#speak(holdLine, true, () => this.#awaited > 0 && this.#holdLineIfLate(clock.now(), waitMs * 2));
     });
   }
 
@@ -527,7 +558,7 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   #listenIfIdle(): void {
-    if (this.#finished || this.#suspended) return;
+    if (this.#finished || this.#suspended || this.#dtmf.pending !== '') return;
     if (this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
     this.#options.events.emit({ type: 'listening' });
     this.#silence.start();

@@ -43,7 +43,7 @@ export interface Segment {
 const SPOKEN_CHARACTERS_PER_SECOND = 15;
 
 /** A leg that does not tell of a mark within this time, from when it was due, has lost it. In milliseconds. */
-const MARK_GRACE_MS = 1_000;
+const MARK_GRACE_MS = 2_000;
 /** So many lost in a row, and the leg is one that does not tell. */
 const MOST_LOST_MARKS = 2;
 /** A leg that is further behind is not measured any better by one more mark. In milliseconds. */
@@ -209,14 +209,16 @@ export class Playout {
     this.#sentUntil = now;
   }
 
-  /** The piece that is being heard is heard up to now; the rest of it stays unheard. */
+  /** What is being heard is heard up to now; the rest stays unheard. A mark that is still out holds up nothing here. */
   #hearPlaying(now: number): void {
-    const playing = this.#unheard[0];
-    if (playing === undefined) return;
-    const heard = Math.floor((now - this.#lagMs - playing.startedAt) * this.#samplesPerMs);
-    if (heard <= 0) return;
-    this.#hear(playing.samples.subarray(0, heard), playing);
-    playing.samples = playing.samples.subarray(heard);
+    for (const playing of [...this.#unheard]) {
+      const heard = Math.floor((now - this.#lagMs - playing.startedAt) * this.#samplesPerMs);
+      if (heard <= 0) return;
+      this.#hear(playing.samples.subarray(0, heard), playing);
+      playing.samples = playing.samples.subarray(heard);
+      if (playing.samples.length > 0) return;
+      this.#unheard.shift();
+    }
   }
 
   /**

@@ -61,6 +61,10 @@ export class Reply {
   readonly #options: ReplyOptions;
   #afterwards: readonly Afterwards[] = [];
   #holdLine: Segment | null = null;
+  /** Audio of the answer has come. */
+  #begunAudio = false;
+  /** Responses that a model that speaks was asked for. */
+  readonly #responses: number[] = [];
 
   constructor(options: ReplyOptions) {
     this.turn = options.turn;
@@ -71,6 +75,11 @@ export class Reply {
   /** What tools want done now that it was heard to its end. */
   get afterwards(): readonly Afterwards[] {
     return this.#afterwards;
+  }
+
+  /** Responses of a model that speaks of which the caller has heard nothing. */
+  get unheardResponses(): number[] {
+    return this.#responses.filter((response) => !this.spoken.has(response));
   }
 
   /** Speaks a fixed text. Resolves when it was heard, or the turn was cancelled; never rejects. */
@@ -90,11 +99,14 @@ export class Reply {
       const signal = AbortSignal.any([this.turn.signal, unspeakable.signal]);
       const written = this.#write(request, sentences, signal);
       const spoken = await this.#speakSentences(sentences);
-      // What is left of the stream is its bill: nobody waits for it.
-      if (spoken) holdLine.stop();
-      // What cannot be spoken need not be written either.
-      else unspeakable.abort();
-      return (await written) && spoken;
+      if (!spoken) {
+        // What cannot be spoken need not be written either; nobody waits for a tool that is under way.
+        unspeakable.abort();
+        void written;
+        return false;
+      }
+      holdLine.stop();
+      return (await written) && this.#saidSomething();
     });
   }
 
@@ -105,7 +117,7 @@ export class Reply {
         for (let round = 0; round < MOST_ROUNDS; round++) {
           if (!(await this.#respond(model)) || this.turn.signal.aborted) break;
         }
-        return true;
+        return this.#saidSomething();
       } catch (error) {
         this.turn.ledger.mark('firstSentence', this.#options.clock.now());
         return this.#fail(error);
@@ -117,21 +129,38 @@ export class Reply {
   async #withHoldLine(answer: (holdLine: HoldLine) => Promise<boolean>): Promise<void> {
     const { clock, agent, playout } = this.#options;
     const { turn } = this;
+    let lineUnderWay = false;
     const holdLine = new HoldLine({
       clock,
       options: agent.silence,
       playout,
-      say: (line) => void this.#speakSentence(line, 'interjected'),
+      say: (line) => {
+        if (lineUnderWay) return;
+        lineUnderWay = true;
+        void this.#speakSentence(line, 'interjected').finally(() => {
+          lineUnderWay = false;
+        });
+      },
     });
     turn.signal.addEventListener('abort', () => holdLine.stop(), { once: true });
     holdLine.start(turn.ledger.at('decided') ?? clock.now());
     try {
       const whole = await answer(holdLine);
+      // Nobody is hung up on with an apology.
+      if (!whole) this.#afterwards = [];
       if (!whole && !turn.signal.aborted && agent.apology !== '') await this.speak(agent.apology);
       await playout.waitUntilQueued(0);
     } finally {
       holdLine.stop();
     }
+  }
+
+  /** An answer without a word leaves the caller waiting: it has failed, unless there is something to be done instead. */
+  #saidSomething(): boolean {
+    if (this.turn.signal.aborted || this.#begunAudio || this.#afterwards.length > 0) return true;
+    return this.#fail(
+      new ProviderError('pipeline', 'malformed', 'The answer holds nothing that can be spoken'),
+    );
   }
 
   /** Fills `sentences` from the language model. False where the model failed. */
@@ -202,7 +231,10 @@ export class Reply {
         } else {
           mark('firstAudio');
           // The answer is there: a line that only says that it is late has nothing more to say.
-          if (place === 'next') this.#holdLine?.withdraw();
+          if (place === 'next') {
+            this.#holdLine?.withdraw();
+            this.#begunAudio = true;
+          }
           segment.push(event.samples);
           begun = true;
         }
@@ -225,6 +257,7 @@ export class Reply {
     const { ledger } = turn;
     ledger.mark('modelRequested', clock.now());
     const { response, events } = model.respond(turn.signal);
+    this.#responses.push(response);
     const segment = this.#begin('', 'next', response);
     const calls = [];
     let complete = false;
@@ -240,6 +273,7 @@ export class Reply {
           ledger.mark('firstSentence', clock.now());
           ledger.mark('firstAudio', clock.now());
           this.#holdLine?.withdraw();
+          this.#begunAudio = true;
           segment.push(event.samples);
         }
       }

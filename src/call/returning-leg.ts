@@ -78,6 +78,10 @@ export class ReturningLeg implements LegHandler {
 
   markPlayed(): void {}
 
+  interrupt(): void {
+    this.protocolError('NOT_STARTED', 'An interruption came before start_call');
+  }
+
   hangUp(): void {
     this.closed();
     this.leg.close('hangup');

@@ -29,7 +29,7 @@ interface Attempt {
   answer: HeadStart<LanguageModelEvent>;
   characters: number;
   usage: Usage[];
-  speech: { sentence: string; audio: HeadStart<TextToSpeechEvent> } | null;
+  speech: { asked: TextToSpeechRequest; audio: HeadStart<TextToSpeechEvent>; usage: Usage[] } | null;
 }
 
 interface Dependencies {
@@ -85,7 +85,8 @@ export class Speculation {
     this.#options.onOutcome(true, attempt.characters);
     return {
       languageModel: {
-        reply: (_request, signal) => {
+        reply: (asked, signal) => {
+          if (attempt.answer.taken) return providers.languageModel.reply(asked, signal);
           signal.addEventListener('abort', () => attempt.speech?.audio.discard(), { once: true });
           return attempt.answer.take(signal);
         },
@@ -93,13 +94,22 @@ export class Speculation {
       textToSpeech: {
         speak: (asked, signal) => {
           const { speech } = attempt;
-          const ready = speech?.sentence === asked.text && !speech.audio.taken && !speech.audio.failed;
-          if (ready) return speech.audio.take(signal);
-          speech?.audio.discard();
+          const ready = speech !== null && sameSpeech(speech.asked, asked) && !speech.audio.failed;
+          if (ready && !speech.audio.taken) return speech.audio.take(signal);
+          if (speech !== null && !speech.audio.taken) {
+            speech.audio.discard();
+            for (const usage of speech.usage.splice(0)) this.#options.onUsage(usage);
+          }
           return providers.textToSpeech.speak(asked, signal);
         },
       },
     };
+  }
+
+  /** The turn is over, and answered by something else. */
+  turnOver(): void {
+    this.discard();
+    this.#attempts = 0;
   }
 
   /** Throws away what was begun. Idempotent. */
@@ -109,7 +119,7 @@ export class Speculation {
     this.#attempt = null;
     attempt.answer.discard();
     attempt.speech?.audio.discard();
-    for (const usage of attempt.usage) this.#options.onUsage(usage);
+    for (const usage of [...attempt.usage, ...(attempt.speech?.usage ?? [])]) this.#options.onUsage(usage);
     this.#options.onOutcome(false, attempt.characters);
   }
 
@@ -124,12 +134,13 @@ export class Speculation {
     };
     const say = (sentence: string | undefined) => {
       if (sentence === undefined || attempt.speech !== null || options.ahead !== 'speech') return;
-      const speechRequest = this.#options.speechRequest(sentence);
+      const asked = this.#options.speechRequest(sentence);
+      const usage: Usage[] = [];
       const audio = new HeadStart(
-        (signal) => providers.textToSpeech.speak(speechRequest, signal),
-        (event) => event.type === 'usage' && attempt.usage.push(event.usage),
+        (signal) => providers.textToSpeech.speak(asked, signal),
+        (event) => event.type === 'usage' && usage.push(event.usage),
       );
-      attempt.speech = { sentence, audio };
+      attempt.speech = { asked, audio, usage };
     };
     attempt.answer = new HeadStart(
       (signal) => providers.languageModel.reply(request, signal),
@@ -150,8 +161,12 @@ function sameConversation(a: LanguageModelRequest, b: LanguageModelRequest): boo
   return keyOf(a.messages) === keyOf(b.messages);
 }
 
+function sameSpeech(a: TextToSpeechRequest, b: TextToSpeechRequest): boolean {
+  return a.text === b.text && a.voice === b.voice && a.language === b.language;
+}
+
 function keyOf(messages: readonly Message[]): string {
   const last = messages.at(-1);
-  const words = last?.content.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  const words = last?.content.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
   return JSON.stringify([messages.slice(0, -1), last?.role, words]);
 }

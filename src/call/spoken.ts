@@ -9,6 +9,11 @@ export class Spoken {
     this.#parts.push({ segment, response });
   }
 
+  /** Whether anything of this response was sent. */
+  has(response: number): boolean {
+    return this.#parts.some((part) => part.response === response);
+  }
+
   /** What the agent was last heard to say, to compare with what the caller says over it. */
   get latest(): string {
     return this.#parts

@@ -20,6 +20,8 @@ export interface LegHandler {
   dtmf(digit: string, durationMs: number): void;
   /** A mark that was sent by `Dialect.mark` was played. */
   markPlayed(name: string): void;
+  /** The agent is to be silent, without a word of the caller's. */
+  interrupt(): void;
   hangUp(): void;
   /** The message broke the protocol; the call goes on. */
   protocolError(code: ErrorCode, message: string): void;

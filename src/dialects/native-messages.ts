@@ -69,6 +69,8 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
     sampleRate: z.union([z.literal(8000), z.literal(16000)]).optional(),
   }),
   z.object({ type: z.literal('end_call') }),
+  /** Silences the agent, as a caller's words do. */
+  z.object({ type: z.literal('interrupt') }),
   z.object({
     type: z.literal('dtmf'),
     digit: z.string().regex(/^[0-9*#A-D]$/, 'must be one of 0-9 * # A-D'),

@@ -206,6 +206,9 @@ class NativeDialect implements Dialect {
       case 'mark':
         handler.markPlayed(message.name);
         return;
+      case 'interrupt':
+        handler.interrupt();
+        return;
       case 'end_call':
         handler.hangUp();
         return;

@@ -10,7 +10,7 @@ export class AttemptFailed extends Error {
   /** How long the vendor asked to be left alone, in milliseconds. */
   readonly afterMs: number;
 
-  constructor(error: ProviderError, again: boolean, afterMs = 0) {
+  constructor(error: ProviderError, again: boolean, afterMs = error.retryAfterMs ?? 0) {
     super(error.message);
     this.error = error;
     this.again = again;
@@ -70,6 +70,15 @@ export function retryAfterMs(headers: { get(name: string): string | null }, cloc
   if (/^\d{1,9}(\.\d{1,3})?$/.test(value)) return Number(value) * 1000;
   const date = Date.parse(value);
   return Number.isNaN(date) ? 0 : Math.max(0, date - clock.now());
+}
+
+/** The detail of a `ProviderError` that tells how long the vendor asks to be left alone, where it does. */
+export function retryAfterOf(
+  headers: { get(name: string): string | null },
+  clock: Clock,
+): { retryAfterMs?: number } {
+  const afterMs = retryAfterMs(headers, clock);
+  return afterMs > 0 ? { retryAfterMs: afterMs } : {};
 }
 
 /** Statuses after which the same request may succeed: a conflict or an overload of the vendor's own. */

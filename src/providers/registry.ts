@@ -6,10 +6,12 @@ import { chainLanguageModel, chainSpeechToText, chainTextToSpeech, firstAnswerMs
 import type { ChainMember } from './chain-members.ts';
 import { deepgramSpeechToText } from './deepgram/speech-to-text.ts';
 import { deepgramTextToSpeech } from './deepgram/text-to-speech.ts';
+import type { Duplex } from './duplex.ts';
 import { elevenLabsTextToSpeech } from './elevenlabs/text-to-speech.ts';
 import { openAiLanguageModel } from './openai/language-model.ts';
 import { openAiSpeechToText } from './openai/speech-to-text.ts';
 import { openAiTextToSpeech } from './openai/text-to-speech.ts';
+import { openAiLiveDuplex } from './openai-live/duplex.ts';
 import { openAiRealtimeSpeechToSpeech } from './openai-realtime/speech-to-speech.ts';
 import { openAiRealtimeSpeechToText } from './openai-realtime/speech-to-text.ts';
 import { openAiRealtimeTextToSpeech } from './openai-realtime/text-to-speech.ts';
@@ -33,7 +35,7 @@ export const textToSpeechVendors = [
   'workers-ai',
 ] as const;
 export type TextToSpeechVendor = (typeof textToSpeechVendors)[number];
-export const speechToSpeechVendors = ['openai-realtime'] as const;
+export const speechToSpeechVendors = ['openai-realtime', 'openai-live'] as const;
 export type SpeechToSpeechVendor = (typeof speechToSpeechVendors)[number];
 
 /** How to reach one vendor for one port. */
@@ -61,6 +63,11 @@ export interface ProviderSettings {
   strongLanguageModel: VendorSettings<LanguageModelVendor> | null;
   textToSpeech: Chain<TextToSpeechVendor>;
   speechToSpeech: VendorSettings<SpeechToSpeechVendor> | null;
+  /**
+   * How long each provider of a port is waited for while another one could be asked, in milliseconds, whichever vendor's it is. Default:
+   * see `firstAnswerMs`.
+   */
+  firstAnswerMs?: Partial<Record<keyof typeof firstAnswerMs, number | undefined>>;
 }
 
 type Chain<Vendor extends string> = readonly [VendorSettings<Vendor>, ...VendorSettings<Vendor>[]];
@@ -72,6 +79,8 @@ export interface Providers {
   textToSpeech: TextToSpeech;
   /** One model for all three; the others stand behind it. Null: there is none. */
   speechToSpeech: SpeechToSpeech | null;
+  /** One model that also decides by itself when to speak. Null: there is none. */
+  duplex: Duplex | null;
 }
 
 /** The models asked for where none is named: each one alive, by its vendor's own pages, in November 2026. */
@@ -96,7 +105,7 @@ export const defaultModels = {
     elevenlabs: 'eleven_flash_v2_5',
     'workers-ai': '@cf/deepgram/aura-2-en',
   },
-  speechToSpeech: { 'openai-realtime': 'gpt-realtime-2.1' },
+  speechToSpeech: { 'openai-realtime': 'gpt-realtime-2.1', 'openai-live': 'gpt-live-1' },
 } as const;
 
 export interface ProviderSurroundings {
@@ -163,33 +172,24 @@ export function createProviders(
     }
   };
 
-  const { strongLanguageModel: strong, speechToSpeech } = settings;
+  const { strongLanguageModel: strong, speechToSpeech, firstAnswerMs: deadlines = {} } = settings;
   const chain = { clock };
-  const models = settings.languageModel.map((member) => memberOf('languageModel', member, languageModel));
+  const ears = memberOf('speechToText', speechToText, deadlines);
+  const model = memberOf('languageModel', languageModel, deadlines);
+  const voice = memberOf('textToSpeech', textToSpeech, deadlines);
+  const models = settings.languageModel.map(model);
   const quick = chainLanguageModel(models, chain);
+  const spoken =
+    speechToSpeech === null
+      ? null
+      : { ...speechToSpeech, ...socket, model: modelOf('speechToSpeech', speechToSpeech) };
   return {
-    speechToText: chainSpeechToText(
-      settings.speechToText.map((member) => memberOf('speechToText', member, speechToText)),
-      chain,
-    ),
+    speechToText: chainSpeechToText(settings.speechToText.map(ears), chain),
     languageModel:
-      strong === null
-        ? quick
-        : byTier(
-            quick,
-            chainLanguageModel([memberOf('languageModel', strong, languageModel), ...models], chain),
-          ),
-    textToSpeech: chainTextToSpeech(
-      settings.textToSpeech.map((member) => memberOf('textToSpeech', member, textToSpeech)),
-      chain,
-    ),
-    speechToSpeech:
-      speechToSpeech === null
-        ? null
-        : openAiRealtimeSpeechToSpeech(
-            { ...speechToSpeech, ...socket, model: modelOf('speechToSpeech', speechToSpeech) },
-            clock,
-          ),
+      strong === null ? quick : byTier(quick, chainLanguageModel([model(strong), ...models], chain)),
+    textToSpeech: chainTextToSpeech(settings.textToSpeech.map(voice), chain),
+    speechToSpeech: spoken?.vendor === 'openai-realtime' ? openAiRealtimeSpeechToSpeech(spoken, clock) : null,
+    duplex: spoken?.vendor === 'openai-live' ? openAiLiveDuplex(spoken, clock) : null,
   };
 }
 
@@ -203,18 +203,44 @@ function byTier(quick: LanguageModel, strong: LanguageModel): LanguageModel {
   };
 }
 
-/** A provider in its port's chain. Calls of one isolate share what they know of a vendor's health. */
+/** Makes providers of a port's chain. Calls of one isolate share what they know of a vendor's health. */
 function memberOf<Port extends keyof typeof firstAnswerMs, Vendor extends string, Made>(
   port: Port,
-  settings: VendorSettings<Vendor>,
   make: (settings: VendorSettings<Vendor>) => Made,
-): ChainMember<Made> {
-  const { vendor, baseUrl, apiKey } = settings;
-  const model = modelOf(port, settings as never);
-  const deadlines: Record<string, number> = firstAnswerMs[port];
-  const deadlineMs = deadlines[vendor] ?? firstAnswerMs[port].default;
-  const identity = JSON.stringify([port, vendor, baseUrl ?? null, model, apiKey]);
-  return { port: make(settings), name: `${vendor}/${model}`, identity, deadlineMs };
+  deadlines: NonNullable<ProviderSettings['firstAnswerMs']>,
+): (settings: VendorSettings<Vendor>) => ChainMember<Made> {
+  return (settings) => {
+    const { vendor, baseUrl, aws } = settings;
+    const model = modelOf(port, settings as never);
+    const defaults: Record<string, number> = firstAnswerMs[port];
+    const deadlineMs = deadlines[port] ?? defaults[vendor] ?? firstAnswerMs[port].default;
+    const address = baseUrl ?? aws?.region ?? null;
+    const identity = JSON.stringify([port, vendor, address, model, keyNumber(secretOf(settings))]);
+    return { port: make(settings), name: `${vendor}/${model}`, identity, deadlineMs };
+  };
+}
+
+function secretOf({ apiKey, aws }: VendorSettings<string>): string {
+  if (aws === undefined) return apiKey;
+  const { credentials } = aws;
+  return 'apiKey' in credentials ? credentials.apiKey : credentials.accessKeyId;
+}
+
+/** Keys that are remembered: beyond it, the one that was first is forgotten, and gets another number. */
+const MOST_KEYS = 500;
+const keyNumbers = new Map<string, number>();
+let lastKeyNumber = 0;
+
+/**
+ * Stands for a key in this isolate, for as long as it lives: circuits of different keys must not be shared, and neither a key nor what
+ * could be computed from it belongs in the name of one.
+ */
+function keyNumber(key: string): number {
+  const known = keyNumbers.get(key);
+  if (known !== undefined) return known;
+  keyNumbers.set(key, ++lastKeyNumber);
+  if (keyNumbers.size > MOST_KEYS) keyNumbers.delete(keyNumbers.keys().next().value!);
+  return lastKeyNumber;
 }
 
 function modelOf<Port extends keyof typeof defaultModels>(

@@ -13,12 +13,7 @@ import { isSilent, quietestCut } from './window-cut.ts';
 export type Transcribe = (
   samples: Int16Array,
   signal: AbortSignal,
-) => Promise<{
-  text: string;
-  usage: Usage;
-  /** Of those that were asked before the one that understood it. */
-  failures?: ProviderError[];
-}>;
+) => Promise<{ text: string; usage: Usage }>;
 
 export interface WindowOptions {
   /**
@@ -234,9 +229,8 @@ export class WindowedSession implements SpeechToTextSession {
 
   async #run(utterance: Utterance, window: Window, samples: Int16Array): Promise<void> {
     try {
-      const { text, usage, failures = [] } = await this.#transcribe(samples, window.abort.signal);
+      const { text, usage } = await this.#transcribe(samples, window.abort.signal);
       window.text = text;
-      for (const error of failures) this.#queue.push({ event: { type: 'failover', error }, utterance });
       this.#queue.push({ event: { type: 'usage', usage }, utterance });
     } catch (error) {
       window.text = '';

@@ -104,7 +104,7 @@ export function errorOf(type: string, message = 'scripted'): Record<string, unkn
   return { type: 'error', error: { type, message }, request_id: 'req_1' };
 }
 
-/** An error with its status. Retries follow at once: `retry-after-ms` is the client's own header. */
+/** An error with its status. */
 export function status(
   code: number,
   type: string,
@@ -113,7 +113,7 @@ export function status(
 ): Answer {
   return (_, response) => {
     response
-      .writeHead(code, { 'content-type': 'application/json', 'retry-after-ms': '1', ...headers })
+      .writeHead(code, { 'content-type': 'application/json', ...headers })
       .end(JSON.stringify(errorOf(type, message)));
   };
 }

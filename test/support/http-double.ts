@@ -98,7 +98,8 @@ export class HttpDouble {
     for (const watcher of this.#watchers.splice(0)) watcher();
     if (answer === undefined) {
       this.unexpected.push(request);
-      response.writeHead(501, { 'retry-after-ms': '1' }).end();
+      // The clients' own header: another attempt would but hide what was not foreseen.
+      response.writeHead(501, { 'x-should-retry': 'false' }).end();
       return;
     }
     await answer(request, response);

@@ -40,6 +40,11 @@ export class Laptop {
     this.#dataDir = dataDir;
   }
 
+  /** The Worker's HTTP address, without a path. */
+  get url(): string {
+    return this.#service.url;
+  }
+
   /** The engines' OpenAI-compatible interface. */
   get enginesUrl(): string {
     return this.#service.engines.baseUrl;

@@ -22,7 +22,7 @@ export const OpenAiDouble = { start: (): Promise<OpenAiDouble> => HttpDouble.sta
 export function status(code: number, message = 'scripted', headers: Record<string, string> = {}): Answer {
   return (_, response) => {
     response
-      .writeHead(code, { 'content-type': 'application/json', 'retry-after-ms': '1', ...headers })
+      .writeHead(code, { 'content-type': 'application/json', ...headers })
       .end(JSON.stringify({ error: { message, type: 'scripted', code: null, param: null } }));
   };
 }

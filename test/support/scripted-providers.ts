@@ -65,6 +65,7 @@ export function scriptedProviders(clock: Clock, script: Partial<Script> = {}) {
 
   const providers: Providers = {
     speechToSpeech: null,
+    duplex: null,
     speechToText: {
       open({ signal, language }) {
         asked.open++;

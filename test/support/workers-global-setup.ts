@@ -1,5 +1,6 @@
 import type { TestProject } from 'vitest/node';
 import { startSupabase } from '../../embedded/supabase/supabase.ts';
+import { buildConsole } from '../../tools/console/build.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -8,8 +9,9 @@ declare module 'vitest' {
   }
 }
 
-/** The tests in workerd talk to a real Supabase. */
+/** The tests in workerd talk to a real Supabase, and their Worker has the console's page in it. */
 export default async function setup(project: TestProject) {
+  await buildConsole();
   const supabase = await startSupabase({ port: 0 });
   project.provide('supabaseUrl', supabase.url);
   project.provide('supabaseKey', supabase.serviceRoleKey);

@@ -123,6 +123,18 @@ describe('settings', () => {
     ]);
   });
 
+  it('tell how long each port’s first answer is waited for, where they do', () => {
+    const of = (more: object) => providerSettings(loadConfig(more)).firstAnswerMs;
+    expect(of({})).toEqual({});
+    expect(of({ STT_DEADLINE_MS: '200', LLM_DEADLINE_MS: '1500', TTS_DEADLINE_MS: '60000' })).toEqual({
+      speechToText: 200,
+      languageModel: 1_500,
+      textToSpeech: 60_000,
+    });
+    for (const wrong of ['199', '60001', '500.5', 'soon'])
+      expect(() => loadConfig({ LLM_DEADLINE_MS: wrong })).toThrow('LLM_DEADLINE_MS');
+  });
+
   it('give Bedrock its region and keys, and no key of another vendor', () => {
     const aws = { AWS_REGION: 'eu-central-1', AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'secret' };
     const of = (more: object) =>

@@ -18,6 +18,9 @@ describe('README', () => {
     'SUPABASE_URL',
     'SUPABASE_SERVICE_ROLE_KEY',
     'AGENT_LANGUAGE',
+    'STT_DEADLINE_MS',
+    'LLM_DEADLINE_MS',
+    'TTS_DEADLINE_MS',
   ];
   it.each([...Object.keys(loadConfig({})), ...optional])('names the setting %s', (name) => {
     expect(readme).toContain(`\`${name}\``);

@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/call/clock.ts';
 import { unlessAborted } from '../../src/providers/attempts.ts';
+import type { Duplex } from '../../src/providers/duplex.ts';
 import { ProviderError, type ProviderFailure } from '../../src/providers/ports.ts';
 import { createProviders, type ProviderSettings, type Providers } from '../../src/providers/registry.ts';
 import type { Dial } from '../../src/providers/vendor-socket.ts';
@@ -186,7 +187,27 @@ async function speak({ textToSpeech }: Providers, { agent, signal, sinceMs }: Ru
   return { firstMs };
 }
 
-async function converse({ speechToSpeech }: Providers, { agent, signal, sinceMs }: Run): Promise<Timing> {
+/** A model that decides by itself when to speak need not speak: that it listens is enough. */
+async function listens(duplex: Duplex, { agent, signal, sinceMs }: Run): Promise<Timing> {
+  const session = duplex.open({
+    sampleRate,
+    instructions: 'You are asked whether you are there. Say nothing.',
+    voice: agent.voice,
+    history: () => [],
+    signal,
+  });
+  for await (const event of session.events) {
+    if (event.type === 'lost') throw event.error;
+    if (event.type !== 'begun') continue;
+    session.end();
+    return { firstMs: sinceMs() };
+  }
+  throw ended();
+}
+
+async function converse({ speechToSpeech, duplex }: Providers, run: Run): Promise<Timing> {
+  if (duplex !== null) return listens(duplex, run);
+  const { agent, signal, sinceMs } = run;
   const session = speechToSpeech!.open({
     sampleRate,
     instructions: 'You are asked whether you are there. Say OK, and nothing else.',

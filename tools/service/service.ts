@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { createClient } from '@supabase/supabase-js';
 import { z } from 'zod';
+import { buildConsole } from '../console/build.ts';
 import { Part, PartError } from './part.ts';
 
 /** Bounds of the starts, in milliseconds: ten times what was measured on two busy cores. */
@@ -105,6 +106,7 @@ async function startParts(options: ServiceOptions, parts: Part[]): Promise<Omit<
   await untilHealthy(engines.part, options, () => isOk(enginesAt.baseUrl.replace(/\/v1$/, '/healthz')));
   await untilHealthy(supabase.part, options, () => answersQueries(supabaseAt));
 
+  await buildConsole();
   const worker = await start(
     'Worker',
     'worker',
@@ -161,6 +163,7 @@ export function embeddedSettings(
     TTS_VOICE: 'rms',
     AGENT_GREETING: greeting,
     ALLOWED_HOSTS: 'localhost,127.0.0.1,[::1]',
+    CONSOLE: 'true',
   };
   for (const port of ['STT', 'LLM', 'TTS']) {
     settings[`${port}_PROVIDER`] = 'openai';

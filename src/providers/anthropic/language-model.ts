@@ -4,7 +4,8 @@ import type {
   RawMessageStreamEvent,
 } from '@anthropic-ai/sdk/resources/messages/messages';
 import type { Stream } from '@anthropic-ai/sdk/streaming';
-import { type Clock, systemClock } from '../../call/clock.ts';
+import { type Clock, type Random, systemClock, systemRandom } from '../../call/clock.ts';
+import { withClientAttempts } from '../client-attempts.ts';
 import type { LanguageModel, LanguageModelEvent, LanguageModelRequest } from '../ports.ts';
 import { malformed, streamedRequest } from '../streamed-request.ts';
 import type { Watchdog } from '../watchdog.ts';
@@ -32,13 +33,15 @@ const defaultIdleMs = 5_000;
 export function anthropicLanguageModel(
   settings: AnthropicLanguageModelSettings,
   clock: Clock = systemClock,
+  random: Random = systemRandom,
 ): LanguageModel {
   const client = createAnthropicClient(settings);
   const provider = `anthropic/${settings.model}`;
+  const maxRetries = settings.maxRetries ?? defaultMaxRetries;
   return {
     reply: (request, signal) =>
       streamedRequest({ provider, clock, signal, toProviderError }, (watchdog) =>
-        replyFrom(client, settings, provider, request, watchdog),
+        replyFrom(client, settings, { provider, maxRetries, clock, random }, request, watchdog),
       ),
   };
 }
@@ -53,7 +56,8 @@ function createAnthropicClient(settings: AnthropicLanguageModelSettings): BaseAn
     webhookKey: null,
     baseURL: settings.baseUrl ?? defaultBaseUrl,
     timeout: settings.timeoutMs ?? defaultTimeoutMs,
-    maxRetries: settings.maxRetries ?? defaultMaxRetries,
+    // See `withClientAttempts`.
+    maxRetries: 0,
     openTelemetry: false,
     // Failures come back as ProviderError; the client would print them as well.
     logLevel: 'off',
@@ -63,19 +67,25 @@ function createAnthropicClient(settings: AnthropicLanguageModelSettings): BaseAn
 async function* replyFrom(
   client: BaseAnthropic,
   settings: AnthropicLanguageModelSettings,
-  provider: string,
+  attempts: { provider: string; maxRetries: number; clock: Clock; random: Random },
   request: LanguageModelRequest,
   watchdog: Watchdog,
 ): AsyncGenerator<LanguageModelEvent, void, void> {
+  const { provider } = attempts;
+  const { signal } = watchdog;
   watchdog.expect('text', settings.firstTokenMs ?? defaultFirstTokenMs);
   const body: MessageCreateParamsStreaming = {
     model: settings.model,
     ...claudeRequest(settings, request),
     stream: true,
   };
-  const { data, response } = await client
-    .post<Stream<RawMessageStreamEvent>>('/v1/messages', { body, stream: true, signal: watchdog.signal })
-    .withResponse();
+  const { data, response } = await withClientAttempts(
+    () =>
+      client
+        .post<Stream<RawMessageStreamEvent>>('/v1/messages', { body, stream: true, signal })
+        .withResponse(),
+    { ...attempts, signal, toProviderError },
+  );
   const type = response.headers.get('content-type') ?? 'text/event-stream';
   if (!/^text\/event-stream\b/i.test(type)) throw malformed(provider, `answered with ${type.slice(0, 100)}`);
   yield* claudeReply(data, {

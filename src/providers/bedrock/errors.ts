@@ -40,13 +40,14 @@ export function exceptionError(
   provider: string,
   name: string,
   message: string,
-  status?: number,
+  answer: { status?: number; retryAfterMs?: number } = {},
 ): ProviderError {
+  const { status } = answer;
   const failure =
     failureOfException(name) ?? (status === undefined ? 'unavailable' : failureOfStatus(status));
   const text =
     failure === 'unauthorized' ? 'the credentials were refused' : `${name} ${message}`.trim().slice(0, 300);
-  return new ProviderError(provider, failure, `${provider}: ${text}`, status === undefined ? {} : { status });
+  return new ProviderError(provider, failure, `${provider}: ${text}`, answer);
 }
 
 /** What `fetch` or a body threw, as the ports' one error. */

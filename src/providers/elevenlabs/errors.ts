@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '../../call/clock.ts';
-import { AttemptFailed, isTransientStatus, retryAfterMs } from '../attempts.ts';
+import { AttemptFailed, isTransientStatus, retryAfterOf } from '../attempts.ts';
 import { ProviderError, type ProviderFailure } from '../ports.ts';
 import { failureOfStatus } from '../vendor-socket.ts';
 
@@ -61,9 +61,11 @@ export function failureOfResponse(
   const known = code === null ? undefined : knownCodes[code];
   const failure = known?.failure ?? (status === 402 ? 'rate_limited' : failureOfStatus(status));
   return new AttemptFailed(
-    failed(provider, failure, code, message ?? `status ${status}`, status),
+    failed(provider, failure, code, message ?? `status ${status}`, {
+      status,
+      ...retryAfterOf(response.headers, clock),
+    }),
     known?.again ?? isTransientStatus(status),
-    retryAfterMs(response.headers, clock),
   );
 }
 
@@ -95,7 +97,7 @@ function failed(
   failure: ProviderFailure,
   code: string | null,
   message: string,
-  status?: number,
+  answer: { status?: number; retryAfterMs?: number } = {},
 ): ProviderError {
   const said = [code?.slice(0, 100), message.slice(0, longestMessage)].filter(Boolean).join(': ');
   return new ProviderError(
@@ -103,7 +105,7 @@ function failed(
     failure,
     // A part of the key may be repeated.
     `${provider}: ${failure === 'unauthorized' ? `the key was refused${code === null ? '' : ` (${code.slice(0, 100)})`}` : said}`,
-    status === undefined ? {} : { status },
+    answer,
   );
 }
 

@@ -1,4 +1,7 @@
 import OpenAI from 'openai';
+import type { Clock, Random } from '../../call/clock.ts';
+import { withClientAttempts } from '../client-attempts.ts';
+import { toProviderError } from './errors.ts';
 
 /** What each port needs to reach OpenAI, or a server that speaks its API. */
 export interface OpenAiSettings {
@@ -8,7 +11,10 @@ export interface OpenAiSettings {
   model: string;
   /** The longest wait for the head of one attempt's answer, and for the whole of it unless it is streamed. Default 4,000: a hung attempt leaves time for another one. */
   timeoutMs?: number;
-  /** Attempts after the first on 408, 409, 429, 5xx and broken connections, with exponential back-off. Default 3. */
+  /**
+   * Attempts after the first on 408, 409, 429, 5xx and broken connections, with exponential back-off, or as late as the vendor asks;
+   * where it asks for more than 5 s, none. Default 3.
+   */
   maxRetries?: number;
 }
 
@@ -26,8 +32,28 @@ export function createOpenAiClient(settings: OpenAiSettings): OpenAI {
     adminAPIKey: null,
     webhookSecret: null,
     timeout: settings.timeoutMs ?? defaultTimeoutMs,
-    maxRetries: settings.maxRetries ?? defaultMaxRetries,
+    // See `requestOpenAi`.
+    maxRetries: 0,
     // Failures come back as ProviderError; the client would print them as well.
     logLevel: 'off',
   });
+}
+
+/** How requests to one model are made. */
+export interface OpenAiRequests {
+  /** Provider and model, e.g. `openai/gpt-6-luna`. */
+  provider: string;
+  settings: OpenAiSettings;
+  clock: Clock;
+  random: Random;
+}
+
+/** One request by the client, until its answer begins, with its retries: see `withClientAttempts`. */
+export function requestOpenAi<T>(
+  { provider, settings, clock, random }: OpenAiRequests,
+  signal: AbortSignal,
+  request: () => Promise<T>,
+): Promise<T> {
+  const maxRetries = settings.maxRetries ?? defaultMaxRetries;
+  return withClientAttempts(request, { provider, maxRetries, clock, random, signal, toProviderError });
 }

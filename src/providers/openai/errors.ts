@@ -1,4 +1,6 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai';
+import { type Clock, systemClock } from '../../call/clock.ts';
+import { clientRetryAfter } from '../client-attempts.ts';
 import { ProviderError, type ProviderFailure } from '../ports.ts';
 import { failureOfStatus } from '../vendor-socket.ts';
 
@@ -11,13 +13,14 @@ const longestMessage = 300;
  *
  * @param provider provider and model, e.g. `openai/gpt-transcribe`.
  */
-export function toProviderError(provider: string, error: unknown): ProviderError {
+export function toProviderError(provider: string, error: unknown, clock: Clock = systemClock): ProviderError {
   if (error instanceof ProviderError) return error;
   const failure = failureOf(error);
   const status = error instanceof APIError ? error.status : undefined;
   const message = failure === 'unauthorized' ? 'the key was refused' : messageOf(error);
   return new ProviderError(provider, failure, `${provider}: ${message}`, {
     ...(status === undefined ? {} : { status }),
+    ...clientRetryAfter(error, clock),
     cause: error,
   });
 }

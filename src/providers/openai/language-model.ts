@@ -1,6 +1,6 @@
 import type OpenAI from 'openai';
 import { z } from 'zod';
-import { type Clock, systemClock } from '../../call/clock.ts';
+import { type Clock, type Random, systemClock, systemRandom } from '../../call/clock.ts';
 import type {
   LanguageModel,
   LanguageModelEvent,
@@ -12,7 +12,7 @@ import type {
 import { brokenOff, malformed, mostCharactersPerToken, streamedRequest } from '../streamed-request.ts';
 import { ToolCallCollector } from '../tool-calls.ts';
 import type { Watchdog } from '../watchdog.ts';
-import { createOpenAiClient, type OpenAiSettings } from './client.ts';
+import { createOpenAiClient, type OpenAiRequests, type OpenAiSettings, requestOpenAi } from './client.ts';
 import { toProviderError } from './errors.ts';
 
 export interface OpenAiLanguageModelSettings extends OpenAiSettings {
@@ -65,30 +65,31 @@ const chunkSchema = z.object({
 export function openAiLanguageModel(
   settings: OpenAiLanguageModelSettings,
   clock: Clock = systemClock,
+  random: Random = systemRandom,
 ): LanguageModel {
   const client = createOpenAiClient(settings);
   const provider = `openai/${settings.model}`;
   return {
     reply: (request, signal) =>
       streamedRequest({ provider, clock, signal, toProviderError }, (watchdog) =>
-        replyFrom(client, settings, provider, request, watchdog),
+        replyFrom(client, { settings, provider, clock, random }, request, watchdog),
       ),
   };
 }
 
 async function* replyFrom(
   client: OpenAI,
-  settings: OpenAiLanguageModelSettings,
-  provider: string,
+  requests: OpenAiRequests & { settings: OpenAiLanguageModelSettings },
   request: LanguageModelRequest,
   watchdog: Watchdog,
 ): AsyncGenerator<LanguageModelEvent, void, void> {
+  const { settings, provider } = requests;
   const { signal } = watchdog;
   const idleMs = settings.idleMs ?? defaultIdleMs;
   watchdog.expect('text', settings.firstTokenMs ?? defaultFirstTokenMs);
-  const { data, response } = await client.chat.completions
-    .create(bodyOf(settings, request), { signal })
-    .withResponse();
+  const { data, response } = await requestOpenAi(requests, signal, () =>
+    client.chat.completions.create(bodyOf(settings, request), { signal }).withResponse(),
+  );
   const type = response.headers.get('content-type') ?? 'text/event-stream';
   if (!/^text\/event-stream\b/i.test(type)) throw malformed(provider, `answered with ${type.slice(0, 100)}`);
 

@@ -2,12 +2,11 @@ import type OpenAI from 'openai';
 import { z } from 'zod';
 import { encodePcm16 } from '../../audio/pcm.ts';
 import { wavHeader } from '../../audio/wav.ts';
-import { type Clock, systemClock } from '../../call/clock.ts';
-import { fallbackTranscribe } from '../fallback.ts';
+import { type Clock, type Random, systemClock, systemRandom } from '../../call/clock.ts';
 import type { SpeechToText, Usage } from '../ports.ts';
 import { Watchdog } from '../watchdog.ts';
-import { type Transcribe, WindowedSession } from '../windowed-session.ts';
-import { createOpenAiClient, type OpenAiSettings } from './client.ts';
+import { WindowedSession } from '../windowed-session.ts';
+import { createOpenAiClient, type OpenAiRequests, type OpenAiSettings, requestOpenAi } from './client.ts';
 import { malformed, timedOut, toProviderError } from './errors.ts';
 
 export interface OpenAiSpeechToTextSettings extends OpenAiSettings {
@@ -19,8 +18,6 @@ export interface OpenAiSpeechToTextSettings extends OpenAiSettings {
   maxInFlight?: number;
   /** The longest wait for one window's text, all retries included. Default 15,000. */
   deadlineMs?: number;
-  /** Asked in this order where the one before could not transcribe a window. */
-  fallbacks?: readonly OpenAiSettings[];
   /** Words to expect, or the style to write in, in the language of the audio. */
   prompt?: string;
 }
@@ -50,24 +47,21 @@ const transcriptionSchema = z.object({
 export function openAiSpeechToText(
   settings: OpenAiSpeechToTextSettings,
   clock: Clock = systemClock,
+  random: Random = systemRandom,
 ): SpeechToText {
-  const servers = [settings, ...(settings.fallbacks ?? [])].map((server) => ({
-    client: createOpenAiClient(server),
-    settings: { ...settings, ...server },
-  }));
+  const client = createOpenAiClient(settings);
+  const requests = { provider: `openai/${settings.model}`, settings, clock, random };
   return {
-    open(options) {
-      const transcribers = servers.map(
-        (server): Transcribe =>
-          (samples, signal) =>
-            transcribeWindow(server.client, server.settings, clock, { ...options, samples, signal }),
-      );
-      return new WindowedSession(fallbackTranscribe(transcribers), options, {
-        bufferMs: settings.bufferMs ?? defaultBufferMs,
-        runAhead: settings.runAhead ?? true,
-        maxInFlight: settings.maxInFlight ?? defaultMaxInFlight,
-      });
-    },
+    open: (options) =>
+      new WindowedSession(
+        (samples, signal) => transcribeWindow(client, requests, { ...options, samples, signal }),
+        options,
+        {
+          bufferMs: settings.bufferMs ?? defaultBufferMs,
+          runAhead: settings.runAhead ?? true,
+          maxInFlight: settings.maxInFlight ?? defaultMaxInFlight,
+        },
+      ),
   };
 }
 
@@ -80,26 +74,24 @@ interface WindowRequest {
 
 async function transcribeWindow(
   client: OpenAI,
-  settings: OpenAiSpeechToTextSettings,
-  clock: Clock,
+  requests: OpenAiRequests & { settings: OpenAiSpeechToTextSettings },
   request: WindowRequest,
 ): Promise<{ text: string; usage: Usage }> {
-  const provider = `openai/${settings.model}`;
+  const { provider, settings, clock } = requests;
   const watchdog = new Watchdog(clock, request.signal);
   watchdog.expect('transcript', settings.deadlineMs ?? defaultDeadlineMs);
   try {
-    const answer: unknown = await client.audio.transcriptions.create(
-      {
-        file: wavFile(request.samples, request.sampleRate),
-        model: settings.model,
-        response_format: 'json',
-        // The endpoint takes ISO 639 codes: the language without its region.
-        ...(request.language === undefined
-          ? {}
-          : { language: request.language.split('-')[0]!.toLowerCase() }),
-        ...(settings.prompt === undefined ? {} : { prompt: settings.prompt }),
-      },
-      { signal: watchdog.signal },
+    const { signal } = watchdog;
+    const body = {
+      file: wavFile(request.samples, request.sampleRate),
+      model: settings.model,
+      response_format: 'json' as const,
+      // The endpoint takes ISO 639 codes: the language without its region.
+      ...(request.language === undefined ? {} : { language: request.language.split('-')[0]!.toLowerCase() }),
+      ...(settings.prompt === undefined ? {} : { prompt: settings.prompt }),
+    };
+    const answer: unknown = await requestOpenAi(requests, signal, () =>
+      client.audio.transcriptions.create(body, { signal }),
     );
     const parsed = transcriptionSchema.safeParse(answer);
     if (!parsed.success) throw malformed(provider, 'answered with no transcription');

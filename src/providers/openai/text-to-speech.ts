@@ -1,11 +1,11 @@
 import type OpenAI from 'openai';
 import { decodePcm16 } from '../../audio/pcm.ts';
 import { Resampler, resamplerRates } from '../../audio/resample.ts';
-import { type Clock, systemClock } from '../../call/clock.ts';
+import { type Clock, type Random, systemClock, systemRandom } from '../../call/clock.ts';
 import type { TextToSpeech, TextToSpeechEvent, TextToSpeechRequest } from '../ports.ts';
 import { malformed, streamedRequest } from '../streamed-request.ts';
 import type { Watchdog } from '../watchdog.ts';
-import { createOpenAiClient, type OpenAiSettings } from './client.ts';
+import { createOpenAiClient, type OpenAiRequests, type OpenAiSettings, requestOpenAi } from './client.ts';
 import { toProviderError } from './errors.ts';
 
 export interface OpenAiTextToSpeechSettings extends OpenAiSettings {
@@ -41,37 +41,36 @@ const pcmTypes = /^(?:audio\/(?:x-)?(?:pcm|raw)|(?:application|binary)\/octet-st
 export function openAiTextToSpeech(
   settings: OpenAiTextToSpeechSettings,
   clock: Clock = systemClock,
+  random: Random = systemRandom,
 ): TextToSpeech {
   const client = createOpenAiClient(settings);
   const provider = `openai/${settings.model}`;
   return {
     speak: (request, signal) =>
       streamedRequest({ provider, clock, signal, toProviderError }, (watchdog) =>
-        speechFrom(client, settings, provider, request, watchdog),
+        speechFrom(client, { settings, provider, clock, random }, request, watchdog),
       ),
   };
 }
 
 async function* speechFrom(
   client: OpenAI,
-  settings: OpenAiTextToSpeechSettings,
-  provider: string,
+  requests: OpenAiRequests & { settings: OpenAiTextToSpeechSettings },
   request: TextToSpeechRequest,
   watchdog: Watchdog,
 ): AsyncGenerator<TextToSpeechEvent, void, void> {
+  const { settings, provider } = requests;
   const { signal } = watchdog;
   watchdog.expect('audio', settings.firstAudioMs ?? defaultFirstAudioMs);
-  const response = await client.audio.speech.create(
-    {
-      model: settings.model,
-      input: request.text,
-      voice: settings.voice ?? request.voice,
-      response_format: 'pcm',
-      ...(settings.instructions === undefined ? {} : { instructions: settings.instructions }),
-      ...(settings.speed === undefined ? {} : { speed: settings.speed }),
-    },
-    { signal },
-  );
+  const body = {
+    model: settings.model,
+    input: request.text,
+    voice: settings.voice ?? request.voice,
+    response_format: 'pcm' as const,
+    ...(settings.instructions === undefined ? {} : { instructions: settings.instructions }),
+    ...(settings.speed === undefined ? {} : { speed: settings.speed }),
+  };
+  const response = await requestOpenAi(requests, signal, () => client.audio.speech.create(body, { signal }));
   const rate = rateOf(provider, response.headers.get('content-type'));
   if (response.body === null) throw malformed(provider, 'answered without audio');
   const resampler = new Resampler(rate, request.sampleRate);

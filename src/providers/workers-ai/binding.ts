@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Clock, Random } from '../../call/clock.ts';
-import { AttemptFailed, isTransientStatus, retryAfterMs, unlessAborted, withAttempts } from '../attempts.ts';
+import { AttemptFailed, isTransientStatus, retryAfterOf, unlessAborted, withAttempts } from '../attempts.ts';
 import { startOfText } from '../bodies.ts';
 import { ProviderError, type ProviderFailure } from '../ports.ts';
 import { malformed } from '../streamed-request.ts';
@@ -130,9 +130,11 @@ function failureOfResponse(provider: string, response: Response, body: string, c
   const { status } = response;
   const told = errorIn(body);
   return new AttemptFailed(
-    toError(provider, failureOfStatus(status), told.message ?? `status ${status}`, told.code, status),
+    toError(provider, failureOfStatus(status), told.message ?? `status ${status}`, told.code, {
+      status,
+      ...retryAfterOf(response.headers, clock),
+    }),
     (told.code === null ? undefined : knownCodes[told.code]?.again) ?? isTransientStatus(status),
-    retryAfterMs(response.headers, clock),
   );
 }
 
@@ -145,7 +147,7 @@ function failureOfThrown(provider: string, error: unknown): AttemptFailed {
   if (Number.isNaN(code)) return new AttemptFailed(toError(provider, 'unavailable', message, null), true);
   if (known === undefined) return new AttemptFailed(toError(provider, 'rejected', message, null), false);
   return new AttemptFailed(
-    toError(provider, failureOfStatus(known.status), message, null, known.status),
+    toError(provider, failureOfStatus(known.status), message, null, known),
     known.again,
   );
 }
@@ -155,9 +157,9 @@ export function failureInStream(provider: string, event: unknown): ProviderError
   const parsed = errorSchema.safeParse(event);
   if (!parsed.success) return null;
   const { code, message } = flatten(parsed.data);
-  const status = code === null ? undefined : knownCodes[code]?.status;
-  const failure = status === undefined ? 'unavailable' : failureOfStatus(status);
-  return toError(provider, failure, message ?? 'an error', code, status);
+  const known = code === null ? undefined : knownCodes[code];
+  const failure = known === undefined ? 'unavailable' : failureOfStatus(known.status);
+  return toError(provider, failure, message ?? 'an error', code, known);
 }
 
 function errorIn(body: string): { code: number | null; message: string | null } {
@@ -182,10 +184,10 @@ function toError(
   failure: ProviderFailure,
   message: string,
   code: number | null,
-  status?: number,
+  answer: { status?: number; retryAfterMs?: number } = {},
 ): ProviderError {
   const said = `${code === null ? '' : `${code}: `}${message.slice(0, longestMessage)}`;
-  return new ProviderError(provider, failure, `${provider}: ${said}`, status === undefined ? {} : { status });
+  return new ProviderError(provider, failure, `${provider}: ${said}`, answer);
 }
 
 /** What an answer's body or a stream of it threw. */

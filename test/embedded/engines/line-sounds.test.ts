@@ -62,7 +62,7 @@ async function callWith(samples: Int16Array, greeting = 'A very long greeting.')
     await call.clock.advance(20);
     const frame = new Int16Array(160);
     frame.set(samples.subarray(at, at + 160));
-    call.call.receive('');
+    call.call.receive('', call.callLeg);
     call.from.audio(frame);
     while (transcribing > 0) await new Promise((resolve) => setImmediate(resolve));
   }

@@ -614,6 +614,7 @@ describe('a call held by a model that listens and speaks at the same time', () =
         recall: () => did.push('recall'),
         audio: (samples, position) => did.push(`audio ${samples.length} at ${position}`),
         dtmf: (digit) => did.push(`dtmf ${digit}`),
+        interrupt: () => did.push('interrupt'),
         suspend: () => did.push('suspend'),
         resume: () => did.push('resume'),
         finish: async () => {

@@ -30,6 +30,7 @@ beforeEach(() => {
     audio: (samples) => seen.audio.push([...samples]),
     dtmf: (digit, durationMs) => seen.other.push({ digit, durationMs }),
     markPlayed: (name) => seen.other.push({ mark: name }),
+    interrupt: () => seen.other.push('interrupt'),
     hangUp: () => seen.other.push('hang up'),
     protocolError: (code) => seen.errors.push(code),
   };

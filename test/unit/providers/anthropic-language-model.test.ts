@@ -20,6 +20,7 @@ import {
   stream,
 } from '../../support/anthropic-double.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { Pauses } from '../../support/pauses.ts';
 
 const path = '/v1/messages';
 const provider = 'anthropic/claude-haiku-5-5';
@@ -34,9 +35,11 @@ const usage = { type: 'usage', usage: { provider, inputTokens: 18, outputTokens:
 
 let double: AnthropicDouble;
 let clock: FakeClock;
+let pauses: Pauses;
 beforeEach(async () => {
   double = await AnthropicDouble.start();
   clock = new FakeClock();
+  pauses = new Pauses();
 });
 afterEach(async () => {
   expect(double.unexpected).toEqual([]);
@@ -48,6 +51,7 @@ function model(settings: Partial<AnthropicLanguageModelSettings> = {}) {
   return anthropicLanguageModel(
     { apiKey: 'secret-key', baseUrl: double.baseUrl, model: 'claude-haiku-5-5', ...settings },
     clock,
+    pauses,
   );
 }
 
@@ -121,8 +125,20 @@ describe('Anthropic language model', () => {
       status(500, 'api_error'),
       events(message({ texts: ['ok'] })),
     );
-    expect((await reply()).seen[0]).toEqual({ type: 'text', text: 'ok' });
+    const result = reply();
+    for (const pause of [1, 2, 3]) await pauses.pass(pause, clock);
+    expect((await result).seen[0]).toEqual({ type: 'text', text: 'ok' });
     expect(double.requests).toHaveLength(4);
+  });
+
+  it('tells at once that it is to be left alone for longer than a caller can wait', async () => {
+    double.script(path, status(429, 'rate_limit_error', 'later', { 'retry-after': '7' }));
+    expect((await reply()).error).toMatchObject({
+      failure: 'rate_limited',
+      status: 429,
+      retryAfterMs: 7_000,
+    });
+    expect(double.requests).toHaveLength(1);
   });
 
   it.each([
@@ -139,7 +155,9 @@ describe('Anthropic language model', () => {
     [413, 'request_too_large', 'rejected', 1],
   ] as const)('fails with status %i %s as %s after %i attempts', async (code, type, failure, attempts) => {
     double.script(path, ...Array.from({ length: attempts }, () => status(code, type)));
-    expect(await reply({ maxRetries: 1 })).toMatchObject({
+    const result = reply({ maxRetries: 1 });
+    if (attempts === 2) await pauses.pass(1, clock);
+    expect(await result).toMatchObject({
       seen: [],
       error: { name: 'ProviderError', provider, failure, status: code },
     });
@@ -300,10 +318,10 @@ describe('Anthropic language model', () => {
     expect(await first).toEqual({ seen: [], error: null });
     await received.gone;
 
-    double.script(path, status(429, 'rate_limit_error', 'later', { 'retry-after-ms': '50000' }));
+    double.script(path, status(429, 'rate_limit_error', 'later', { 'retry-after': '5' }));
     const retrying = new AbortController();
     const second = collect(model().reply(request, retrying.signal));
-    await double.received(1);
+    await pauses.begun(1);
     retrying.abort();
     expect(await second).toEqual({ seen: [], error: null });
 

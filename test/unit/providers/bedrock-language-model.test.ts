@@ -206,14 +206,14 @@ describe('Bedrock language model', () => {
   it('waits as long as it is told to, and not at all where that is too long', async () => {
     script(
       exception(429, 'ThrottlingException', 'later', { 'retry-after': '3' }),
-      exception(429, 'ThrottlingException', 'later', { 'retry-after': '9' }),
+      exception(429, 'ThrottlingException', 'later', { 'retry-after': '7' }),
     );
     const result = reply({ firstTokenMs: 10_000 });
     expect(await pauseAfter(1)).toBe(3_000);
     await clock.advance(2_999);
     expect(double.requests).toHaveLength(1);
     await clock.advance(1);
-    expect((await result).error).toMatchObject({ failure: 'rate_limited' });
+    expect((await result).error).toMatchObject({ failure: 'rate_limited', retryAfterMs: 7_000 });
     expect(double.requests).toHaveLength(2);
   });
 

@@ -465,8 +465,8 @@ describe('ElevenLabs over HTTP', () => {
     expect((await patient).error).toBeNull();
     expect(double.requests).toHaveLength(3);
 
-    double.httpScript.push(failure(429, 'rate_limit_exceeded', 'later', { 'retry-after': '3600' }));
-    expect((await speak(http)).error).toMatchObject({ failure: 'rate_limited' });
+    double.httpScript.push(failure(429, 'rate_limit_exceeded', 'later', { 'retry-after': '7' }));
+    expect((await speak(http)).error).toMatchObject({ failure: 'rate_limited', retryAfterMs: 7_000 });
     expect(double.requests).toHaveLength(4);
   });
 

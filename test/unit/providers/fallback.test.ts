@@ -1,9 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  fallbackLanguageModel,
-  fallbackTextToSpeech,
-  fallbackTranscribe,
-} from '../../../src/providers/fallback.ts';
+import { fallbackLanguageModel, fallbackTextToSpeech } from '../../../src/providers/fallback.ts';
 import {
   type LanguageModel,
   type LanguageModelEvent,
@@ -103,21 +99,5 @@ describe('a port with a fall-back', () => {
     const speech = { text: 'Hello', voice: 'v', sampleRate: 8000 } as const;
     const { seen } = await collect(fallbackTextToSpeech([mute, loud]).speak(speech, signal()));
     expect(seen.map((event) => event.type)).toEqual(['usage', 'failover', 'audio']);
-  });
-
-  it('transcribes a window where one of them understands it', async () => {
-    const usage = { provider: 'second/ears' };
-    const transcribe = fallbackTranscribe([
-      () => Promise.reject(outage),
-      async () => ({ text: 'Hello.', usage }),
-    ]);
-    expect(await transcribe(new Int16Array(1), signal())).toEqual({
-      text: 'Hello.',
-      usage,
-      failures: [outage],
-    });
-    await expect(
-      fallbackTranscribe([() => Promise.reject(outage)])(new Int16Array(1), signal()),
-    ).rejects.toBe(outage);
   });
 });

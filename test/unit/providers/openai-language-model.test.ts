@@ -17,6 +17,7 @@ import {
   status,
   stream,
 } from '../../support/openai-double.ts';
+import { Pauses } from '../../support/pauses.ts';
 
 const path = '/chat/completions';
 const provider = 'openai/gpt-6-luna';
@@ -31,9 +32,11 @@ const usage = { type: 'usage', usage: { provider, inputTokens: 11, outputTokens:
 
 let double: OpenAiDouble;
 let clock: FakeClock;
+let pauses: Pauses;
 beforeEach(async () => {
   double = await OpenAiDouble.start();
   clock = new FakeClock();
+  pauses = new Pauses();
 });
 afterEach(async () => {
   expect(double.unexpected).toEqual([]);
@@ -45,6 +48,7 @@ function model(settings: Partial<OpenAiLanguageModelSettings> = {}) {
   return openAiLanguageModel(
     { apiKey: 'secret-key', baseUrl: double.baseUrl, model: 'gpt-6-luna', ...settings },
     clock,
+    pauses,
   );
 }
 
@@ -111,8 +115,54 @@ describe('OpenAI language model', () => {
       status(500),
       events(completion(['ok'])),
     );
-    expect((await reply()).seen[0]).toEqual({ type: 'text', text: 'ok' });
+    const result = reply();
+    for (const pause of [1, 2, 3]) await pauses.pass(pause, clock);
+    expect((await result).seen[0]).toEqual({ type: 'text', text: 'ok' });
     expect(double.requests).toHaveLength(4);
+  });
+
+  it.each([
+    ['retry-after', '3', 3_000],
+    ['retry-after-ms', '2500', 2_500],
+  ])('waits as long as %s: %s says', async (name, value, ms) => {
+    double.script(path, status(429, 'later', { [name]: value }));
+    double.script(path, ...['other', 'ok'].map((text) => events(completion([text]))));
+    const result = reply();
+    await pauses.begun(1);
+    await clock.advance(ms - 1);
+    // A request that was made by now would be there before that of another turn.
+    expect((await reply()).seen[0]).toEqual({ type: 'text', text: 'other' });
+    expect(double.requests).toHaveLength(2);
+    await clock.advance(1);
+    expect((await result).seen[0]).toEqual({ type: 'text', text: 'ok' });
+  });
+
+  it('tells at once that it is to be left alone for longer than a caller can wait', async () => {
+    double.script(
+      path,
+      status(429, 'later', { 'retry-after': '7' }),
+      status(503, 'later', { 'retry-after-ms': '5001' }),
+    );
+    expect((await reply()).error).toMatchObject({
+      failure: 'rate_limited',
+      status: 429,
+      retryAfterMs: 7_000,
+    });
+    expect((await reply()).error).toMatchObject({ failure: 'unavailable', retryAfterMs: 5_001 });
+    expect(double.requests).toHaveLength(2);
+  });
+
+  it('does as the vendor says about another attempt', async () => {
+    double.script(
+      path,
+      status(500, 'no', { 'x-should-retry': 'false' }),
+      status(400, 'yes', { 'x-should-retry': 'true' }),
+      events(completion(['ok'])),
+    );
+    expect((await reply()).error).toMatchObject({ failure: 'unavailable' });
+    const result = reply();
+    await pauses.pass(1, clock);
+    expect((await result).error).toBeNull();
   });
 
   it.each([
@@ -126,7 +176,9 @@ describe('OpenAI language model', () => {
     [404, 'rejected', 1],
   ] as const)('fails with status %i as %s after %i attempts', async (code, failure, attempts) => {
     double.script(path, ...Array.from({ length: attempts }, () => status(code, 'no')));
-    const { seen, error } = await reply({ maxRetries: 1 });
+    const result = reply({ maxRetries: 1 });
+    if (attempts === 2) await pauses.pass(1, clock);
+    const { seen, error } = await result;
     expect(seen).toEqual([]);
     expect(error).toMatchObject({ name: 'ProviderError', provider, failure, status: code });
     expect(double.requests).toHaveLength(attempts);
@@ -268,10 +320,10 @@ describe('OpenAI language model', () => {
     expect(await first).toEqual({ seen: [], error: null });
     await received.gone;
 
-    double.script(path, status(429, 'later', { 'retry-after-ms': '50000' }));
+    double.script(path, status(429, 'later', { 'retry-after': '5' }));
     const retrying = new AbortController();
     const second = collect(model().reply(request, retrying.signal));
-    await double.received(1);
+    await pauses.begun(1);
     retrying.abort();
     expect(await second).toEqual({ seen: [], error: null });
 

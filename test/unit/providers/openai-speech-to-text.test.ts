@@ -17,6 +17,7 @@ import {
   status,
   stream,
 } from '../../support/openai-double.ts';
+import { Pauses } from '../../support/pauses.ts';
 
 const path = '/audio/transcriptions';
 const provider = 'openai/gpt-transcribe';
@@ -24,10 +25,12 @@ const second = Int16Array.from({ length: 8000 }, (_, i) => ((i * 7919) % 8009) -
 
 let double: OpenAiDouble;
 let clock: FakeClock;
+let pauses: Pauses;
 let abort: AbortController;
 beforeEach(async () => {
   double = await OpenAiDouble.start();
   clock = new FakeClock();
+  pauses = new Pauses();
   abort = new AbortController();
 });
 afterEach(async () => {
@@ -43,6 +46,7 @@ function open(
   return openAiSpeechToText(
     { apiKey: 'key', baseUrl: double.baseUrl, model: 'gpt-transcribe', ...settings },
     clock,
+    pauses,
   ).open({ sampleRate: 8000, signal: abort.signal, ...options });
 }
 
@@ -142,10 +146,19 @@ describe('OpenAI speech to text', () => {
       refuse(),
       json({ text: 'ok' }),
     );
-    expect((await transcribeOne()).at(-1)).toEqual({ type: 'final', utterance: 0, text: 'ok' });
+    const result = transcribeOne();
+    for (const pause of [1, 2, 3]) await pauses.pass(pause, clock);
+    expect((await result).at(-1)).toEqual({ type: 'final', utterance: 0, text: 'ok' });
     expect(double.requests).toHaveLength(4);
     // The whole file again, each time.
     expect(new Set(double.requests.map((request) => request.body.length)).size).toBe(1);
+  });
+
+  it('tells at once that it is to be left alone for longer than a caller can wait', async () => {
+    double.script(path, status(429, 'later', { 'retry-after': '7' }));
+    const error = { failure: 'rate_limited', retryAfterMs: 7_000 };
+    expect(await transcribeOne()).toMatchObject([{ type: 'failed', error }]);
+    expect(double.requests).toHaveLength(1);
   });
 
   it.each([

@@ -17,6 +17,7 @@ import {
   status,
   stream,
 } from '../../support/openai-double.ts';
+import { Pauses } from '../../support/pauses.ts';
 
 const path = '/audio/speech';
 const provider = 'openai/gpt-4o-mini-tts';
@@ -26,9 +27,11 @@ const tone = Int16Array.from({ length: 7200 }, (_, i) =>
 
 let double: OpenAiDouble;
 let clock: FakeClock;
+let pauses: Pauses;
 beforeEach(async () => {
   double = await OpenAiDouble.start();
   clock = new FakeClock();
+  pauses = new Pauses();
 });
 afterEach(async () => {
   expect(double.unexpected).toEqual([]);
@@ -40,6 +43,7 @@ function voice(settings: Partial<OpenAiTextToSpeechSettings> = {}) {
   return openAiTextToSpeech(
     { apiKey: 'key', baseUrl: double.baseUrl, model: 'gpt-4o-mini-tts', ...settings },
     clock,
+    pauses,
   );
 }
 
@@ -143,7 +147,15 @@ describe('OpenAI text to speech', () => {
       status(500),
       body(encodePcm16(tone), 'audio/pcm'),
     );
-    expect((await speak()).samples).toHaveLength(2400);
+    const result = speak();
+    for (const pause of [1, 2]) await pauses.pass(pause, clock);
+    expect((await result).samples).toHaveLength(2400);
+  });
+
+  it('tells at once that it is to be left alone for longer than a caller can wait', async () => {
+    double.script(path, status(429, 'later', { 'retry-after': '7' }));
+    expect((await speak()).error).toMatchObject({ failure: 'rate_limited', retryAfterMs: 7_000 });
+    expect(double.requests).toHaveLength(1);
   });
 
   it.each([

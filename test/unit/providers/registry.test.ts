@@ -1,20 +1,24 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { sharedCircuits } from '../../../src/providers/circuit-breaker.ts';
 import {
   createProviders,
   defaultModels,
   type ProviderSettings,
   type VendorSettings,
 } from '../../../src/providers/registry.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 import {
   body,
   completion,
   events,
   formOf,
+  hang,
   json,
   jsonOf,
   OpenAiDouble,
   status,
 } from '../../support/openai-double.ts';
+import { collect } from '../../support/port-conformance.ts';
 
 let double: OpenAiDouble;
 beforeEach(async () => {
@@ -118,4 +122,74 @@ it('asks the stronger model for a turn that needs it, and the quick one where th
   expect(
     double.requests.map((request) => jsonOf(request)).map((sent) => (sent as { model: string }).model),
   ).toEqual(['quick', 'strong', 'strong', 'quick']);
+});
+
+it.each([
+  ['speechToText', '/audio/transcriptions'],
+  ['languageModel', '/chat/completions'],
+  ['textToSpeech', '/audio/speech'],
+] as const)('asks the next provider once the deadline of the settings is over: %s', async (port, path) => {
+  const clock = new FakeClock();
+  const member = { vendor: 'openai', baseUrl: double.baseUrl, apiKey: 'k' } as const;
+  const chain = [
+    { ...member, model: 'slow' },
+    { ...member, model: 'next' },
+  ] as const;
+  const providers = createProviders(
+    { ...settings, [port]: chain, firstAnswerMs: { [port]: 700 } },
+    { clock },
+  );
+  double.script(path, hang(), status(404));
+  const abort = new AbortController();
+  const { speechToText, languageModel, textToSpeech } = providers;
+  const messages = [{ role: 'user', content: 'Hi' }] as const;
+  const asked = {
+    speechToText: () => {
+      const session = speechToText.open({ sampleRate: 8000, signal: abort.signal });
+      session.push(new Int16Array(1600).fill(900));
+      session.endUtterance();
+      return session.events;
+    },
+    languageModel: () => languageModel.reply({ messages, maxOutputTokens: 9 }, abort.signal),
+    textToSpeech: () => textToSpeech.speak({ text: 'Hi', sampleRate: 8000, voice: 'v' }, abort.signal),
+  }[port]();
+  const { done } = collect<unknown>(asked);
+  await double.received(0);
+  await clock.advance(699);
+  expect(double.requests).toHaveLength(1);
+  await clock.advance(1);
+  await double.received(1);
+  abort.abort();
+  await done;
+});
+
+it('names a circuit by its address and whose key it is, never by the key', () => {
+  const named = (apiKey: string, more: object = {}) => {
+    const of = vi.spyOn(sharedCircuits, 'of');
+    try {
+      createProviders({ ...settings, languageModel: [{ vendor: 'openai', apiKey, ...more }] });
+      const identities = of.mock.calls.map(([identity]) => identity);
+      return ['languageModel', 'speechToText', 'textToSpeech'].map(
+        (port) => identities.find((identity) => identity.includes(port)) ?? '',
+      );
+    } finally {
+      of.mockRestore();
+    }
+  };
+  const first = named('first-secret-key');
+  expect(new Set(first).size).toBe(3);
+  expect(named('first-secret-key')).toEqual(first);
+  // Only the language model's key is another one.
+  const other = named('other-secret-key');
+  expect(other[0]).not.toBe(first[0]);
+  expect(other.slice(1)).toEqual(first.slice(1));
+  const aws = (accessKeyId: string, region = 'eu-central-1') =>
+    named('', {
+      vendor: 'bedrock',
+      aws: { region, credentials: { accessKeyId, secretAccessKey: 'aws-secret' } },
+    })[0];
+  expect(aws('first-secret-id')).toBe(aws('first-secret-id'));
+  expect(aws('first-secret-id')).not.toBe(aws('other-secret-id'));
+  expect(aws('first-secret-id')).not.toBe(aws('first-secret-id', 'us-east-1'));
+  expect(String([first, other, aws('first-secret-id')])).not.toContain('secret');
 });

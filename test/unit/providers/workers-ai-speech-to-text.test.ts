@@ -129,6 +129,12 @@ describe('Whisper on Workers AI', () => {
     expect(ai.calls).toHaveLength(attempts);
   });
 
+  it('tells at once that it is to be left alone for longer than a caller can wait', async () => {
+    ai.script(whisper, failure(429, 3040, 'busy', { 'retry-after': '7' }));
+    expect(await failed()).toMatchObject({ failure: 'rate_limited', status: 429, retryAfterMs: 7_000 });
+    expect(ai.calls).toHaveLength(1);
+  });
+
   it('tries again, then transcribes', async () => {
     ai.script(
       whisper,

@@ -16,7 +16,12 @@ it.each([
   expect(withoutSoundLabels(text)).toBe('');
 });
 
-it.each(['Yes.', '[laughs] Yes.', 'Room (b)', '7', 'はい。', 'C*'])('%j is kept as it is', (text) => {
+it('the words beside a label are kept without it', () => {
+  expect(withoutSoundLabels('[Music] Okay.')).toBe('Okay.');
+  expect(withoutSoundLabels('Well (laughs) yes ♪')).toBe('Well yes');
+});
+
+it.each(['Yes.', 'Call (415) 555.', 'Room [12]', '7', 'はい。', 'C*'])('%j is kept as it is', (text) => {
   expect(withoutSoundLabels(text)).toBe(text);
 });
 
