@@ -1,5 +1,10 @@
 /** `npm run bench -- NAME [options]`: prints a table and, as its last line, one JSON object. */
-const benches: Record<string, { describe: string; load(): Promise<{ run(): Promise<object> }> }> = {
+interface Bench {
+  run(args: string[]): Promise<object>;
+  help?: string;
+}
+
+const benches: Record<string, { describe: string; load(): Promise<Bench> }> = {
   frame: {
     describe: 'CPU per incoming frame, against an object that only counts the same frames',
     load: () => import('./frame.ts'),
@@ -8,17 +13,41 @@ const benches: Record<string, { describe: string; load(): Promise<{ run(): Promi
     describe: 'What it costs in words to transcribe speech before it is over',
     load: () => import('./windows.ts'),
   },
+  turn: {
+    describe: 'From a transcript to the first audio, with vendors that answer at once, against agents/voice',
+    load: () => import('./turn.ts'),
+  },
+  pipeline: {
+    describe:
+      "From the caller's last word to the first audio, with vendors that take their time (--providers)",
+    load: () => import('./pipeline.ts'),
+  },
 };
 
-const name = process.argv[2] ?? '';
+const [name = '', ...args] = process.argv.slice(2);
 const bench = benches[name];
 if (bench === undefined) {
-  console.error(`Usage: npm run bench -- NAME\n`);
+  console.error(`Usage: npm run bench -- NAME [--help]\n`);
   for (const [known, { describe }] of Object.entries(benches))
     console.error(`  ${known.padEnd(12)} ${describe}`);
   process.exit(2);
 }
-const { run } = await bench.load();
-console.log(JSON.stringify(await run()));
+const { run, help } = await bench.load();
+if (args.includes('--help')) {
+  console.log(help ?? bench.describe);
+  process.exit(0);
+}
+try {
+  console.log(JSON.stringify(await run(args)));
+} catch (error) {
+  // What was asked for is wrong; the rest is a fault, with its stack.
+  if (!(error instanceof RangeError) && !isUnknownOption(error)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}
+
+function isUnknownOption(error: unknown): error is Error {
+  return error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+}
 
 export {};

@@ -27,6 +27,13 @@ export interface Workerd {
   stop(): Promise<void>;
 }
 
+export interface WorkerOptions {
+  /** Class names of the Durable Objects, by binding. */
+  objects: Record<string, string>;
+  text?: Record<string, string>;
+  bucket?: string;
+}
+
 /** Builds the Worker as `wrangler deploy` would, into a new folder. */
 export function buildWorker(): string {
   const out = mkdtempSync(join(tmpdir(), 'bench-worker-'));
@@ -38,15 +45,36 @@ export function buildWorker(): string {
   return out;
 }
 
+/** Bundles a Worker of the benches' own into a new folder. @param nodePath where packages are found that are not the project's. */
+export function bundleWorker(entry: string, nodePath = '', aliases: Record<string, string> = {}): string {
+  const out = mkdtempSync(join(tmpdir(), 'bench-worker-'));
+  const options = [
+    '--bundle',
+    '--format=esm',
+    '--target=es2024',
+    '--platform=neutral',
+    '--main-fields=module,main',
+    '--conditions=workerd,worker,browser',
+    '--external:node:*',
+    '--external:cloudflare:*',
+    '--loader:.wasm=copy',
+    '--asset-names=[name]',
+    '--log-level=error',
+    ...Object.entries(aliases).map(([name, path]) => `--alias:${name}=${path}`),
+  ];
+  execFileSync(bin('esbuild'), [entry, ...options, `--outfile=${join(out, 'index.js')}`], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, NODE_PATH: nodePath },
+  });
+  return out;
+}
+
 /**
  * Runs plain `workerd serve`, without wrangler's proxies in between.
  *
  * @param modules folder of the bundle: `index.js` and what it imports.
  */
-export async function serve(
-  modules: string,
-  options: { objects: Record<string, string>; text?: Record<string, string>; bucket?: string },
-): Promise<Workerd> {
+export async function serve(modules: string, options: WorkerOptions): Promise<Workerd> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-workerd-'));
   mkdirSync(join(folder, 'storage'));
   const files = readdirSync(modules).filter((file) => /\.(js|mjs|wasm)$/.test(file));
@@ -73,11 +101,7 @@ export async function serve(
   };
 }
 
-function capnp(
-  files: string[],
-  port: number,
-  options: { objects: Record<string, string>; text?: Record<string, string>; bucket?: string },
-): string {
+function capnp(files: string[], port: number, options: WorkerOptions): string {
   const main = files.find((file) => /^index\.m?js$|^counting-worker\.mjs$/.test(file))!;
   const ordered = [main, ...files.filter((file) => file !== main)];
   const modules = ordered.map((file) => {
