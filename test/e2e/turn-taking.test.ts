@@ -140,13 +140,15 @@ describe('a caller who dictates', () => {
 });
 
 describe('a provider that fails and recovers', () => {
+  /** Its answer is no ready audio yet: no other test of this service asks for it. */
+  const fresh = 'How much would you charge me for a puncture?';
   const apology = 'I am sorry, I could not get an answer just now. Please say that again.';
 
   it('costs the caller an apology each time, never silence and never the call', async () => {
-    const question = await laptop.speech(longQuestion);
+    const question = await laptop.speech(fresh);
     const replies: string[] = [];
     const ask = async (leg: Call) => {
-      await leg.say(question, longQuestion);
+      await leg.say(question, fresh);
       replies.push((await leg.waitForReply())?.text ?? '');
     };
     const report = await laptop.call({
@@ -162,21 +164,24 @@ describe('a provider that fails and recovers', () => {
         await ask(leg);
       },
     });
-    expect(report.errors.map(({ code }) => code)).toEqual(['INTERNAL_ERROR', 'INTERNAL_ERROR']);
     // The first attempt and three more.
     expect(proxy.hits('/chat/completions')).toBe(4);
     expect(proxy.hits('/audio/speech')).toBeGreaterThan(0);
     expect(replies[0]).toMatch(new RegExp(`${apology}$`));
-    expect(replies[1]).toBe(longAnswer.join(' '));
+    expect(replies[1]).toMatch(/twelve pounds/i);
     expect(replies[2]).toContain(apology);
-    expect(replies[3]).toBe(longAnswer.join(' '));
+    expect(replies[3]).toBe(replies[1]);
     const row = await laptop.rowOf(report.callId);
     expect(row.status).toBe('ended');
-    expect(row.counts).toMatchObject({ answered: 4, failures: 2 });
-    expect(await laptop.failuresOf(report.callId)).toEqual([
-      { code: 'PROVIDER_UNAVAILABLE', provider: 'openai/intents' },
-      { code: 'PROVIDER_UNAVAILABLE', provider: 'openai/flite' },
-    ]);
+    // The model once; speech with each sentence that was broken off.
+    const [first, ...others] = await laptop.failuresOf(report.callId);
+    expect(first).toEqual({ code: 'PROVIDER_UNAVAILABLE', provider: 'openai/intents' });
+    expect(others.length).toBeGreaterThan(0);
+    for (const failure of others) {
+      expect(failure).toEqual({ code: 'PROVIDER_UNAVAILABLE', provider: 'openai/flite' });
+    }
+    expect(row.counts).toMatchObject({ answered: 4, failures: 1 + others.length });
+    expect(report.errors.map(({ code }) => code)).toEqual(Array(1 + others.length).fill('INTERNAL_ERROR'));
   });
 });
 

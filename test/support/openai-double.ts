@@ -18,7 +18,7 @@ export {
 export type OpenAiDouble = HttpDouble;
 export const OpenAiDouble = { start: (): Promise<OpenAiDouble> => HttpDouble.start('/v1') };
 
-/** An error in OpenAI's form. Retries follow at once: `retry-after-ms` is the client's own header. */
+/** An error in OpenAI's form. */
 export function status(code: number, message = 'scripted', headers: Record<string, string> = {}): Answer {
   return (_, response) => {
     response

@@ -23,12 +23,14 @@ export type VoiceBehaviour =
   | 'empty';
 
 export const STALLING = 'Wait';
+/** A vendor that cannot be told to stop in the middle has not spoken so much when its first audio is heard. */
+const more = 'There is more to come. '.repeat(20);
 
 export interface TextToSpeechSubject extends Subject {
   textToSpeech: TextToSpeech;
   voice: string;
   /** How many samples the vendor's audio of a text has, at a rate: different texts of this suite, different numbers. */
-  samplesOf(text: string, sampleRate: 8000 | 16000): number;
+  samplesOf(text: string, sampleRate: 8000 | 16000): number | Promise<number>;
   /** Goes on with what stalls, although it may have been cancelled. */
   release(): void;
 }
@@ -36,10 +38,16 @@ export interface TextToSpeechSubject extends Subject {
 /** Samples that a converter of rates may hold back or add. */
 const TOLERANCE = 96;
 
-/** The contract of `TextToSpeech`. @param start makes one with a vendor that behaves so. */
+/**
+ * The contract of `TextToSpeech`.
+ *
+ * @param start makes one with a vendor that behaves so.
+ * @param can which behaviours it can have. Default: all.
+ */
 export function describeTextToSpeech(
   name: string,
   start: (behaviour: VoiceBehaviour) => Promise<TextToSpeechSubject>,
+  can: (behaviour: VoiceBehaviour) => boolean = () => true,
 ): void {
   describe(`text to speech: ${name}`, () => {
     const begin = subjects(start);
@@ -53,23 +61,22 @@ export function describeTextToSpeech(
       return collect(textToSpeech.speak({ text, voice, sampleRate }, signal));
     }
 
-    function expectSpoken(
+    async function expectSpoken(
       subject: TextToSpeechSubject,
       said: { seen: TextToSpeechEvent[]; error: unknown },
       text: string,
       sampleRate: 8000 | 16000 = 8000,
-    ): void {
+    ): Promise<void> {
       expect(said.error).toBeNull();
-      expect(Math.abs(lengthOf(said.seen) - subject.samplesOf(text, sampleRate))).toBeLessThanOrEqual(
-        TOLERANCE,
-      );
+      const expected = await subject.samplesOf(text, sampleRate);
+      expect(Math.abs(lengthOf(said.seen) - expected)).toBeLessThanOrEqual(TOLERANCE);
     }
 
     it.each([8000, 16_000] as const)('speaks at the rate that is asked for: %i Hz', async (sampleRate) => {
       const subject = await begin('speaks');
       const said = speak(subject, 'Good morning, how are you?', undefined, sampleRate);
       await said.done;
-      expectSpoken(subject, said, 'Good morning, how are you?', sampleRate);
+      await expectSpoken(subject, said, 'Good morning, how are you?', sampleRate);
       for (const event of said.seen)
         if (event.type === 'audio') expect(event.samples.length).toBeGreaterThan(0);
     });
@@ -89,7 +96,7 @@ export function describeTextToSpeech(
       for (const text of ['One.', 'The second one is longer.', 'And a third.']) {
         const said = speak(subject, text);
         await said.done;
-        expectSpoken(subject, said, text);
+        await expectSpoken(subject, said, text);
       }
     });
 
@@ -99,14 +106,14 @@ export function describeTextToSpeech(
       const both = texts.map((text) => speak(subject, text));
       for (const [i, said] of both.entries()) {
         await said.done;
-        expectSpoken(subject, said, texts[i]!);
+        await expectSpoken(subject, said, texts[i]!);
       }
     });
 
     it('ends quietly when the signal fires; nothing of that sentence gets into the next', async () => {
       const subject = await begin('speaks');
       const abort = new AbortController();
-      const cancelled = speak(subject, `${STALLING} until I have told you all of it.`, abort.signal);
+      const cancelled = speak(subject, `${STALLING} until I have told you all of it. ${more}`, abort.signal);
       await eventually(() => lengthOf(cancelled.seen) > 0 || cancelled.over);
       expect(cancelled.over).toBe(false);
       abort.abort();
@@ -117,7 +124,7 @@ export function describeTextToSpeech(
       await arrivals();
       subject.release();
       await next.done;
-      expectSpoken(subject, next, 'Something else.');
+      await expectSpoken(subject, next, 'Something else.');
       expect(cancelled.seen).toHaveLength(length);
       subject.textToSpeech.close?.();
       await eventually(() => subject.open() === 0);
@@ -126,7 +133,7 @@ export function describeTextToSpeech(
     it('speaks on when another sentence is cancelled', async () => {
       const subject = await begin('speaks');
       const abort = new AbortController();
-      const cancelled = speak(subject, `${STALLING} for the other one.`, abort.signal);
+      const cancelled = speak(subject, `${STALLING} for the other one. ${more}`, abort.signal);
       await eventually(() => lengthOf(cancelled.seen) > 0 || cancelled.over);
       const other = speak(subject, 'I am the other one.');
       await arrivals();
@@ -135,20 +142,23 @@ export function describeTextToSpeech(
       await cancelled.done;
       await other.done;
       expect(cancelled.error).toBeNull();
-      expectSpoken(subject, other, 'I am the other one.');
+      await expectSpoken(subject, other, 'I am the other one.');
     });
 
-    it('ends quietly when the signal fires before any audio, and lets go of everything', async () => {
-      const subject = await begin('silent');
-      const abort = new AbortController();
-      const said = speak(subject, 'Nobody hears this.', abort.signal);
-      await eventually(() => subject.made() > 0);
-      abort.abort();
-      await said.done;
-      expect([said.error, lengthOf(said.seen)]).toEqual([null, 0]);
-      subject.textToSpeech.close?.();
-      await eventually(() => subject.open() === 0);
-    });
+    it.runIf(can('silent'))(
+      'ends quietly when the signal fires before any audio, and lets go of everything',
+      async () => {
+        const subject = await begin('silent');
+        const abort = new AbortController();
+        const said = speak(subject, 'Nobody hears this.', abort.signal);
+        await eventually(() => subject.made() > 0);
+        abort.abort();
+        await said.done;
+        expect([said.error, lengthOf(said.seen)]).toEqual([null, 0]);
+        subject.textToSpeech.close?.();
+        await eventually(() => subject.open() === 0);
+      },
+    );
 
     it('speaks nothing for a turn that is over already', async () => {
       const subject = await begin('speaks');
@@ -158,13 +168,13 @@ export function describeTextToSpeech(
       expect([said.error, said.seen]).toEqual([null, []]);
       const next = speak(subject, 'In time.');
       await next.done;
-      expectSpoken(subject, next, 'In time.');
+      await expectSpoken(subject, next, 'In time.');
     });
 
     it('goes on with the next sentence when nobody wanted the rest of the last', async () => {
       const subject = await begin('speaks');
       const { voice } = subject;
-      const text = `${STALLING}, I am not done.`;
+      const text = `${STALLING}, I am not done. ${more}`;
       const signal = new AbortController().signal;
       for await (const event of subject.textToSpeech.speak({ text, voice, sampleRate: 8000 }, signal)) {
         if (event.type === 'audio') break;
@@ -173,7 +183,7 @@ export function describeTextToSpeech(
       await arrivals();
       subject.release();
       await next.done;
-      expectSpoken(subject, next, 'The next.');
+      await expectSpoken(subject, next, 'The next.');
     });
 
     it('leaves no connection when it is closed, used or not, and can be closed twice', async () => {
@@ -189,7 +199,7 @@ export function describeTextToSpeech(
       expect(subject.open()).toBe(0);
     });
 
-    it('fails behind what it has spoken when the line is cut', async () => {
+    it.runIf(can('breaksOff'))('fails behind what it has spoken when the line is cut', async () => {
       const subject = await begin('breaksOff');
       const said = speak(subject, 'This is not heard to its end.');
       await said.done;
@@ -197,13 +207,13 @@ export function describeTextToSpeech(
       expectFailure(said.error, 'unavailable');
     });
 
-    it('fails where the vendor says nothing and calls it speech', async () => {
+    it.runIf(can('empty'))('fails where the vendor says nothing and calls it speech', async () => {
       const said = speak(await begin('empty'), 'Anybody there?');
       await said.done;
       expectFailure(said.error, 'malformed');
     });
 
-    it.each(vendorFaults)('fails in the ports’ own terms, without a sound: %s', async (fault) => {
+    it.each(vendorFaults.filter(can))('fails in the ports’ own terms, without a sound: %s', async (fault) => {
       const subject = await begin(fault);
       const said = speak(subject, 'Anybody there?');
       await said.done;

@@ -79,7 +79,8 @@ describe.each(['json', 'binary'] as const)('#22 testing wanted: a scripted call 
         }
       },
     });
-    expect(report.callId).toBe('minted');
+    expect(report.callId).toBe(new URL(agent.requests[0]!.url!, agent.url).searchParams.get('callId'));
+    expect(report.drops).toEqual([]);
     expect(report.resumeToken).toBe('token');
     expect(report.close).toEqual({ code: 1000, reason: 'hangup' });
     expect(report.greeting).toMatchObject({ text: 'Hello.', latencyMs: null, cutShort: false });
@@ -260,9 +261,10 @@ describe('a call fails with a reason', () => {
       },
     };
     const error = await failureOf(
-      call({ script: async (standing) => void (await standing.say(speech(2000), 'long')) }),
+      call({ resumeMs: 0, script: async (standing) => void (await standing.say(speech(2000), 'long')) }),
     );
     expect(error).toMatchObject({ failure: 'closed', code: 1006 });
+    expect(agent.requests).toHaveLength(1);
   });
 
   test.each([
@@ -299,6 +301,142 @@ describe('a call fails with a reason', () => {
     const error = await failureOf(call({ timeoutMs: 300, script: idle }));
     expect(error).toMatchObject({ failure: 'timeout' });
   });
+});
+
+describe('a line that is lost', () => {
+  test.each([
+    ['breaks', (leg: DoubleLeg) => leg.terminate(), 1006],
+    ['is closed with an update of the service', (leg: DoubleLeg) => leg.close(1012, 'update'), 1012],
+  ])('and %s is opened again, and the call goes on on it', async (_, lose, code) => {
+    const resumed: number[] = [];
+    agent.script = {
+      onFrame(leg, __, index) {
+        if (agent.legs.length > 1) return;
+        if (index === 20) {
+          leg.say('What was sent is heard.', 1000, 3000);
+          leg.send({ type: 'mark', name: 'before' });
+        }
+        if (index === 25) lose(leg);
+      },
+      onStart(leg) {
+        leg.send({ ...ready, message: 'The call goes on' });
+        if (agent.legs.length === 1) return;
+        leg.say('And so is the rest.', 200, 6000);
+        leg.send({ type: 'mark', name: 'after' });
+        leg.send(ready);
+      },
+    };
+    const report = await call({
+      callId: 'mine-2',
+      userId: 'me',
+      onEvent: (event) => event.type === 'resumed' && resumed.push(event.attempts),
+      async script(standing) {
+        const saying = standing.say(speech(3000), 'goes on talking');
+        await standing.waitUntil(() => agent.legs[1]?.messages.length === 2);
+        await saying;
+      },
+    });
+    expect(report.close).toEqual({ code: 1000, reason: 'hangup' });
+    expect(resumed).toEqual([1]);
+    expect(report.drops).toMatchObject([{ code }]);
+    const { atMs, lastedMs } = report.drops[0]!;
+    expect(atMs).toBeGreaterThanOrEqual(400);
+    expect(lastedMs).toBeGreaterThanOrEqual(100);
+    // Its client is known by the same id, user, audio and the token.
+    const [first, second] = agent.legs;
+    const { resumeToken, ...start } = second!.start;
+    expect(resumeToken).toBe('token');
+    expect(start).toEqual(first!.start);
+    expect(agent.requests.map(({ url }) => url)).toEqual(Array(2).fill('/ws/call-session?callId=mine-2'));
+    // The playout was not cleared.
+    expect(second!.messages).toEqual([
+      { type: 'mark', name: 'before' },
+      { type: 'mark', name: 'after' },
+      { type: 'end_call' },
+    ]);
+    expect(report.heard.filter((sample) => sample > 2000 && sample < 4000).length).toBe(1000 * 8);
+    expect(report.heard.filter((sample) => sample > 5000).length).toBe(200 * 8);
+    // Frames went on in real time: those of the dead line are lost.
+    const arrived = first!.frames.length + second!.frames.length;
+    const lostMs = (report.frames.sent - arrived) * 20;
+    expect(lostMs).toBeGreaterThan(0);
+    expect(Math.abs(lostMs - lastedMs!)).toBeLessThan(150);
+  });
+
+  test('is opened again and again, later each time, while the service is away', async () => {
+    agent.script = {
+      onFrame(leg, _, index) {
+        if (index !== 5 || agent.legs.length > 1) return;
+        agent.script.refuse = 503;
+        leg.terminate();
+      },
+    };
+    const away = setInterval(() => {
+      if (agent.requests.length === 4) delete agent.script.refuse;
+    }, 1);
+    const report = await call({
+      resumeMs: 10_000,
+      script: async (standing) => void (await standing.waitUntil(() => agent.legs.length === 2, 8000)),
+    });
+    clearInterval(away);
+    expect(agent.requests.length).toBe(5);
+    expect(report.drops).toHaveLength(1);
+    // 200 + 400 + 800 + 1,600 ms, each at least half of it.
+    expect(report.drops[0]!.lastedMs).toBeGreaterThanOrEqual(1500);
+  });
+
+  test('and does not come back in its time, ends the call with what there was of it', async () => {
+    agent.script = {
+      onFrame(leg, _, index) {
+        if (index !== 5) return;
+        agent.script.refuse = 503;
+        leg.terminate();
+      },
+    };
+    const error = await failureOf(call({ resumeMs: 700, script: (standing) => standing.pause(10_000) }));
+    expect(error).toMatchObject({ failure: 'closed', code: 1006 });
+    expect((error as CallFailedError).report.drops).toMatchObject([{ code: 1006, lastedMs: null }]);
+  });
+
+  test.each([
+    ['refuses the one who comes back', (leg: DoubleLeg) => leg.close(4409, 'in use'), 4409],
+    ['ended the call meanwhile', (leg: DoubleLeg) => leg.close(1000, 'over'), 1000],
+  ])('is given up where the service %s', async (_, close, code) => {
+    agent.script = {
+      onFrame: (leg, __, index) => index === 5 && leg.terminate(),
+      onStart: (leg) => (agent.legs.length === 1 ? leg.send(ready) : close(leg)),
+    };
+    const error = await failureOf(call({ script: (standing) => standing.pause(10_000) }));
+    expect(error).toMatchObject({ failure: 'closed', code });
+    expect(agent.legs).toHaveLength(2);
+  });
+
+  test('and brings a new call, is not taken for the old one', async () => {
+    let opened = 0;
+    agent.script = {
+      onOpen: (send) => send({ ...ready, callId: 'c', resumeToken: `token ${++opened}` }),
+      onFrame: (leg, __, index) => index === 5 && leg.terminate(),
+    };
+    const error = await failureOf(call({ script: (standing) => standing.pause(10_000) }));
+    expect(error.failure).toBe('closed');
+    expect(error.message).toContain('does not know the call');
+    expect(agent.legs).toHaveLength(1);
+  });
+
+  test('is waited for by a caller who hangs up meanwhile, so that the service is told', async () => {
+    agent.script = { onFrame: (leg, _, index) => index === 5 && agent.legs.length === 1 && leg.terminate() };
+    const report = await call({
+      script: async (standing) => void (await standing.waitUntil(() => standing.lineDown)),
+    });
+    expect(report.close).toEqual({ code: 1000, reason: 'hangup' });
+    expect(agent.legs[1]!.messages).toEqual([{ type: 'end_call' }]);
+  });
+});
+
+test('without resuming, the id is the one that the service announces', async () => {
+  const report = await call({ resumeMs: 0, script: async () => {} });
+  expect(report.callId).toBe('minted');
+  expect(agent.requests[0]!.url).toBe('/ws/call-session');
 });
 
 test('a message of a newer service is passed over', async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { defaultSilence } from '../../../src/call/agent-config.ts';
-import { fallbackTextToSpeech } from '../../../src/providers/fallback.ts';
 import { ProviderError, type ProviderFailure, type TextToSpeech } from '../../../src/providers/ports.ts';
 import { createCall } from '../../support/call-harness.ts';
+import { fallbackTextToSpeech } from '../../support/unnamed-chain.ts';
 
 const failures: [ProviderFailure, string][] = [
   ['rate_limited', 'a 429 after all retries'],

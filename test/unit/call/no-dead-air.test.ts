@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { defaultInterruption, defaultSilence } from '../../../src/call/agent-config.ts';
-import { fallbackLanguageModel } from '../../../src/providers/fallback.ts';
 import { ProviderError } from '../../../src/providers/ports.ts';
 import { createCall, readyAudio } from '../../support/call-harness.ts';
+import { fallbackLanguageModel } from '../../support/unnamed-chain.ts';
 
 describe('no dead air', () => {
   it('asks a silent caller once, then says goodbye, is heard to the end and hangs up', async () => {

@@ -81,11 +81,13 @@ describe('native dialect, from the client', () => {
     receive({ type: 'dtmf', digit: '#', durationMs: 80 });
     receive({ type: 'dtmf', digit: '5' });
     receive({ type: 'mark', name: 'turn-1' });
+    receive({ type: 'interrupt' });
     receive({ type: 'end_call' });
     expect(seen.other).toEqual([
       { digit: '#', durationMs: 80 },
       { digit: '5', durationMs: 0 },
       { mark: 'turn-1' },
+      'interrupt',
       'hang up',
     ]);
   });

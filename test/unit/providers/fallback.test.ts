@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { fallbackLanguageModel, fallbackTextToSpeech } from '../../../src/providers/fallback.ts';
 import {
   type LanguageModel,
   type LanguageModelEvent,
   ProviderError,
   type TextToSpeech,
 } from '../../../src/providers/ports.ts';
+import { fallbackLanguageModel, fallbackTextToSpeech } from '../../support/unnamed-chain.ts';
 
 const outage = new ProviderError('first/model', 'unavailable', 'down');
 const request = { messages: [], maxOutputTokens: 9 };

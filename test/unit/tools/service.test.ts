@@ -96,6 +96,7 @@ describe('the demonstration call went through', () => {
     ],
     transcript: [],
     errors: [],
+    drops: [],
     close: { code: 1000, reason: '' },
     frames: { sent: 150, received: 10, latestMs: 0, slippedMs: 0 },
     playout: { underruns: 0, underrunMs: 0, overflows: 0, clears: 0 },

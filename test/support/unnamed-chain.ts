@@ -1,13 +1,12 @@
-import { chainLanguageModel, chainTextToSpeech } from './chain.ts';
-import type { ChainMember } from './chain-members.ts';
-import type { LanguageModel, TextToSpeech } from './ports.ts';
+import { chainLanguageModel, chainTextToSpeech } from '../../src/providers/chain.ts';
+import type { ChainMember } from '../../src/providers/chain-members.ts';
+import type { LanguageModel, TextToSpeech } from '../../src/providers/ports.ts';
 
-/** A chain of providers of which nothing is known but their order: each with its own deadlines, and a circuit for this call alone. */
+/** Chains of providers of which nothing is known but their order: each with its own deadlines, and a circuit for this call alone. */
 export function fallbackLanguageModel(models: readonly LanguageModel[]): LanguageModel {
   return chainLanguageModel(models.map(unnamed));
 }
 
-/** See {@link fallbackLanguageModel}. */
 export function fallbackTextToSpeech(voices: readonly TextToSpeech[]): TextToSpeech {
   return chainTextToSpeech(voices.map(unnamed));
 }
