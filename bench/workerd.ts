@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -32,7 +33,16 @@ export interface WorkerOptions {
   objects: Record<string, string>;
   text?: Record<string, string>;
   bucket?: string;
+  /** Where the objects' storage is. In memory, no write waits for the machine's disk; Linux has it. Default `disk`. */
+  storage?: Storage;
 }
+
+export type Storage = 'disk' | 'memory';
+
+/** Linux' file system in memory. */
+const MEMORY = '/dev/shm';
+/** Where an object's storage can be; the first waits for the least. */
+export const storages: readonly Storage[] = existsSync(MEMORY) ? ['memory', 'disk'] : ['disk'];
 
 /** Builds the Worker as `wrangler deploy` would, into a new folder. */
 export function buildWorker(): string {
@@ -76,11 +86,13 @@ export function bundleWorker(entry: string, nodePath = '', aliases: Record<strin
  */
 export async function serve(modules: string, options: WorkerOptions): Promise<Workerd> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-workerd-'));
-  mkdirSync(join(folder, 'storage'));
+  const storage =
+    options.storage === 'memory' ? mkdtempSync(join(MEMORY, 'bench-storage-')) : join(folder, 'storage');
+  mkdirSync(storage, { recursive: true });
   const files = readdirSync(modules).filter((file) => /\.(js|mjs|wasm)$/.test(file));
   for (const file of files) copyFileSync(join(modules, file), join(folder, file));
   const port = await freePort();
-  writeFileSync(join(folder, 'config.capnp'), capnp(files, port, options));
+  writeFileSync(join(folder, 'config.capnp'), capnp(files, port, storage, options));
   // Not the package's command: that is a script around the process whose time counts.
   const child = spawn(workerdBinary, ['serve', '--experimental', 'config.capnp'], {
     cwd: folder,
@@ -93,7 +105,7 @@ export async function serve(modules: string, options: WorkerOptions): Promise<Wo
     stop: () =>
       new Promise((resolve) => {
         child.once('exit', () => {
-          rmSync(folder, { recursive: true, force: true });
+          for (const made of [folder, storage]) rmSync(made, { recursive: true, force: true });
           resolve();
         });
         child.kill('SIGKILL');
@@ -101,7 +113,7 @@ export async function serve(modules: string, options: WorkerOptions): Promise<Wo
   };
 }
 
-function capnp(files: string[], port: number, options: WorkerOptions): string {
+function capnp(files: string[], port: number, storage: string, options: WorkerOptions): string {
   const main = files.find((file) => /^index\.m?js$|^counting-worker\.mjs$/.test(file))!;
   const ordered = [main, ...files.filter((file) => file !== main)];
   const modules = ordered.map((file) => {
@@ -126,7 +138,7 @@ const config :Workerd.Config = (
   services = [
     (name = "main", worker = .main),
     (name = "internet", network = (allow = ["local", "private"])),
-    (name = "storage", disk = (path = "storage", writable = true)),
+    (name = "storage", disk = (path = ${JSON.stringify(storage)}, writable = true)),
     (name = "nobucket", external = (address = "127.0.0.1:1", http = ())),
   ],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],

@@ -65,7 +65,8 @@ export class CallSessionDO extends DurableObject<Env> {
   /** Takes a leg's WebSocket, handed on by the router. */
   override async fetch(request: Request): Promise<Response> {
     const leg = readLegRequest(request);
-    if (openLegs >= this.#config.MAX_CONCURRENT_CALLS_PER_WORKER) {
+    // A call that is here already is counted.
+    if (this.#call === null && openLegs >= this.#config.MAX_CONCURRENT_CALLS_PER_WORKER) {
       return apiError(503, 'TOO_MANY_CALLS', 'No more calls can be taken here at the moment', {
         'Retry-After': '5',
       });
@@ -192,7 +193,6 @@ export class CallSessionDO extends DurableObject<Env> {
     events.listen((event) => logCallEvent(leg.callId, event));
     const settings = providerSettings(config);
     const { vendor, baseUrl, model } = settings.textToSpeech[0];
-    openLegs++;
     call = new Call({
       clock: systemClock,
       leg: connection,
@@ -221,17 +221,19 @@ export class CallSessionDO extends DurableObject<Env> {
         if (leg.bound) this.release(claimant);
         else this.ctx.waitUntil(this.#named(callId).release(claimant));
       },
-      createTools: (agent, facts, actions, onRun) =>
+      createTools: (agent, facts, actions, onRun, earlier) =>
         callTools(agent.tools, {
           call: facts,
           actions,
           clock: systemClock,
           secrets: config.AGENT_HTTP_TOOL_SECRETS,
           onRun,
+          results: earlier,
         }),
       storeAudio: (chunk) => this.#archive?.storeAudio(chunk),
       ...(past === undefined ? {} : { past }),
     });
+    openLegs++;
     this.#call = call;
     return call;
   }

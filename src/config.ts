@@ -8,7 +8,7 @@ import {
 } from './call/agent-config.ts';
 import { defaultDtmf } from './call/dtmf.ts';
 import { defaultSpeculation } from './call/speculation.ts';
-import { missingKeys, providerSchema } from './provider-settings.ts';
+import { missingKeys, needsWorkersAi, providerSchema } from './provider-settings.ts';
 import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from './settings.ts';
 import { builtInToolsSchema } from './tools/built-in.ts';
 import { httpToolsSchema } from './tools/http-tool.ts';
@@ -143,8 +143,9 @@ export function loadConfig(env: object): Config {
 }
 
 /** Names of the settings without which no call can be answered and kept; empty when all are there. */
-export function missingSettings(config: Config): string[] {
+export function missingSettings(config: Config, bindings: { AI?: unknown } = {}): string[] {
   const missing = missingKeys(config);
+  if (needsWorkersAi(config) && bindings.AI === undefined) missing.push('the binding AI');
   if (config.AGENT_HTTP_TOOLS.length > 0 && config.AGENT_HTTP_TOOL_SECRETS.length === 0) {
     missing.push('AGENT_HTTP_TOOL_SECRETS');
   }

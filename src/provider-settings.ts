@@ -95,16 +95,17 @@ type Prefix = Port | `${'STT' | 'LLM' | 'TTS'}_FALLBACK` | 'LLM_STRONG';
 const shared = {
   openai: ['OPENAI_API_KEY', 'OPENAI_BASE_URL'],
   'openai-realtime': ['OPENAI_API_KEY', 'OPENAI_BASE_URL'],
+  'openai-live': ['OPENAI_API_KEY', 'OPENAI_BASE_URL'],
   deepgram: ['DEEPGRAM_API_KEY', 'DEEPGRAM_BASE_URL'],
   elevenlabs: ['ELEVENLABS_API_KEY', 'ELEVENLABS_BASE_URL'],
   anthropic: ['ANTHROPIC_API_KEY', 'ANTHROPIC_BASE_URL'],
 } as const;
 
 function memberOf<V extends string>(config: ProviderConfig, prefix: Prefix, vendor: V): VendorSettings<V> {
-  const [key, address] =
-    vendor in shared ? shared[vendor as keyof typeof shared] : [null, 'BEDROCK_BASE_URL' as const];
+  const [key, address] = vendor in shared ? shared[vendor as keyof typeof shared] : [null, null];
+  const ownAddress = vendor === 'bedrock' ? config.BEDROCK_BASE_URL : undefined;
   const apiKey = config[`${prefix}_API_KEY`] ?? (key === null ? undefined : config[key]);
-  const baseUrl = config[`${prefix}_BASE_URL`] ?? config[address];
+  const baseUrl = config[`${prefix}_BASE_URL`] ?? (address === null ? ownAddress : config[address]);
   const model = config[`${prefix}_MODEL`];
   return {
     vendor,
@@ -143,8 +144,10 @@ function chainOf<V extends string>(
   if (second === undefined && model === undefined && baseUrl === undefined) return [primary];
   const fallback = memberOf(config, `${port}_FALLBACK`, second ?? first);
   if (second !== undefined && second !== first) return [primary, fallback];
-  const apiKey = config[`${port}_FALLBACK_API_KEY`] ?? primary.apiKey;
   const address = baseUrl ?? primary.baseUrl;
+  // A key goes to the address that it was given for, and to no other.
+  const inherited = address === primary.baseUrl ? primary.apiKey : fallback.apiKey;
+  const apiKey = config[`${port}_FALLBACK_API_KEY`] ?? inherited;
   return [
     primary,
     {
@@ -203,7 +206,7 @@ function strongOf(
   return {
     ...first,
     ...own,
-    apiKey: config.LLM_STRONG_API_KEY ?? first.apiKey,
+    apiKey: config.LLM_STRONG_API_KEY ?? (baseUrl === first.baseUrl ? first.apiKey : own.apiKey),
     ...(baseUrl === undefined ? {} : { baseUrl }),
   };
 }
@@ -222,7 +225,19 @@ export function missingKeys(config: ProviderConfig): string[] {
     const others = (['STT', 'LLM', 'TTS'] as const).some((other) => config[`${other}_API_KEY`] !== undefined);
     return [others ? `${port}_API_KEY` : key];
   });
+  const spoken = config.S2S_PROVIDER;
+  if (spoken !== undefined && (config.S2S_API_KEY ?? config[shared[spoken][0]]) === undefined) {
+    missing.push('S2S_API_KEY');
+  }
   return [...new Set(missing)];
+}
+
+/** Whether any provider needs the Worker's binding to Workers AI. */
+export function needsWorkersAi(config: ProviderConfig): boolean {
+  const { speechToText, languageModel, strongLanguageModel, textToSpeech } = providerSettings(config);
+  return [...speechToText, ...languageModel, strongLanguageModel, ...textToSpeech].some(
+    (member) => member?.vendor === 'workers-ai',
+  );
 }
 
 function missingAws(config: ProviderConfig): string[] {

@@ -52,7 +52,7 @@ router.get('/health', async (c) => {
   const config = loadConfig(c.env);
   const now = Date.now();
   const totals = await readTotals(c.env, config.METRICS_SHARDS, now);
-  const missing = missingSettings(config);
+  const missing = missingSettings(config, c.env);
   const degraded = recentErrorRate(totals) > DEGRADED_ERROR_RATE || missing.length > 0;
   return c.json({
     status: degraded ? 'degraded' : 'ok',
@@ -84,7 +84,7 @@ router.get('/ws/call-session', async (c) => {
     return apiError(426, 'UPGRADE_REQUIRED', 'This path speaks WebSocket', { Upgrade: 'websocket' });
   }
   const config = loadConfig(c.env);
-  const missing = missingSettings(config);
+  const missing = missingSettings(config, c.env);
   if (missing.length > 0) {
     return apiError(503, 'INTERNAL_ERROR', `The service is not set up: ${missing.join(', ')} not set`);
   }

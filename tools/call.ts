@@ -91,6 +91,7 @@ async function place(
       signal: abort.signal,
       onEvent: conversationPrinter(print),
       script: (standing) => runScript(standing, steps, audio, Math.min(timeoutMs, 10_000)),
+      ...(options['no-resume'] ? { resumeMs: 0 } : {}),
       ...(options['call-id'] === undefined ? {} : { callId: options['call-id'] }),
       ...(options.token === undefined ? {} : { headers: { Authorization: `Bearer ${options.token}` } }),
     });

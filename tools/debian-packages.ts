@@ -14,6 +14,11 @@ export const testPackages: readonly DebianPackage[] = [
     file: '/usr/share/pocketsphinx/test/data/cards/001.wav',
     why: 'human recordings, by which the transcripts are judged',
   },
+  {
+    name: 'chromium',
+    file: '/usr/bin/chromium',
+    why: 'the browser in which the console page is tested',
+  },
 ];
 
 /** How one becomes root without a question, as a command to put first; null if one cannot. */

@@ -89,7 +89,7 @@ async function run(options: StartArguments, dataDir: string): Promise<number> {
   const code = options['no-call'] ? 0 : await demonstrateHere(service, dataDir, dead.signal);
   if (options.once) return code;
   console.log(
-    `\n${howToTalk(url, options.port)}\n\nSupabase: ${supabase.url}   engines: ${engines.baseUrl}   logs: ${shown(path.join(dataDir, 'logs'))}`,
+    `\n${howToTalk(url, options.port)}\n\nConsole: ${url}/console   Supabase: ${supabase.url}   engines: ${engines.baseUrl}   logs: ${shown(path.join(dataDir, 'logs'))}`,
   );
   console.log('Ctrl-C ends everything.');
   await untilAborted(AbortSignal.any([stop, dead.signal]));

@@ -147,6 +147,13 @@ export class Agent {
     return { speak: (reply) => reply.answer(request), thinking };
   }
 
+  /** A model that hears and speaks learns what was said before its session. */
+  recall(): void {
+    const { record } = this.#options;
+    for (const message of record.messages('', Number.MAX_SAFE_INTEGER).slice(1))
+      this.#speechModel?.add(message);
+  }
+
   /** The answer to the caller's last turn, which stands in the record and was not answered. */
   answerAgain(): Answer {
     const speechModel = this.#speechModel;
@@ -174,7 +181,7 @@ export class Agent {
     turn: Turn,
     interruptible: boolean,
     thinking: Thinking | undefined,
-    listener: Pick<ReplyOptions, 'onSentence' | 'onFirstAudio' | 'onPlanned' | 'onHeard'>,
+    listener: Pick<ReplyOptions, 'onSentence' | 'onFirstAudio' | 'onPlanned' | 'onWritten' | 'onHeard'>,
   ): Reply {
     const { agent, playout, clock, events, providers, onUsage, onFailure } = this.#options;
     const { textToSpeech } = this.#speech;
@@ -187,7 +194,10 @@ export class Agent {
       providers: thinking ?? { languageModel: providers.languageModel, textToSpeech },
       playout,
       clock,
-      onUsage: (usage) => onUsage(usage),
+      onUsage: (usage) => {
+        turn.ledger.served(usage.provider);
+        onUsage(usage);
+      },
       onFailure: (error) => onFailure(error),
       onWording: (asked, said) => events.emit({ type: 'wording', asked, said }),
       ...listener,

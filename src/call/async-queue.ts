@@ -3,10 +3,17 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
   readonly #items: T[] = [];
   #ended = false;
   #wake: (() => void) | null = null;
+  readonly #onPush: ((item: T) => void) | undefined;
+
+  /** @param onPush told of each item when it comes, before anybody reads it. */
+  constructor(onPush?: (item: T) => void) {
+    this.#onPush = onPush;
+  }
 
   /** Without effect after `end`. */
   push(item: T): void {
     if (this.#ended) return;
+    this.#onPush?.(item);
     this.#items.push(item);
     this.#wake?.();
   }

@@ -57,6 +57,7 @@ export interface CallOptions {
     call: ToolCallFacts,
     actions: CallActions,
     onRun: OnToolRun,
+    earlier: readonly ToolRun[],
   ): CallTools | null;
   /** Takes the id for this call. False: it is, or was, another's. */
   claimCallId(callId: string): Promise<boolean>;
@@ -102,6 +103,8 @@ export class Call implements LegHandler {
   readonly #counter: CallCounter;
   #lastMessageAt: number;
   #protocolErrors = 0;
+  /** What tools did in this call, whichever engine asked for it. */
+  readonly #runs: ToolRun[] = [];
   #recording = false;
 
   constructor(options: CallOptions) {
@@ -265,8 +268,9 @@ export class Call implements LegHandler {
     this.#state = 'active';
     this.#lostAt = past.lostAt;
     const { recording, chunkSamples, ...call } = past.call;
+    this.#runs.push(...past.history.flatMap((entry) => ('run' in entry ? [entry.run] : [])));
     this.#recording = recording;
-    const active = this.#activate(call, past.spooledSamples);
+    const active = this.#activate(call, { chunkSamples, spooledSamples: past.spooledSamples });
     this.#active = active;
     this.#graceTimer = clock.after(limits.graceMs, () => this.#end('disconnected'));
     void this.#goOn(past, active);
@@ -297,7 +301,7 @@ export class Call implements LegHandler {
     this.#earlyDigits = '';
   }
 
-  #activate(call: RequestedCall, spooledSamples = 0): ActiveCall {
+  #activate(call: RequestedCall, spool: { chunkSamples?: number; spooledSamples?: number } = {}): ActiveCall {
     const { clock, limits, spoolMs, storeAudio } = this.#options;
     const { pieceMs, leadMs } = this.#leg.dialect;
     // A chunk is stored at the first look after its end: so no more than `spoolMs` is ever in memory alone.
@@ -306,7 +310,7 @@ export class Call implements LegHandler {
       sampleRate: call.sampleRate,
       startTime: call.startTime,
       chunkMs: spoolMs - checkMs,
-      spooledSamples,
+      ...spool,
       store: (chunk) => {
         if (this.#recording) storeAudio(chunk);
       },
@@ -374,8 +378,9 @@ export class Call implements LegHandler {
     const dialect = () => this.#leg.dialect;
     const actions: CallActions = {
       hangUp: () => this.#end('agent hangup'),
-      transfer: (to) => dialect().transfer(to),
-      pressDigits: (digits) => dialect().pressDigits(digits),
+      // On a dead line nothing is done.
+      transfer: (to) => this.#lostAt === null && dialect().transfer(to),
+      pressDigits: (digits) => this.#lostAt === null && dialect().pressDigits(digits),
     };
     const { sampleRate, startTime } = call;
     const common = {
@@ -384,7 +389,17 @@ export class Call implements LegHandler {
       playout,
       providers,
       speechCache,
-      createTools: (onRun: OnToolRun) => createTools(agent, call, actions, onRun),
+      createTools: (onRun: OnToolRun) =>
+        createTools(
+          agent,
+          call,
+          actions,
+          (run) => {
+            this.#runs.push(run);
+            onRun(run);
+          },
+          [...this.#runs],
+        ),
       agent,
       sampleRate,
       startTime,

@@ -205,6 +205,8 @@ export class DuplexEngine implements Engine, CallerEarHandler {
     this.#talkOver.suspend();
     for (const entry of past.history) this.#record.recall(entry);
     this.#record.heardBefore(past.heard);
+    // That turn is in the record now: another restart must not add it again.
+    this.#options.events.emit({ type: 'agent.sentence', state: 'over' });
     this.#hasToGoOn = true;
     const session = this.#open();
     const begun = past.history.length > 0 || past.heard.length > 0;

@@ -29,10 +29,11 @@ export type CallEvent =
   /** A caller's turn is over and its answer is being made. */
   | { type: 'thinking'; turn: number }
   /**
-   * A sentence of the agent's: `planned`, it is to be said; `heard`, the caller has heard it to its end; `over`, the turn is, and
-   * written down. What is planned and not heard when the object dies is said again.
+   * A sentence of the agent's: `planned`, it is to be said; `heard`, the caller has heard it to its end; `written`, no
+   * more of the turn is to come; `over`, the turn is, and in the record. What is planned and not heard when the object dies is said again.
    */
   | { type: 'agent.sentence'; state: 'planned'; text: string }
+  | { type: 'agent.sentence'; state: 'written' }
   | { type: 'agent.sentence'; state: 'over' }
   | ({ type: 'agent.sentence'; state: 'heard' } & HeardSentence)
   /** What the caller says. Interim text replaces the interim text before it. */

@@ -7,10 +7,16 @@ export type LatencyMark =
 
 /** Collects the marks of one turn. The first setting of a mark counts: a second sentence is no first one. */
 export class LatencyLedger {
+  readonly #providers = new Set<string>();
   readonly #marks = new Map<LatencyMark, number>();
 
   mark(name: LatencyMark, at: number): void {
     if (!this.#marks.has(name)) this.#marks.set(name, at);
+  }
+
+  /** A provider has had a part in the turn. */
+  served(provider: string): void {
+    this.#providers.add(provider);
   }
 
   at(name: LatencyMark): number | undefined {
@@ -44,6 +50,7 @@ export class LatencyLedger {
       providerMs,
       totalMs,
       moments,
+      providers: [...this.#providers],
     };
   }
 

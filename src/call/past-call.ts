@@ -18,6 +18,8 @@ export interface PastCall {
   /** Of a turn of the agent's that was not over: what was heard of it, and what was still to be said. */
   heard: readonly HeardSentence[];
   unheard: readonly string[];
+  /** Whether that turn was written to its end; false: more of it was to come. */
+  written: boolean;
   counts: CallCounts | null;
   /** Samples of the recording that are stored: all of it before this one. */
   spooledSamples: number;

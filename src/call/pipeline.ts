@@ -36,6 +36,10 @@ export interface PipelineLeg {
   hangUp(reason: EndReason): void;
 }
 
+/** What a model is told whose answer was cut off by a restart. */
+const BROKEN_OFF =
+  'The connection was lost in the middle of your answer. Go on where you stopped, without repeating what was said.';
+
 /** How long after the agent's last word its echo may still come. */
 const LATE_ECHO_MS = 500;
 
@@ -65,10 +69,14 @@ export class Pipeline implements Engine, ListenerHandler {
   readonly #sound: CallerSound;
   #lateTimer: Timer | null = null;
   readonly #told = new WeakSet<ProviderError>();
+  /** It was answered in part. */
+  #brokenOff = false;
   /** The record ends with a turn of the caller's whose answer was lost with the object's memory. */
   #unanswered = false;
   /** The caller has heard, since his last turn, of something that could not be done. */
   #toldOfProblem = false;
+  /** Who has transcribed since the last turn of the caller's. */
+  readonly #heardBy = new Set<string>();
   /** The line is down. */
   #suspended = false;
   #finished = false;
@@ -153,14 +161,22 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#agent.warm();
     for (const entry of past.history) this.#record.recall(entry);
     this.#record.heardBefore(past.heard);
+    // That turn is in the record now: another restart must not add it again.
+    this.#options.events.emit({ type: 'agent.sentence', state: 'over' });
+    this.#agent.recall();
     const last = past.history.at(-1);
     const spoken = past.heard.length > 0 || past.unheard.length > 0;
-    this.#unanswered = !spoken && last !== undefined && !('turn' in last && last.turn.role === 'agent');
+    const lastIsAgents = last !== undefined && 'turn' in last && last.turn.role === 'agent';
+    this.#unanswered = spoken ? !past.written : last !== undefined && !lastIsAgents;
+    this.#brokenOff = spoken && this.#unanswered;
+    // What comes back of the agent's last words is still its echo.
+    const said = past.heard.at(-1)?.text ?? (lastIsAgents ? last.turn.text : '');
+    this.#lastReply = { text: said, until: this.#options.clock.now() };
     this.#hearAgain(past);
     const { greeting, interruption } = this.#options.agent;
-    if (past.unheard.length > 0) this.#speak(past.unheard.join(' '), true);
-    else if (past.history.length === 0 && !spoken && greeting !== '')
-      this.#speak(greeting, interruption.greeting);
+    const inGreeting = past.history.length === 0;
+    if (past.unheard.length > 0) this.#speak(past.unheard.join(' '), !inGreeting || interruption.greeting);
+    else if (inGreeting && !spoken && greeting !== '') this.#speak(greeting, interruption.greeting);
   }
 
   /** What the caller said, and nobody wrote down, is in the recording. */
@@ -195,6 +211,8 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#options.playout.resume();
     this.#callerMayFinish();
     this.#answerUnanswered();
+    // A transcript may still be late.
+    if (this.#awaited > 0 && this.#reply === null) this.#holdLineIfLate(this.#options.clock.now());
   }
 
   /** A turn that was over, and whose answer was lost. */
@@ -202,6 +220,8 @@ export class Pipeline implements Engine, ListenerHandler {
     if (!this.#unanswered || this.#suspended || this.#finished) return;
     if (this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
     this.#unanswered = false;
+    if (this.#brokenOff) this.#record.note(BROKEN_OFF);
+    this.#brokenOff = false;
     const answer = this.#agent.answerAgain();
     this.#run(new LatencyLedger(), true, answer.speak, undefined, answer.thinking);
   }
@@ -329,6 +349,7 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   usage(usage: Usage): void {
+    if (usage.audioSeconds !== undefined) this.#heardBy.add(usage.provider);
     this.#options.events.emit({ type: 'usage', usage });
   }
 
@@ -358,6 +379,8 @@ export class Pipeline implements Engine, ListenerHandler {
     ledger.mark('lastVoiced', turn.lastVoicedAt);
     ledger.mark('decided', turn.decidedAt);
     ledger.mark('transcript', clock.now());
+    for (const provider of this.#heardBy) ledger.served(provider);
+    this.#heardBy.clear();
     const answer = this.#agent.answerTo(turn.text);
     this.#run(ledger, true, answer.speak, undefined, answer.thinking);
   }
@@ -425,6 +448,7 @@ export class Pipeline implements Engine, ListenerHandler {
         events.emit({ type: 'transcript', role: 'agent', turn: turn.id, text, final: false });
       },
       onPlanned: (text) => events.emit({ type: 'agent.sentence', state: 'planned', text }),
+      onWritten: () => events.emit({ type: 'agent.sentence', state: 'written' }),
       onHeard: (sentence) => events.emit({ type: 'agent.sentence', state: 'heard', ...sentence }),
       onFirstAudio: () => {
         const parts = ledger.parts();

@@ -8,6 +8,8 @@ export interface RecordingTimelineOptions {
   chunkMs: number;
   /** What is stored already, of a call that is taken up again. Default 0. */
   spooledSamples?: number;
+  /** Samples of its chunks: a setting may have changed since. */
+  chunkSamples?: number;
   /** Takes a finished chunk; owns its arrays from then on. */
   store(chunk: AudioChunk): void;
 }
@@ -40,7 +42,7 @@ export class RecordingTimeline {
 
   constructor(options: RecordingTimelineOptions) {
     this.#options = options;
-    this.chunkSamples = Math.round((options.sampleRate * options.chunkMs) / 1000);
+    this.chunkSamples = options.chunkSamples ?? Math.round((options.sampleRate * options.chunkMs) / 1000);
     this.#nextChunk = Math.ceil((options.spooledSamples ?? 0) / this.chunkSamples);
     this.#callerAt = this.#nextChunk * this.chunkSamples;
     this.#end = this.#callerAt;

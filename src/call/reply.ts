@@ -31,6 +31,8 @@ export interface ReplyOptions {
   onSentence(text: string): void;
   /** This sentence is going to be said. */
   onPlanned?(text: string): void;
+  /** Nothing more is going to be said than what was planned. */
+  onWritten?(): void;
   /** It was heard to its end. */
   onHeard?(sentence: HeardSentence): void;
   /** The first audio of the whole reply goes out: its latency is known. */
@@ -84,9 +86,10 @@ export class Reply {
 
   /** Speaks a fixed text. Resolves when it was heard, or the turn was cancelled; never rejects. */
   async speak(text: string): Promise<void> {
-    const sentences = new AsyncQueue<string>();
+    const sentences = this.#planned();
     for (const sentence of sentencesOf(text)) sentences.push(sentence);
     sentences.end();
+    this.#options.onWritten?.();
     await this.#speakSentences(sentences);
     await this.#options.playout.waitUntilQueued(0);
   }
@@ -94,7 +97,7 @@ export class Reply {
   /** Answers the conversation. Resolves and fails as {@link speak}. */
   async answer(request: LanguageModelRequest): Promise<void> {
     await this.#withHoldLine(async (holdLine) => {
-      const sentences = new AsyncQueue<string>();
+      const sentences = this.#planned();
       const unspeakable = new AbortController();
       const signal = AbortSignal.any([this.turn.signal, unspeakable.signal]);
       const written = this.#write(request, sentences, signal);
@@ -107,6 +110,13 @@ export class Reply {
       }
       holdLine.stop();
       return (await written) && this.#saidSomething();
+    });
+  }
+
+  /** Sentences count from when they are written, not from when their speech is made: a call that is taken up again says them too. */
+  #planned(): AsyncQueue<string> {
+    return new AsyncQueue<string>((sentence) => {
+      if (!this.turn.signal.aborted) this.#options.onPlanned?.(sentence);
     });
   }
 
@@ -181,6 +191,7 @@ export class Reply {
     this.#afterwards = writer.afterwards;
     try {
       await writer.write(request, sentences, signal);
+      if (!signal.aborted) this.#options.onWritten?.();
       return true;
     } catch (error) {
       return signal.aborted || this.#fail(error);
@@ -192,7 +203,6 @@ export class Reply {
     const { playout, turn } = this.#options;
     let whole = true;
     for await (const sentence of sentences) {
-      if (!turn.signal.aborted) this.#options.onPlanned?.(sentence);
       await playout.waitUntilQueued(SYNTHESIS_AHEAD_MS);
       if (turn.signal.aborted) return true;
       const outcome = await this.#speakSentence(sentence);

@@ -129,6 +129,8 @@ export type LatencyMoment = (typeof latencyMoments)[number];
 
 /** The ledger of one turn. `moments`: milliseconds from the caller's last voiced sample. */
 export interface TurnLatency extends LatencyParts {
+  /** Who served the turn, provider and model, in the order of their bills; ready audio has none. */
+  providers: string[];
   moments: Partial<Record<LatencyMoment, number>>;
 }
 

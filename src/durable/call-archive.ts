@@ -78,8 +78,10 @@ export class CallArchive {
       call,
       resumeToken,
       history,
-      heard: progress.heard,
-      unheard: progress.unheard,
+      // Copies: the progress goes on with what is said next.
+      heard: [...progress.heard],
+      unheard: [...progress.unheard],
+      written: progress.written,
       counts: progress.counts,
       spooledSamples: samples,
       callerAudio: (fromSample) => this.#callerAudio(fromSample, chunks, call.chunkSamples),

@@ -6,6 +6,7 @@ interface Progress {
   /** Of the agent's turn that is not over. */
   heard: HeardSentence[];
   unheard: string[];
+  written: boolean;
   counts: CallCounts | null;
 }
 
@@ -24,7 +25,12 @@ export class CallProgress {
 
   constructor(kv: SyncKvStorage) {
     this.#kv = kv;
-    this.#progress = kv.get<Progress>(KEY) ?? { heard: [], unheard: [], counts: null };
+    this.#progress = kv.get<Progress>(KEY) ?? {
+      heard: [],
+      unheard: [],
+      written: true,
+      counts: null,
+    };
     this.#counter = new CallCounter(this.#progress.counts);
   }
 
@@ -37,12 +43,17 @@ export class CallProgress {
     const { heard, unheard } = this.#progress;
     if (event.type === 'agent.sentence') {
       if (event.state === 'planned') {
+        if (unheard.length + heard.length === 0) this.#progress.written = false;
         if (unheard.length + heard.length < MOST_SENTENCES) unheard.push(event.text);
+      } else if (event.state === 'written') {
+        if (this.#progress.written) return;
+        this.#progress.written = true;
       } else if (event.state === 'over') {
         if (heard.length + unheard.length === 0) return;
         heard.length = 0;
         unheard.length = 0;
-      } else {
+        this.#progress.written = true;
+      } else if (event.state === 'heard') {
         const { text, from, until } = event;
         const planned = unheard.indexOf(text);
         // What was planned before it was skipped: its speech has failed.

@@ -21,6 +21,8 @@ export function callTools(
     /** They sign the requests of the operator's own tools, see `HttpToolOptions`. */
     secrets: readonly string[];
     onRun(run: ToolRun): void;
+    /** Runs of this call before: by another engine, or before its object lost its memory. */
+    results: readonly ToolRun[];
   },
 ): ToolBox | null {
   const { call, clock, secrets } = options;

@@ -158,7 +158,7 @@ export class ToolBox {
     this.#underWay.add(running);
     let result: ToolResult;
     try {
-      const key = await idempotencyKeyOf(call.callId, running.request, occurrence);
+      const key = await idempotencyKeyOf(`${call.callId}/${call.startTime}`, running.request, occurrence);
       if (running.over) return;
       running.idempotencyKey = key;
       const { signal } = running.controller;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, defaultAgent, loadConfig, missingSettings } from '../../src/config.ts';
 import { providerSettings } from '../../src/provider-settings.ts';
+import { speechToSpeechVendors } from '../../src/providers/registry.ts';
 
 const tools = JSON.stringify([
   {
@@ -160,6 +161,26 @@ describe('settings', () => {
     expect(providerSettings(loadConfig({})).speechToSpeech).toBeNull();
   });
 
+  it.each(speechToSpeechVendors)('reach %s by OpenAI’s key and address, and no other vendor’s', (vendor) => {
+    const given = { S2S_PROVIDER: vendor, OPENAI_API_KEY: 'k', BEDROCK_BASE_URL: 'https://bedrock.example' };
+    expect(providerSettings(loadConfig(given)).speechToSpeech).toEqual({ vendor, apiKey: 'k' });
+  });
+
+  it('never send one server’s key to another server of the same kind', () => {
+    const { languageModel, strongLanguageModel } = providerSettings(
+      loadConfig({
+        LLM_BASE_URL: 'https://first.example/v1',
+        LLM_API_KEY: 'first',
+        OPENAI_API_KEY: 'openai',
+        LLM_FALLBACK_BASE_URL: 'https://api.openai.com/v1',
+        LLM_STRONG_MODEL: 'big',
+        LLM_STRONG_BASE_URL: 'https://api.openai.com/v1',
+      }),
+    );
+    expect(languageModel.map(({ apiKey }) => apiKey)).toEqual(['first', 'openai']);
+    expect(strongLanguageModel?.apiKey).toBe('openai');
+  });
+
   it('never send a port’s own key to the address that all ports share', () => {
     const own = {
       LLM_API_KEY: 'own',
@@ -192,7 +213,10 @@ describe('settings', () => {
       ['AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
     ],
     [{ LLM_PROVIDER: 'bedrock', OPENAI_API_KEY: 'k', AWS_REGION: 'r', AWS_BEARER_TOKEN_BEDROCK: 't' }, []],
-    [{ STT_PROVIDER: 'workers-ai', LLM_PROVIDER: 'workers-ai', TTS_PROVIDER: 'workers-ai' }, []],
+    [
+      { STT_PROVIDER: 'workers-ai', LLM_PROVIDER: 'workers-ai', TTS_PROVIDER: 'workers-ai' },
+      ['the binding AI'],
+    ],
     [{ TTS_PROVIDER: 'elevenlabs', OPENAI_API_KEY: 'k' }, ['ELEVENLABS_API_KEY']],
     [{ OPENAI_API_KEY: 'k', AGENT_HTTP_TOOLS: tools }, ['AGENT_HTTP_TOOL_SECRETS']],
   ])('that %o lacks are named', (given, missing) => {

@@ -105,6 +105,7 @@ describe('a call through the object', () => {
     expect((row.transcript as { latency: unknown }[]).at(-1)?.latency).toMatchObject({
       totalMs: latency.totalMs,
       moments: { decided: latency.endpointWaitMs, firstSent: latency.totalMs },
+      providers: ['openai/gpt-transcribe', 'openai/gpt-6-luna', 'openai/gpt-4o-mini-tts'],
     });
     expect(row.counts).toMatchObject({ answered: 1, interruptions: 0, failures: 0 });
     const usage = row.usage as { provider: string }[];

@@ -16,11 +16,12 @@ Options:
   --encoding NAME     mulaw, alaw or l16 [mulaw]
   --rate HZ           8000 or 16000 [8000]
   --user ID           whose call it is [caller]
-  --call-id ID        [the id that the service announces]
+  --call-id ID        [a random one; with --no-resume, the one that the service announces]
   --token TOKEN       sent as a bearer token
   --out FILE          write what the caller heard to a WAV file
   --json              print the report as JSON, and nothing else, on standard output
   --timeout SECONDS   longest wait for anything: the connection, the greeting, each reply [30]
+  --no-resume         do not come back to the call when the line is lost [comes back for 30 s]
   --tts-url URL       speech for --say, up to and with /v1 (its key: TTS_API_KEY in the environment)
   --voice NAME        voice for --say
   --data DIR          where \`npm start\` keeps its data [.data]
@@ -46,6 +47,7 @@ const schema = z.object({
   out: z.string().min(1).optional(),
   json: z.boolean().default(false),
   timeout: z.coerce.number().min(1).max(600).default(30),
+  'no-resume': z.boolean().default(false),
   'tts-url': z.url({ protocol: /^https?$/, error: 'must be an http: or https: URL' }).optional(),
   voice: z.string().min(1).max(128).optional(),
   data: z.string().min(1).default('.data'),
@@ -98,6 +100,7 @@ function readTokens(args: readonly string[]) {
         out: one,
         json: flag,
         timeout: one,
+        'no-resume': flag,
         'tts-url': one,
         voice: one,
         data: one,

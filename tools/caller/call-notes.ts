@@ -1,5 +1,5 @@
 import type { ReceivedMessage } from './server-messages.ts';
-import type { CallReport, Reply, Utterance } from './types.ts';
+import type { CallReport, Drop, Reply, Utterance } from './types.ts';
 
 /** Of transcripts and errors, what a report keeps. */
 const keptEntries = 10_000;
@@ -10,6 +10,7 @@ export class CallNotes {
   readonly #transcript: CallReport['transcript'][number][] = [];
   readonly #errors: CallReport['errors'][number][] = [];
   readonly #sent: Int16Array[] = [];
+  readonly #drops: Drop[] = [];
   #greeting: Reply | null = null;
   #clears = 0;
   #received = 0;
@@ -43,6 +44,18 @@ export class CallNotes {
     this.#sent.push(samples);
   }
 
+  dropped(atMs: number, code: number, reason: string): void {
+    this.#drops.push({ atMs, lastedMs: null, code, reason });
+  }
+
+  /** Returns how long the line was down. */
+  resumed(atMs: number): number {
+    const drop = this.#drops.at(-1);
+    if (drop === undefined) return 0;
+    drop.lastedMs = atMs - drop.atMs;
+    return drop.lastedMs;
+  }
+
   greeted(reply: Reply): void {
     this.#greeting = reply;
   }
@@ -54,6 +67,7 @@ export class CallNotes {
       utterances: this.utterances,
       transcript: this.#transcript,
       errors: this.#errors,
+      drops: this.#drops,
       clears: this.#clears,
       received: this.#received,
       sent: concatenate(this.#sent),

@@ -1,9 +1,8 @@
 import type { Clock } from '../../src/call/clock.ts';
-import type { SampleRate } from '../../src/dialects/native-messages.ts';
+import type { ClientMessage, SampleRate } from '../../src/dialects/native-messages.ts';
 import { voicedSpan } from './audio.ts';
 import { CallNotes } from './call-notes.ts';
 import { CallError } from './errors.ts';
-import type { CallerLeg } from './leg.ts';
 import { Mouth } from './mouth.ts';
 import { frameMs, Pacer } from './pacer.ts';
 import { PlayoutBuffer } from './playout-buffer.ts';
@@ -17,8 +16,17 @@ const sayLimitMs = 600_000;
 /** A key pressed by hand; RFC 4733 senders use 100 ms and more. */
 const defaultDigitMs = 160;
 
+/** The way to the service. What is sent while it is not `up` is lost. */
+export interface CallLine {
+  readonly up: boolean;
+  send(message: ClientMessage): void;
+  sendAudio(samples: Int16Array): void;
+  sendRaw(data: string | Uint8Array): void;
+  terminate(): void;
+}
+
 export interface CallParts {
-  leg: CallerLeg;
+  line: CallLine;
   clock: Clock;
   callId: string;
   resumeToken: string | null;
@@ -61,7 +69,7 @@ export class Call {
       sampleRate: parts.sampleRate,
       startedAt: this.#startedAt,
       keepAudio: parts.keepAudio,
-      onMark: (name) => parts.leg.send({ type: 'mark', name }),
+      onMark: (name) => parts.line.send({ type: 'mark', name }),
       onDrained: () => this.#waiting.changed(),
     });
     this.#pacer = new Pacer({ clock: parts.clock, onFrame: () => this.#sendFrame() });
@@ -81,6 +89,16 @@ export class Call {
   /** The socket is closed, or the protocol broken. */
   get over(): boolean {
     return this.#close !== null || this.#failure !== null;
+  }
+
+  /** The line is lost, and is being opened again. */
+  get lineDown(): boolean {
+    return !this.over && !this.#parts.line.up;
+  }
+
+  /** @internal The caller has hung up: the call is not come back to. */
+  get hungUp(): boolean {
+    return this.#hungUp;
   }
 
   /** Says `samples` (at the call's rate), after what is being said. Resolves when its last frame was sent. */
@@ -160,30 +178,35 @@ export class Call {
 
   /** Presses one key: 0–9, *, # or A–D. */
   dtmf(digit: string, durationMs = defaultDigitMs): void {
-    this.#parts.leg.send({ type: 'dtmf', digit, durationMs });
+    this.#parts.line.send({ type: 'dtmf', digit, durationMs });
   }
 
   /** Puts anything on the socket, e.g. to see how the service takes nonsense. */
   sendRaw(data: string | Uint8Array): void {
-    this.#parts.leg.sendRaw(data);
+    this.#parts.line.sendRaw(data);
   }
 
   /** Drops the connection without a word. */
   drop(): void {
     this.#hungUp = true;
-    this.#parts.leg.terminate();
+    this.#parts.line.terminate();
   }
 
-  /** Sends `end_call` and waits for the close. Idempotent. */
+  /** Sends `end_call`, once there is a line, and waits for the close. Idempotent. */
   async hangUp(): Promise<void> {
     if (this.#close !== null) return;
     if (!this.#hungUp) {
+      await this.#waitFor(() => !this.lineDown, this.#parts.timeoutMs, 'the line did not come back');
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#close !== null) return;
+    }
+    if (!this.#hungUp) {
       this.#hungUp = true;
       this.#stop();
-      this.#parts.leg.send({ type: 'end_call' });
+      this.#parts.line.send({ type: 'end_call' });
     }
     if (!(await this.#waiting.until(() => this.#close !== null, this.#parts.timeoutMs))) {
-      this.#parts.leg.terminate();
+      this.#parts.line.terminate();
       throw new CallError('timeout', `The service did not close the call within ${this.#parts.timeoutMs} ms`);
     }
   }
@@ -250,6 +273,22 @@ export class Call {
   }
 
   /** @internal */
+  onDropped(code: number, reason: string): void {
+    this.#notes.dropped(this.nowMs, code, reason);
+    this.#emit({ type: 'dropped', code, reason });
+    this.#waiting.changed();
+  }
+
+  /** @internal `message` is the `ready` with which the service has taken the call up again. */
+  onResumed(message: ReceivedMessage, attempts: number): void {
+    const afterMs = this.#notes.resumed(this.nowMs);
+    this.#replies.lineReturned();
+    this.#emit({ type: 'resumed', afterMs, attempts });
+    this.#emit({ type: 'message', message });
+    this.#waiting.changed();
+  }
+
+  /** @internal */
   onFailed(error: CallError): void {
     this.#failure ??=
       error.failure === 'connect'
@@ -277,7 +316,7 @@ export class Call {
 
   #sendFrame(): void {
     const frame = this.#mouth.next();
-    this.#parts.leg.sendAudio(frame.samples);
+    this.#parts.line.sendAudio(frame.samples);
     if (frame.voicedEndedMsAgo !== null) {
       this.#replies.lastVoiced(this.#parts.clock.now() - frame.voicedEndedMsAgo);
     }
@@ -287,7 +326,7 @@ export class Call {
 
   async #waitUntilOver(timeoutMs: number, what: string): Promise<Reply> {
     const deadline = this.#parts.clock.now() + timeoutMs;
-    const drained = () => this.#replies.complete && !this.agentSpeaking;
+    const drained = () => this.#replies.complete && !this.agentSpeaking && !this.lineDown;
     for (;;) {
       const left = deadline - this.#parts.clock.now();
       await this.#waitFor(() => drained() || this.over, left, `${what} did not come to its end`);
@@ -298,7 +337,7 @@ export class Call {
         this.#throwIfOver(`before ${what} had come`);
       }
       const activity = this.#replies.activity;
-      const disturbed = () => this.#replies.activity !== activity || this.over;
+      const disturbed = () => this.#replies.activity !== activity || this.lineDown || this.over;
       if (!(await this.#waiting.until(disturbed, this.#parts.settleMs))) {
         const reply = this.#replies.take(false);
         if (reply !== null) return reply;

@@ -21,6 +21,10 @@ function describe(event: CallerEvent): string | null {
       return event.utterance.label === '' ? null : `caller   ${oneLine(event.utterance.label)}`;
     case 'reply':
       return event.utterance === null ? null : `         ${describeLatency(event.reply)}`;
+    case 'dropped':
+      return `line     lost (${`${event.code} ${oneLine(event.reason)}`.trimEnd()})`;
+    case 'resumed':
+      return `line     back after ${Math.round(event.afterMs)} ms, attempt ${event.attempts}`;
     case 'closed':
       return `closed   ${event.code} ${oneLine(event.reason)}`.trimEnd();
     case 'message': {
@@ -81,6 +85,11 @@ export function summarise(report: CallReport): string[] {
   ];
   if (frames.slippedMs > 0)
     lines.push(`This machine was too busy: ${Math.round(frames.slippedMs)} ms of frames were skipped.`);
+  for (const { atMs, lastedMs } of report.drops) {
+    const lasted =
+      lastedMs === null ? 'and did not come back' : `and was back after ${Math.round(lastedMs)} ms`;
+    lines.push(`The line was lost at ${(atMs / 1000).toFixed(1)} s ${lasted}.`);
+  }
   if (playout.underruns > 0) {
     lines.push(
       `The agent's audio ran dry ${playout.underruns} times, ${Math.round(playout.underrunMs)} ms in all.`,

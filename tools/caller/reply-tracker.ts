@@ -67,10 +67,15 @@ export class ReplyTracker {
     this.activity += 1;
   }
 
+  /** The line is back: what the service does next tells whether more of a reply comes, its first `ready` does not. */
+  lineReturned(): void {
+    this.activity += 1;
+  }
+
   latency(parts: TurnLatency): void {
     if (!this.#announced) return;
-    const { endpointWaitMs, processingMs, providerMs, totalMs, moments } = parts;
-    this.#service = { endpointWaitMs, processingMs, providerMs, totalMs, moments };
+    const { endpointWaitMs, processingMs, providerMs, totalMs, moments, providers } = parts;
+    this.#service = { endpointWaitMs, processingMs, providerMs, totalMs, moments, providers };
   }
 
   /** The reply, and forgets it; null if no audio came. */

@@ -29,7 +29,8 @@ const serverMessageSchema = z.discriminatedUnion('type', [
     processingMs: milliseconds,
     providerMs: milliseconds,
     totalMs: milliseconds,
-    /** An older service sends none. */
+    /** An older service sends neither. */
+    providers: z.array(z.string().max(256)).max(100).default([]),
     moments: z.partialRecord(z.enum(latencyMoments), milliseconds).default({}),
   }),
   z.object({ type: z.literal('transfer'), to: z.string().max(256) }),

@@ -12,7 +12,7 @@ import type { ReceivedMessage } from './server-messages.ts';
 export interface CallOptions {
   /** The service's `/ws/call-session`, `ws:` or `wss:`. */
   url: string;
-  /** Goes into the URL and into `start_call`. Absent: the id that the service announces. */
+  /** Goes into the URL and into `start_call`. Absent: one is made; with `resumeMs` 0, the one that the service announces. */
   callId?: string;
   /** Goes into `start_call` only, in place of `callId`. */
   startCallId?: string;
@@ -25,7 +25,7 @@ export interface CallOptions {
   encoding?: AudioEncoding;
   /** Default 8000 Hz. */
   sampleRate?: SampleRate;
-  /** Additive server messages to ask for. Default: `transcript`, `latency`, `clear`, `mark`. */
+  /** Additive server messages to ask for. Default: all but `transfer`. */
   features?: readonly NativeFeature[];
   /** Of the upgrade request, e.g. `Authorization`. */
   headers?: Record<string, string>;
@@ -35,6 +35,8 @@ export interface CallOptions {
   maxCallMs?: number;
   /** Quiet after a reply, with the service ready, that makes it over. Default 500. */
   settleMs?: number;
+  /** How long a line that is lost is opened again, before the call counts as closed; 0: not at all. Default 30,000. */
+  resumeMs?: number;
   /** Keep what was sent and heard for the report (16 or 32 kB a second each). Default true. */
   keepAudio?: boolean;
   clock?: Clock;
@@ -54,6 +56,10 @@ export type CallerEvent = { atMs: number } & (
   | { type: 'sentence'; text: string }
   | { type: 'said'; utterance: Utterance }
   | { type: 'reply'; reply: Reply; utterance: Utterance | null }
+  /** The line is lost. The call goes on without it: what is said meanwhile is lost. */
+  | { type: 'dropped'; code: number; reason: string }
+  /** The service has taken the call up again on another connection. */
+  | { type: 'resumed'; afterMs: number; attempts: number }
   | { type: 'closed'; code: number; reason: string }
 );
 
@@ -88,6 +94,16 @@ export interface Reply {
   cutShort: boolean;
 }
 
+/** A time without a line. Milliseconds; `atMs` from the call's first frame. */
+export interface Drop {
+  atMs: number;
+  /** How long it lasted; null: to the end of the call. */
+  lastedMs: number | null;
+  /** How the connection ended. */
+  code: number;
+  reason: string;
+}
+
 /** A call that was placed, to its end. */
 export interface CallReport {
   callId: string;
@@ -103,6 +119,7 @@ export interface CallReport {
   transcript: readonly { role: 'caller' | 'agent'; text: string; final: boolean; atMs: number }[];
   /** The service's `error` messages. */
   errors: readonly { code: string; message: string; atMs: number }[];
+  drops: readonly Drop[];
   /** Close code and reason; null if the socket did not close in time. */
   close: { code: number; reason: string } | null;
   frames: { sent: number; received: number; latestMs: number; slippedMs: number };

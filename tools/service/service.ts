@@ -137,7 +137,7 @@ async function startParts(options: ServiceOptions, parts: Part[]): Promise<Omit<
 }
 
 /** Wrangler sends metrics, and fetches a sample of `Request.cf`, unless told not to. */
-const quietEnvironment = {
+export const quietEnvironment = {
   WRANGLER_SEND_METRICS: 'false',
   WRANGLER_SEND_ERROR_REPORTS: 'false',
   CLOUDFLARE_CF_FETCH_ENABLED: 'false',

@@ -27,12 +27,16 @@ const NEARLY_AT_END = 48;
 export class EndlessBox {
   readonly #box: HTMLElement;
   #atEnd = true;
+  #top = 0;
 
   constructor(box: HTMLElement) {
     this.#box = box;
     box.tabIndex = 0;
     box.addEventListener('scroll', () => {
-      this.#atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < NEARLY_AT_END;
+      // The event comes late: more may have been added since. Only a person scrolls up.
+      if (box.scrollHeight - box.scrollTop - box.clientHeight < NEARLY_AT_END) this.#atEnd = true;
+      else if (box.scrollTop < this.#top) this.#atEnd = false;
+      this.#top = box.scrollTop;
     });
     new ResizeObserver(() => this.changed()).observe(box);
   }

@@ -54,6 +54,7 @@ const turns: readonly RecordedTurn[] = [
       providerMs: 260,
       totalMs: 592.5,
       moments: { decided: 320, firstToken: 450, firstSent: 592.5 },
+      providers: ['openai/gpt-6-luna'],
     },
   },
 ];

@@ -19,6 +19,7 @@ const parts = {
   processingMs: 5,
   providerMs: 35,
   totalMs: 100,
+  providers: [],
   moments: { decided: 60, firstSent: 100 },
 };
 
@@ -101,7 +102,7 @@ describe.each(['json', 'binary'] as const)('#22 testing wanted: a scripted call 
     expect(leg!.start).toMatchObject({
       userId: 'caller',
       audio: { transport, encoding: 'mulaw', sampleRate: 8000 },
-      features: ['clear', 'mark', 'transcript', 'latency'],
+      features: ['clear', 'mark', 'transcript', 'latency', 'dtmf'],
     });
     expect(leg!.messages).toEqual([{ type: 'end_call' }]);
   });

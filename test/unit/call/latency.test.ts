@@ -33,6 +33,7 @@ describe('the latency ledger', () => {
         firstAudio: 1_107,
         firstSent: 1_110,
       },
+      providers: [],
     });
   });
 

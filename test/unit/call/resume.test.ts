@@ -198,6 +198,7 @@ function remains(call: TestCall): PastCall {
     }),
     heard,
     unheard,
+    written: sinceOver.length === 0 || sinceOver.some(({ state }) => state === 'written'),
     counts: null,
     spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
     *callerAudio(fromSample) {
@@ -255,6 +256,75 @@ describe('an object that is killed under a call', () => {
     ]);
     expect(second.asked.messages).toEqual([]);
     expect(second.ofType('call.started')).toEqual([]);
+  });
+
+  it('says what the model had written while the speech of its first sentence was still being made', async () => {
+    const agent = { greeting: '' };
+    const first = createCall({
+      agent,
+      script: {
+        transcripts: ['Count.'],
+        answer: () => count(1, 3).map((text) => `${text} `),
+        firstAudioMs: 800,
+      },
+    });
+    await first.start();
+    await first.speak(600);
+    await first.silence(500 + 400);
+    const second = await takenUp(first, { agent });
+    await second.silence(9_000);
+    expect([...first.transcript(), ...second.transcript()]).toEqual([
+      'caller: Count.',
+      `agent: ${count(1, 3).join(' ')}`,
+    ]);
+  });
+
+  it('killed twice in one answer: nothing is recorded or said twice', async () => {
+    const agent = { greeting: '' };
+    const first = createCall({
+      agent,
+      script: { transcripts: ['Count.'], answer: () => count(1, 5).map((text) => `${text} `) },
+    });
+    await first.start();
+    await first.speak(600);
+    await first.silence(500 + 2 * 2_050 + 1_000);
+    const second = await takenUp(first, { agent });
+    // In the second sentence of what was still to be said.
+    await second.silence(2_050 + 1_000);
+    // Its own events are all that its object has written down; the call's beginning stands in the first one's.
+    second.events.unshift(
+      ...first.events.filter(({ type }) => type === 'call.started' || type === 'turn.recorded'),
+    );
+    const third = await takenUp(second, { agent });
+    await third.silence(9_000);
+    const turns = [...second.transcript(), ...third.transcript()];
+    expect(turns).toEqual([
+      'caller: Count.',
+      `agent: ${count(1, 2).join(' ')}`,
+      `agent: ${count(3, 3).join(' ')}`,
+      `agent: ${count(4, 5).join(' ')}`,
+    ]);
+  });
+
+  it('while the model was still writing: what was written is said, and the rest is asked for', async () => {
+    const agent = { greeting: '' };
+    const first = createCall({
+      agent,
+      script: {
+        transcripts: ['Count.'],
+        answer: () => count(1, 2).map((text) => `${text} `),
+        tokenMs: 20_000,
+      },
+    });
+    await first.start();
+    await first.speak(600);
+    await first.silence(500 + 21_000);
+    const second = await takenUp(first, { agent, script: { answer: () => ['And that is all.'] } });
+    await second.silence(9_000);
+    const agentSaid = [...first.transcript(), ...second.transcript()].slice(1).join(' ');
+    for (const sentence of count(1, 1)) expect(agentSaid.split(sentence)).toHaveLength(2);
+    expect(second.transcript().at(-1)).toBe('agent: And that is all.');
+    expect(second.asked.messages[0]?.at(-1)?.role).toBe('system');
   });
 
   it('answers the turn whose answer was lost, knowing all that was said', async () => {

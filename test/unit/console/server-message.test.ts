@@ -17,6 +17,7 @@ const messages: ReceivedMessage[] = [
     processingMs: 2,
     providerMs: 3,
     totalMs: 6,
+    providers: [],
     moments: { decided: 1 },
   },
   { type: 'transfer', to: 'sales' },

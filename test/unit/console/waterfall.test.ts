@@ -7,6 +7,7 @@ const turn = {
   processingMs: 20,
   providerMs: 480,
   totalMs: 1_000,
+  providers: [],
   moments: {
     decided: 500,
     transcript: 600,

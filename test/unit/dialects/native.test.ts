@@ -186,6 +186,7 @@ describe('native dialect, to the client', () => {
         providerMs: 300,
         totalMs: 805,
         moments: { decided: 500, firstSent: 805 },
+        providers: ['openai/gpt-6-luna'],
       });
     };
     receive(start);

@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest';
 import { ReplyTracker } from '../../../tools/caller/reply-tracker.ts';
 
-const parts = { endpointWaitMs: 500, processingMs: 10, providerMs: 200, totalMs: 710, moments: {} };
+const parts = {
+  endpointWaitMs: 500,
+  processingMs: 10,
+  providerMs: 200,
+  totalMs: 710,
+  moments: {},
+  providers: [],
+};
 
 test('a greeting is a reply to nothing and has no latency', () => {
   const tracker = new ReplyTracker();
