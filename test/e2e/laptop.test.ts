@@ -72,16 +72,17 @@ describe('a conversation with the example business', () => {
     expect(Math.abs(recordedMs - Number(row.duration_seconds) * 1000)).toBeLessThanOrEqual(100);
     expect(Math.abs(recordedMs - report.durationMs)).toBeLessThanOrEqual(100 + 250);
 
-    // What each side said stands in the recording where the caller said and heard it.
+    // What each side said stands in the recording where the caller said and heard it. The answers are judged
+    // together: in a sentence of four words, two that a recogniser mistakes are half of it.
+    const answers = [];
     for (const utterance of report.utterances) {
       const said = recording.subarray(at(utterance.voicedStartMs - 150), at(utterance.voicedEndMs + 150));
       expect(wordErrors(utterance.label, await laptop.recognise(said)).rate).toBeLessThanOrEqual(0.25);
       const reply = utterance.reply!;
-      const sentence = reply.sentences[0]!;
-      const until = reply.sentences[1]?.startMs ?? reply.endMs;
-      const answered = recording.subarray(at(sentence.startMs - 150), at(until + 50));
-      expect(wordErrors(sentence.text, await laptop.recognise(answered)).rate).toBeLessThanOrEqual(0.34);
+      const answered = recording.subarray(at(reply.sentences[0]!.startMs - 150), at(reply.endMs + 50));
+      answers.push(wordErrors(reply.text!, await laptop.recognise(answered)));
     }
+    expect(pooledWordErrors(answers).rate).toBeLessThanOrEqual(0.34);
     // And so says the transcript.
     for (const [i, utterance] of report.utterances.entries()) {
       const turn = transcript.filter((entry) => entry.role === 'caller')[i]!;
