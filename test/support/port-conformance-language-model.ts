@@ -10,6 +10,7 @@ import {
   subjects,
   type VendorFault,
   vendorFaults,
+  when,
 } from './port-conformance.ts';
 
 /** What the vendor does with every request. */
@@ -117,7 +118,7 @@ export function describeLanguageModel(
       }
     });
 
-    it.runIf(can('asksForTool'))(
+    when(can('asksForTool'))(
       'tells a tool call whole, behind the text before it, and that it has finished',
       async () => {
         const { languageModel } = await begin('asksForTool');
@@ -168,7 +169,7 @@ export function describeLanguageModel(
       }
     });
 
-    it.runIf(can('stalls'))(
+    when(can('stalls'))(
       'ends quietly in the middle when the signal fires, and lets go of the connection',
       async () => {
         const subject = await begin('stalls');
@@ -184,7 +185,7 @@ export function describeLanguageModel(
       },
     );
 
-    it.runIf(can('silent'))(
+    when(can('silent'))(
       'ends quietly when the signal fires before anything came, and lets go of the connection',
       async () => {
         const subject = await begin('silent');
@@ -198,7 +199,7 @@ export function describeLanguageModel(
       },
     );
 
-    it.runIf(can('stalls'))('lets go of the connection when nobody wants more', async () => {
+    when(can('stalls'))('lets go of the connection when nobody wants more', async () => {
       const subject = await begin('stalls');
       for await (const event of subject.languageModel.reply(request, live())) {
         if (event.type === 'text') break;
@@ -214,7 +215,7 @@ export function describeLanguageModel(
       expect([reply.error, reply.seen, subject.made()]).toEqual([null, [], 0]);
     });
 
-    it.runIf(can('breaksOff'))('fails after what it said when the line is cut', async () => {
+    when(can('breaksOff'))('fails after what it said when the line is cut', async () => {
       const { languageModel } = await begin('breaksOff');
       const reply = collect(languageModel.reply(request, live()));
       await reply.done;
@@ -231,7 +232,7 @@ export function describeLanguageModel(
       await eventually(() => subject.open() === 0);
     });
 
-    it.runIf(can('rejects'))('does not repeat a request that was wrong', async () => {
+    when(can('rejects'))('does not repeat a request that was wrong', async () => {
       const subject = await begin('rejects');
       const reply = collect(subject.languageModel.reply(request, live()));
       await reply.done;

@@ -10,6 +10,7 @@ import {
   subjects,
   type VendorFault,
   vendorFaults,
+  when,
 } from './port-conformance.ts';
 
 /** What the vendor does with every sentence. */
@@ -145,7 +146,7 @@ export function describeTextToSpeech(
       await expectSpoken(subject, other, 'I am the other one.');
     });
 
-    it.runIf(can('silent'))(
+    when(can('silent'))(
       'ends quietly when the signal fires before any audio, and lets go of everything',
       async () => {
         const subject = await begin('silent');
@@ -199,7 +200,7 @@ export function describeTextToSpeech(
       expect(subject.open()).toBe(0);
     });
 
-    it.runIf(can('breaksOff'))('fails behind what it has spoken when the line is cut', async () => {
+    when(can('breaksOff'))('fails behind what it has spoken when the line is cut', async () => {
       const subject = await begin('breaksOff');
       const said = speak(subject, 'This is not heard to its end.');
       await said.done;
@@ -207,7 +208,7 @@ export function describeTextToSpeech(
       expectFailure(said.error, 'unavailable');
     });
 
-    it.runIf(can('empty'))('fails where the vendor says nothing and calls it speech', async () => {
+    when(can('empty'))('fails where the vendor says nothing and calls it speech', async () => {
       const said = speak(await begin('empty'), 'Anybody there?');
       await said.done;
       expectFailure(said.error, 'malformed');

@@ -1,4 +1,4 @@
-import { afterEach, expect } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { ProviderError, type ProviderFailure } from '../../src/providers/ports.ts';
 
 /**
@@ -104,5 +104,15 @@ export function openAmong<C extends object>(
       void closed(connection).then(() => known.set(connection, false));
     }
     return [...known.values()].filter((open) => open).length;
+  };
+}
+
+/**
+ * Declares a test only where it applies: `when(can(behaviour))(name, test)`. A test that can never run on this
+ * subject does not exist, so that "skipped" stays a word for something that went wrong.
+ */
+export function when(applies: boolean): (name: string, test: () => Promise<void>) => void {
+  return (name, test) => {
+    if (applies) it(name, test);
   };
 }

@@ -31,6 +31,13 @@ export interface PartOptions {
 /** A part did not start, or died. The message names it and has its last lines. */
 export class PartError extends Error {
   override readonly name = 'PartError';
+  /** What happened, behind the part's name: `ended (exit code 1)`. */
+  readonly what: string;
+
+  constructor(message: string, what = message) {
+    super(message);
+    this.what = what;
+  }
 }
 
 /** One process of the service (with all that it starts), from the launcher's side. */
@@ -71,7 +78,7 @@ export class Part {
       const end = (why: string) => {
         if (this.#gone) return;
         this.#gone = true;
-        this.#rejectAll(new PartError(this.explain(`ended (${why})`)));
+        this.#rejectAll(this.#error(`ended (${why})`));
         this.#killGroup();
         this.#log.end();
         resolve();
@@ -96,7 +103,8 @@ export class Part {
       return { part, value: await part.request('start', options.params, options.startMs) };
     } catch (error) {
       await part.close(failedCloseMs);
-      throw error;
+      // Its answer may have overtaken what it printed: only now is all of that here.
+      throw error instanceof PartError ? part.#error(error.what) : error;
     } finally {
       options.signal.removeEventListener('abort', onAbort);
     }
@@ -113,7 +121,7 @@ export class Part {
 
   /** Asks the part for something. Throws `PartError`. */
   async request(method: string, params: unknown, limitMs: number): Promise<unknown> {
-    if (this.#gone) throw new PartError(this.explain('is not running'));
+    if (this.#gone) throw this.#error('is not running');
     const request: PartRequest = { id: this.#nextId, method, params };
     this.#nextId += 1;
     let timer: NodeJS.Timeout | undefined;
@@ -121,10 +129,10 @@ export class Part {
       return await new Promise<unknown>((resolve, reject) => {
         this.#pending.set(request.id, { resolve, reject });
         timer = setTimeout(() => {
-          reject(new PartError(this.explain(`did not ${method} within ${Math.round(limitMs / 1000)} s`)));
+          reject(this.#error(`did not ${method} within ${Math.round(limitMs / 1000)} s`));
         }, limitMs);
         this.#child.send(request, (error) => {
-          if (error !== null) reject(new PartError(this.explain(`cannot be reached: ${error.message}`)));
+          if (error !== null) reject(this.#error(`cannot be reached: ${error.message}`));
         });
       });
     } finally {
@@ -158,6 +166,10 @@ export class Part {
     clearTimeout(timer);
   }
 
+  #error(what: string): PartError {
+    return new PartError(this.explain(what), what);
+  }
+
   #killGroup(): void {
     const { pid } = this.#child;
     if (pid === undefined) return;
@@ -186,7 +198,7 @@ export class Part {
     }
     const waiting = this.#pending.get(message.id);
     if (message.type === 'result') waiting?.resolve(message.value);
-    else waiting?.reject(new PartError(this.explain(`failed: ${message.message}`)));
+    else waiting?.reject(this.#error(`failed: ${message.message}`));
   }
 
   #rejectAll(error: PartError): void {

@@ -52,7 +52,6 @@ describe.each(failures)('%s (%s)', (failure) => {
 describe('#3 the speech socket dies silently: 66 s of dead air', () => {
   /** Answers nothing until its deadline, and then fails. */
   const silentVoice = (call: ReturnType<typeof createCall>, deadlineMs: number): TextToSpeech => ({
-    // biome-ignore lint/correctness/useYield: it never comes to its first audio.
     async *speak(_request, signal) {
       await new Promise<void>((resolve) => {
         const timer = call.clock.after(deadlineMs, resolve);
