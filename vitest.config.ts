@@ -27,6 +27,8 @@ export default defineConfig({
         ],
         test: {
           name: 'workers',
+          // It names a module of Node's that a Worker never reaches; bundled, that is left out.
+          deps: { optimizer: { ssr: { enabled: true, include: ['mediabunny'] } } },
           include: ['test/workers/**/*.test.ts'],
           globalSetup: ['test/support/workers-global-setup.ts'],
           // Storage is isolated by file in any case; one runtime for all files saves 2 s each.

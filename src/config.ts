@@ -8,6 +8,7 @@ import {
 } from './call/agent-config.ts';
 import { defaultDtmf } from './call/dtmf.ts';
 import { defaultSpeculation } from './call/speculation.ts';
+import { recordingChannels, recordingFormats } from './durable/recordings/format.ts';
 import { missingKeys, needsWorkersAi, providerSchema } from './provider-settings.ts';
 import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from './settings.ts';
 import { builtInToolsSchema } from './tools/built-in.ts';
@@ -51,6 +52,12 @@ const configSchema = z.object({
   /** How long a used call id stays refused. */
   CALL_ID_HOLD: whole(24 * 3_600_000, 1_000, 365 * 24 * 3_600_000),
   RECORDING: flag(true),
+  /** 1: both sides mixed; 2: the caller left, the agent right. */
+  RECORDING_CHANNELS: z.preprocess(
+    emptyIsUnset,
+    z.coerce.number().pipe(z.literal(recordingChannels)).default(1),
+  ),
+  RECORDING_FORMAT: z.preprocess(emptyIsUnset, z.enum(recordingFormats).default('wav')),
 
   // --- the default agent ---
   AGENT_PROMPT: text(

@@ -10,6 +10,7 @@ import { consoleRoutes } from './http/console.ts';
 import { apiError } from './http/errors.ts';
 import { writeLegRequest } from './http/leg-request.ts';
 import { RateLimiter } from './http/rate-limit.ts';
+import { recordingRoutes } from './http/recordings-route.ts';
 import { describeError, log } from './log.ts';
 import { readTotals } from './metrics/read.ts';
 import { metricsOf, prometheusText, recentErrorRate } from './metrics/totals.ts';
@@ -107,6 +108,7 @@ router.get('/ws/call-session', async (c) => {
 });
 
 router.route('/console', consoleRoutes);
+router.route('/api/v1/recordings', recordingRoutes);
 
 router.notFound(() => apiError(404, 'NOT_FOUND', 'There is nothing at this path'));
 

@@ -25,15 +25,19 @@ const SECRETS = ['OPENAI_API_KEY', 'SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY'];
 const TASKS = {
   start: [
     'Start the whole service here and place one demonstration call',
-    (args) => [['tools/start.ts', ...args]],
+    (args) => [['tools/opus-wasm.ts'], ['tools/start.ts', ...args]],
   ],
   test: [
     'Run the tests (arguments: as for vitest, e.g. a part of a file name)',
-    (args) => [['tools/test.ts', ...args]],
+    (args) => [['tools/opus-wasm.ts'], ['tools/test.ts', ...args]],
   ],
   call: ['Place a call: --say "…", --wav FILE or --script FILE', (args) => [['tools/call.ts', ...args]]],
   doctor: ['Try each configured provider and the database', (args) => [['tools/doctor.ts', ...args]]],
-  bench: ['Run a benchmark', (args) => [['tools/console/build.ts'], ['bench/main.ts', ...args]]],
+  chaos: ['Kill the Worker under running calls', (args) => [['test/chaos/main.ts', ...args]]],
+  bench: [
+    'Run a benchmark',
+    (args) => [['tools/console/build.ts'], ['tools/opus-wasm.ts'], ['bench/main.ts', ...args]],
+  ],
   check: [
     'Type-check, lint and check the format',
     () => [
@@ -45,7 +49,15 @@ const TASKS = {
   ],
   wrangler: [
     'Run wrangler with the arguments',
-    (args) => [['tools/console/build.ts'], ['wrangler:wrangler', ...args]],
+    (args) => [['tools/console/build.ts'], ['tools/opus-wasm.ts'], ['wrangler:wrangler', ...args]],
+  ],
+  lifecycle: [
+    'Set how long recordings are kept (tells first; --apply does it)',
+    (args) => [['tools/lifecycle.ts', ...args]],
+  ],
+  forget: [
+    'Delete what is kept of one caller: --user ID or --phone NUMBER (tells first; --apply does it)',
+    (args) => [['tools/forget.ts', ...args]],
   ],
   biome: ['Run biome with the arguments', (args) => [['@biomejs/biome:biome', ...args]]],
   secrets: [
@@ -59,7 +71,7 @@ async function main([task, ...args]) {
   if (major < 18) throw new InstallError(`Node 20 or newer is needed; this is ${process.version}.`);
   if (task === undefined || !Object.hasOwn(TASKS, task)) {
     console.error(task === undefined ? 'Which task?' : `There is no task ${JSON.stringify(task)}.`);
-    for (const [name, [what]] of Object.entries(TASKS)) console.error(`  ${name.padEnd(9)} ${what}`);
+    for (const [name, [what]] of Object.entries(TASKS)) console.error(`  ${name.padEnd(10)} ${what}`);
     return 2;
   }
   await ensureInstalled(root);

@@ -270,7 +270,8 @@ export class Agent {
       session: {
         sampleRate,
         instructions: agent.prompt,
-        voice: agent.voice,
+        // Of the language that is set: a session's voice is chosen before anybody has spoken.
+        voice: this.#spokenAs.voice,
         ...(agent.language === null ? {} : { language: agent.language }),
         ...(agent.keywords.length === 0 ? {} : { keywords: agent.keywords }),
         tools: this.#tools?.definitions ?? [],

@@ -10,6 +10,7 @@ import type { Alarms } from './alarms.ts';
 import { callDeliveries, LEASE_MARGIN_MS } from './call-deliveries.ts';
 import { CallProgress } from './call-progress.ts';
 import { Outbox } from './outbox.ts';
+import { RecordingPlans } from './recordings/plan.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { dropTables, hasTables, migrate } from './storage.ts';
 
@@ -34,6 +35,7 @@ export class CallArchive {
   readonly #journal: SqliteJournal;
   readonly #outbox: Outbox;
   readonly #progress: CallProgress;
+  readonly #plans: RecordingPlans;
   #conversationTimer: Timer | null = null;
 
   constructor(options: CallArchiveOptions) {
@@ -42,7 +44,15 @@ export class CallArchive {
     migrate(storage.sql);
     this.#journal = new SqliteJournal(storage.sql);
     this.#progress = new CallProgress(storage.kv);
-    const deliver = callDeliveries({ env, config, journal: this.#journal, records: connectRecords(config) });
+    this.#plans = new RecordingPlans(storage.kv);
+    const deliver = callDeliveries({
+      env,
+      config,
+      clock,
+      journal: this.#journal,
+      plans: this.#plans,
+      records: connectRecords(config),
+    });
     this.#outbox = new Outbox({ sql: storage.sql, alarms, clock, random, deliver });
   }
 
@@ -149,6 +159,7 @@ export class CallArchive {
     if (this.#outbox.depth > 0 || this.unfinished) return false;
     dropTables(this.#options.storage.sql);
     this.#progress.forget();
+    this.#plans.forget();
     this.#options.alarms.set('recover', null);
     return true;
   }

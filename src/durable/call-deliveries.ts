@@ -1,10 +1,14 @@
+import type { Clock } from '../call/clock.ts';
 import type { Config } from '../config.ts';
 import type { Env } from '../env.ts';
 import { metricsShard } from '../metrics/read.ts';
 import { shardOf } from '../metrics/totals.ts';
 import { type CallRecords, RecordsError } from '../records/call-records.ts';
 import type { Deliver } from './outbox.ts';
-import { recordingKey, storeRecording } from './recording.ts';
+import { recordingKey } from './recordings/format.ts';
+import { isolateOpus } from './recordings/opus-wasm.ts';
+import type { RecordingPlans } from './recordings/plan.ts';
+import { renamedRow, storeRecording } from './recordings/store.ts';
 import type { JournaledCall, SqliteJournal } from './sqlite-journal.ts';
 
 /** A call's object may outlive its longest call by setting up, finishing and a restart. */
@@ -17,10 +21,13 @@ const ID_TAKEN = '23505';
 export function callDeliveries(options: {
   env: Env;
   config: Config;
+  clock: Clock;
   journal: SqliteJournal;
+  plans: RecordingPlans;
   records: () => CallRecords;
 }): Deliver {
-  const { env, config, journal, records } = options;
+  const { env, config, clock, journal, plans, records } = options;
+  const shape = { format: config.RECORDING_FORMAT, channels: config.RECORDING_CHANNELS };
   /** Turns that the database has; after a restart they are sent again, which changes nothing. */
   let turnsSent = 0;
 
@@ -30,10 +37,10 @@ export function callDeliveries(options: {
     try {
       await write(journaled);
     } catch (error) {
-      const { callId, startTime } = journaled.call;
+      const { callId } = journaled.call;
       const taken = error instanceof RecordsError && error.code === ID_TAKEN && journaled.rowId === callId;
       if (!taken) throw error;
-      journal.append({ type: 'renamed', rowId: `${callId.slice(0, 112)}.${startTime}` });
+      journal.append({ type: 'renamed', rowId: renamedRow(journaled.call) });
       await write(readCall(journal));
     }
   };
@@ -54,7 +61,9 @@ export function callDeliveries(options: {
         await record(async (journaled) => {
           const { call, rowId, turns, failures, usage, counts } = journaled;
           const { status, reason, endTime } = endOf(journaled);
-          const recording = call.recording ? recordingKey(call) : null;
+          const recording = call.recording
+            ? (plans.read()?.key ?? recordingKey(rowId, call.startTime, shape.format))
+            : null;
           await records().ended(
             {
               ...call,
@@ -70,11 +79,26 @@ export function callDeliveries(options: {
             },
             signal,
           );
+          // The row says it now.
+          if (recording !== null) plans.decide(recording, shape);
         });
         return;
-      case 'recording':
-        await storeRecording(env.RECORDINGS, journal, readCall(journal).call, signal);
+      case 'recording': {
+        const { call, rowId } = readCall(journal);
+        const bucket = env.RECORDINGS;
+        await storeRecording({
+          bucket,
+          spool: journal,
+          plans,
+          call,
+          rowId,
+          shape,
+          opus: isolateOpus,
+          clock,
+          signal,
+        });
         return;
+      }
       case 'metrics started':
       case 'metrics ended':
         await count(delivery, readCall(journal));

@@ -1,7 +1,12 @@
 import type { ErrorCode } from '../dialects/native-messages.ts';
 
 /** Codes of HTTP errors: those of the native dialect, and what only HTTP knows. */
-export type HttpErrorCode = ErrorCode | 'NOT_FOUND' | 'UPGRADE_REQUIRED' | 'FORBIDDEN';
+export type HttpErrorCode =
+  | ErrorCode
+  | 'NOT_FOUND'
+  | 'UPGRADE_REQUIRED'
+  | 'FORBIDDEN'
+  | 'RANGE_NOT_SATISFIABLE';
 
 /** Every HTTP error has this shape. */
 export function apiError(

@@ -1,6 +1,7 @@
 import type { TestProject } from 'vitest/node';
 import { startSupabase } from '../../embedded/supabase/supabase.ts';
 import { buildConsole } from '../../tools/console/build.ts';
+import { ensureOpusWasm } from '../../tools/opus-wasm.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -9,9 +10,10 @@ declare module 'vitest' {
   }
 }
 
-/** The tests in workerd talk to a real Supabase, and their Worker has the console's page in it. */
+/** The tests in workerd talk to a real Supabase, and their Worker has the console's page and the codec in it. */
 export default async function setup(project: TestProject) {
   await buildConsole();
+  await ensureOpusWasm();
   const supabase = await startSupabase({ port: 0 });
   project.provide('supabaseUrl', supabase.url);
   project.provide('supabaseKey', supabase.serviceRoleKey);

@@ -1,11 +1,9 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { wavToMono } from '../../src/audio/wav.ts';
 import { systemRandom } from '../../src/call/clock.ts';
 import type { StartedCallFacts } from '../../src/call/events.ts';
 import { Alarms } from '../../src/durable/alarms.ts';
 import { type Delivery, Outbox } from '../../src/durable/outbox.ts';
-import { mixSides, recordingKey, storeRecording } from '../../src/durable/recording.ts';
 import { SqliteJournal } from '../../src/durable/sqlite-journal.ts';
 import { hasTables, migrate } from '../../src/durable/storage.ts';
 import { RecordsError } from '../../src/records/call-records.ts';
@@ -150,53 +148,6 @@ describe('the outbox', () => {
       await outbox.run();
       expect(alarms.at('outbox')).toBe(clock.now() + 3_600_000);
     });
-  });
-});
-
-describe('a recording', () => {
-  const chunk = (value: number, length = 16_000) => new Int16Array(length).fill(value);
-
-  it('is both sides in one channel, with silence where a crash left a chunk out', async () => {
-    const samples = await inObject(async ({ storage }) => {
-      migrate(storage.sql);
-      const journal = new SqliteJournal(storage.sql);
-      journal.appendAudio({ index: 0, length: 16_000, caller: chunk(100), agent: null });
-      journal.appendAudio({ index: 2, length: 16_000, caller: chunk(100), agent: chunk(20) });
-      journal.appendAudio({ index: 3, length: 500, caller: null, agent: chunk(7, 500) });
-      await storeRecording(bindings.RECORDINGS, journal, call, AbortSignal.timeout(5_000));
-      const object = await bindings.RECORDINGS.get('recordings/2026/11/21/durable-call.wav');
-      return wavToMono(new Uint8Array(await object!.arrayBuffer())).samples;
-    });
-    expect(samples.length).toBe(48_500);
-    expect([samples[0], samples[15_999], samples[16_000], samples[31_999]]).toEqual([100, 100, 0, 0]);
-    expect([samples[32_000], samples[47_999], samples[48_000], samples[48_499]]).toEqual([120, 120, 7, 7]);
-  });
-
-  it('of a 16 kHz leg is 8 kHz, and as long', async () => {
-    const wav = await inObject(async ({ storage }) => {
-      migrate(storage.sql);
-      const journal = new SqliteJournal(storage.sql);
-      for (let index = 0; index < 3; index++) {
-        const tone = Int16Array.from({ length: 32_000 }, (_, i) => 8_000 * Math.sin((i * Math.PI) / 20));
-        journal.appendAudio({ index, length: 32_000, caller: tone, agent: null });
-      }
-      const wide: StartedCallFacts = { ...call, callId: 'wide', sampleRate: 16_000, chunkSamples: 32_000 };
-      await storeRecording(bindings.RECORDINGS, journal, wide, AbortSignal.timeout(5_000));
-      const object = await bindings.RECORDINGS.get(recordingKey(wide));
-      return wavToMono(new Uint8Array(await object!.arrayBuffer()));
-    });
-    expect(wav.sampleRate).toBe(8_000);
-    expect(wav.samples.length).toBe(48_000);
-    const middle = wav.samples.subarray(16_000, 32_000);
-    expect(Math.max(...middle)).toBeGreaterThan(7_500);
-    // 400 Hz: a rising zero crossing every 20 samples.
-    const crossings = middle.filter((sample, i) => i > 0 && sample >= 0 && middle[i - 1]! < 0).length;
-    expect(Math.abs(crossings - 800)).toBeLessThanOrEqual(1);
-  });
-
-  it('does not wrap round where both sides are loud', () => {
-    expect([...mixSides(chunk(30_000, 2), chunk(30_000, 2), 2)]).toEqual([32_767, 32_767]);
-    expect([...mixSides(chunk(-30_000, 2), chunk(-30_000, 1), 2)]).toEqual([-32_768, -30_000]);
   });
 });
 

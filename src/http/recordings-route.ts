@@ -1,0 +1,114 @@
+import { Hono } from 'hono';
+import { anonymous, type Principal } from '../call/principal.ts';
+import { type Config, loadConfig } from '../config.ts';
+import { callIdSchema } from '../dialects/native-messages.ts';
+import type { Env } from '../env.ts';
+import { describeError, log } from '../log.ts';
+import { apiError } from './errors.ts';
+import { findRecording, LookupError, type RecordingRow } from './recordings-lookup.ts';
+import { matchesNoneOf, parseRange } from './recordings-range.ts';
+
+/** Names that only this machine reaches: what the launcher sets as `ALLOWED_HOSTS`. */
+const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
+
+/**
+ * `GET` and `HEAD /{callId}`: a call's recording, whole or a range of it. No shared cache keeps it, and a private one asks
+ * each time.
+ */
+export const recordingRoutes = new Hono<{ Bindings: Env }>();
+
+recordingRoutes.get('/:callId', async (c) => {
+  const config = loadConfig(c.env);
+  const principal = listenerOf(config);
+  if (principal === null) {
+    return apiError(401, 'UNAUTHORIZED', 'Recordings are played on this machine only, so far', {
+      'WWW-Authenticate': 'Bearer',
+    });
+  }
+  const callId = callIdSchema.safeParse(c.req.param('callId'));
+  if (!callId.success) {
+    return apiError(400, 'BAD_MESSAGE', `callId: ${callId.error.issues[0]?.message}`);
+  }
+  const { SUPABASE_URL: url, SUPABASE_SERVICE_ROLE_KEY: key } = config;
+  if (url === undefined || key === undefined) {
+    return apiError(503, 'INTERNAL_ERROR', 'The service is not set up: it has no database');
+  }
+  let row: RecordingRow | null;
+  try {
+    row = await findRecording({ url, key }, callId.data, c.req.raw.signal);
+  } catch (error) {
+    if (!(error instanceof LookupError)) throw error;
+    log('error', 'a recording could not be looked up', { error: describeError(error) });
+    return apiError(503, 'INTERNAL_ERROR', 'The database does not answer', { 'Retry-After': '5' });
+  }
+  // Who may not hear it does not learn that it is there.
+  const there = row !== null && row.recording !== null && mayReadRecording(principal, row);
+  const object = there ? await c.env.RECORDINGS.head(row!.recording!) : null;
+  if (object === null) return apiError(404, 'NOT_FOUND', 'There is no recording of this call');
+  return await answer(c.req.raw, c.env.RECORDINGS, object);
+});
+
+/** Users hear the recordings of their own calls, where a campaign narrows it down those of that campaign. */
+export function mayReadRecording(
+  principal: Principal,
+  row: Pick<RecordingRow, 'userId' | 'campaignId'>,
+): boolean {
+  const { users, campaigns } = principal;
+  return (
+    (users === '*' || users.includes(row.userId)) &&
+    (row.campaignId === null || campaigns === '*' || campaigns.includes(row.campaignId))
+  );
+}
+
+/**
+ * Who asks. Nobody can prove it yet, so recordings are played only where the service answers to this machine's own names and to no
+ * other: in development.
+ */
+function listenerOf({ ALLOWED_HOSTS }: Config): Principal | null {
+  const local = ALLOWED_HOSTS.length > 0 && ALLOWED_HOSTS.every((host) => loopbackNames.includes(host));
+  return local ? anonymous : null;
+}
+
+async function answer(request: Request, bucket: R2Bucket, object: R2Object): Promise<Response> {
+  const { httpEtag: etag, size } = object;
+  const headers = new Headers({
+    'Accept-Ranges': 'bytes',
+    'Cache-Control': 'private, no-cache',
+    // No page but the service's own plays them.
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    ETag: etag,
+    'Last-Modified': object.uploaded.toUTCString(),
+    'X-Content-Type-Options': 'nosniff',
+  });
+  if (matchesNoneOf(request.headers.get('If-None-Match') ?? undefined, etag)) {
+    return new Response(null, { status: 304, headers });
+  }
+  const name = object.key.slice(object.key.lastIndexOf('/') + 1);
+  headers.set('Content-Type', object.httpMetadata?.contentType ?? 'application/octet-stream');
+  headers.set('Content-Disposition', `inline; filename="${name}"`);
+  const isHead = request.method === 'HEAD';
+  const condition = request.headers.get('If-Range');
+  // Ranges are those of a GET (RFC 9110 §14.2), of the object that the condition names.
+  const wanted = isHead || (condition !== null && condition !== etag) ? null : request.headers.get('Range');
+  const range = parseRange(wanted ?? undefined, size);
+  if (range === 'unsatisfiable') {
+    return apiError(416, 'RANGE_NOT_SATISFIABLE', `The recording has ${size} bytes`, {
+      'Content-Range': `bytes */${size}`,
+      'Accept-Ranges': 'bytes',
+    });
+  }
+  const part = range === 'whole' ? { offset: 0, length: size } : range;
+  headers.set('Content-Length', String(part.length));
+  if (isHead) return new Response(null, { headers });
+  const found = await bucket.get(object.key, {
+    ...(range === 'whole' ? {} : { range }),
+    onlyIf: { etagMatches: object.etag },
+  });
+  if (found === null || !('body' in found)) {
+    return apiError(503, 'INTERNAL_ERROR', 'The recording was replaced just now', { 'Retry-After': '1' });
+  }
+  if (range !== 'whole') {
+    headers.set('Content-Range', `bytes ${range.offset}-${range.offset + range.length - 1}/${size}`);
+  }
+  return new Response(found.body, { status: range === 'whole' ? 200 : 206, headers });
+}
