@@ -28,6 +28,9 @@ import { callTools } from './tools/call-tools.ts';
 /** An ended call whose deliveries found no end is taken up again after this. */
 const UNDELIVERED_MS = 1_000;
 
+/** Sockets that have not shown yet that the call is theirs. A client that comes back has one; over a bad line, a few. */
+const MOST_RETURNING = 8;
+
 /** One WebAssembly module an isolate; each call has a detector of its own. */
 let voiceActivity: Promise<VoiceActivityFactory> | null = null;
 /** Sockets open in this isolate, for `MAX_CONCURRENT_CALLS_PER_WORKER`. */
@@ -47,6 +50,7 @@ export class CallSessionDO extends DurableObject<Env> {
   readonly #config: Config;
   readonly #alarms: Alarms;
   #archive: CallArchive | null = null;
+  readonly #returning = new Set<ReturningLeg>();
   #call: Call | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -76,8 +80,8 @@ export class CallSessionDO extends DurableObject<Env> {
     const pair = new WebSocketPair();
     const socket = new LegSocket(pair[1]);
     const known = this.#call !== null || this.#archive !== null || this.#claim() !== null;
-    const mayBeReturnedTo = this.#call !== null || (this.#archive !== null && this.#archive.lost !== null);
-    if (leg.bound && mayBeReturnedTo) {
+    const lost = this.#config.RESUME_GRACE > 0 ? (this.#archive?.lost ?? null) : null;
+    if (leg.bound && (this.#call !== null || lost !== null)) {
       this.#awaitReturn(socket, leg, detectors);
     } else if (leg.bound && known) {
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
@@ -130,12 +134,19 @@ export class CallSessionDO extends DurableObject<Env> {
     const connection = connect(socket);
     const { dialect } = connection;
     dialect.show({ type: 'leg.accepted', callId: leg.callId, resumeToken: null });
-    const returning = new ReturningLeg(connection, systemClock, {
+    const returning: ReturningLeg = new ReturningLeg(connection, systemClock, {
       startMs: this.#config.START_TIMEOUT,
       refusalOf: (request) => this.#refusalOf(request),
       accept: () => this.#takeUp(connection, leg, detectors).attach(connection),
       sendError: (code, message) => dialect.show({ type: 'leg.error', code, message }),
+      onOver: () => this.#returning.delete(returning),
     });
+    // The owner's proof follows its socket at once: who has waited longest goes.
+    if (this.#returning.size >= MOST_RETURNING) {
+      const [longest] = this.#returning;
+      longest?.turnAway('TOO_MANY_CALLS', 'Too many clients come back to this call', 'refused');
+    }
+    this.#returning.add(returning);
     socket.listen({
       message: (data) => {
         if (returning.over) this.#call?.receive(data, connection);

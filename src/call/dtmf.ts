@@ -31,6 +31,12 @@ export class DtmfCollector {
     return this.#keys;
   }
 
+  /** Keys pressed before the call lost its memory: no time of theirs runs out before `resume`. */
+  recall(keys: string): void {
+    for (const key of keys) this.press(key);
+    this.suspend();
+  }
+
   press(key: string): void {
     this.#timer?.cancel();
     // A terminator by itself is the entry: "press # to go on".
@@ -65,7 +71,14 @@ export class DtmfCollector {
   }
 }
 
+const KEYS_PRESSED = 'Keys pressed: ';
+
 /** An entry as the caller's words, for the language model and the transcript. */
 export function spokenKeys(keys: string): string {
-  return `Keys pressed: ${[...keys].join(' ')}`;
+  return `${KEYS_PRESSED}${[...keys].join(' ')}`;
+}
+
+/** Whether a turn of the caller's has keys in it (`spokenKeys`). */
+export function hasKeys(text: string): boolean {
+  return text.includes(KEYS_PRESSED);
 }

@@ -223,6 +223,7 @@ export class DuplexEngine implements Engine, CallerEarHandler {
       this.#ear.push(samples, position, startTime + ((position + samples.length) * 1000) / sampleRate);
     }
     this.#ear.lineLost();
+    this.#dtmf.recall(past.keys);
   }
 
   #open(): DuplexSession {

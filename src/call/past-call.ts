@@ -20,6 +20,8 @@ export interface PastCall {
   unheard: readonly string[];
   /** Whether that turn was written to its end; false: more of it was to come. */
   written: boolean;
+  /** Keys that the caller pressed and that stand in no turn yet. */
+  keys: string;
   counts: CallCounts | null;
   /** Samples of the recording that are stored: all of it before this one. */
   spooledSamples: number;

@@ -177,6 +177,8 @@ export class Pipeline implements Engine, ListenerHandler {
     const inGreeting = past.history.length === 0;
     if (past.unheard.length > 0) this.#speak(past.unheard.join(' '), !inGreeting || interruption.greeting);
     else if (inGreeting && !spoken && greeting !== '') this.#speak(greeting, interruption.greeting);
+    if (past.keys !== '') this.#callerTurn.hold();
+    this.#dtmf.recall(past.keys);
   }
 
   /** What the caller said, and nobody wrote down, is in the recording. */

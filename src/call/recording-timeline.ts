@@ -16,6 +16,8 @@ export interface RecordingTimelineOptions {
 
 /** Silence is recorded where the line delivered nothing for longer than this; shorter gaps are jitter. */
 const GAP_MS = 200;
+/** For so long after a gap audio may show that it was placed too late. */
+const ANCHOR_MS = 1000;
 /** After this nothing more can arrive for a sample: the jitter that is tolerated, and the longest frame (1 s). */
 const SETTLED_MS = GAP_MS + 1000;
 
@@ -37,6 +39,11 @@ export class RecordingTimeline {
   #nextChunk = 0;
   /** Where the caller's next sample goes. */
   #callerAt = 0;
+  /**
+   * The caller's audio since the last gap, while its place may still prove wrong; `floor` is the end of what lies before the gap.
+   * The first frame after a gap may have waited for a busy machine: then the next ones come in a burst, and end in the future.
+   */
+  #anchor: { from: number; floor: number } | null = null;
   /** End of the last audio of either side. */
   #end = 0;
 
@@ -60,8 +67,16 @@ export class RecordingTimeline {
 
   /** Caller's audio that arrived at `now`. Returns the sample it was placed at. */
   caller(samples: Int16Array, now: number): number {
+    const { sampleRate } = this.#options;
     const expected = this.sampleAt(now) - samples.length;
-    if (expected - this.#callerAt > (GAP_MS * this.#options.sampleRate) / 1000) this.#callerAt = expected;
+    if (expected - this.#callerAt > (GAP_MS * sampleRate) / 1000) {
+      this.#anchor = { from: expected, floor: this.#callerAt };
+      this.#callerAt = expected;
+    } else if (this.#anchor !== null) {
+      if (this.#callerAt - this.#anchor.from >= (ANCHOR_MS * sampleRate) / 1000) this.#anchor = null;
+      // Nothing is heard before it is said: by so much the first of it was late.
+      else if (this.#callerAt > expected) this.#moveBack(this.#anchor, this.#callerAt - expected);
+    }
     const at = this.#callerAt;
     this.#write('caller', samples, at);
     this.#callerAt = at + samples.length;
@@ -93,22 +108,49 @@ export class RecordingTimeline {
 
   #completeByCaller(now: number): number {
     const settled = this.sampleAt(now - SETTLED_MS);
-    return Math.floor(Math.max(this.#callerAt, settled) / this.chunkSamples);
+    const placed = this.#anchor?.floor ?? this.#callerAt;
+    return Math.floor(Math.max(placed, settled) / this.chunkSamples);
+  }
+
+  /** Moves the caller's audio since `anchor.from`, as far as nothing is in the way. */
+  #moveBack(anchor: { from: number; floor: number }, late: number): void {
+    const free = anchor.from - Math.max(anchor.floor, this.#nextChunk * this.chunkSamples);
+    const by = Math.min(late, free);
+    if (by <= 0) return;
+    const moved = new Int16Array(this.#callerAt - anchor.from);
+    this.#eachPart(anchor.from, moved.length, (part, from) => {
+      const track = this.#track(part.index, 'caller').subarray(part.offset, part.offset + part.length);
+      moved.set(track, from);
+      track.fill(0);
+    });
+    anchor.from -= by;
+    this.#callerAt -= by;
+    this.#write('caller', moved, anchor.from);
   }
 
   #write(side: 'caller' | 'agent', samples: Int16Array, at: number): void {
-    let written = 0;
     // Audio that would fall into a chunk already stored is lost only by a bug; it is placed at the earliest open sample.
-    let position = Math.max(at, this.#nextChunk * this.chunkSamples);
-    while (written < samples.length) {
-      const index = Math.floor(position / this.chunkSamples);
-      const offset = position - index * this.chunkSamples;
-      const part = Math.min(samples.length - written, this.chunkSamples - offset);
-      this.#track(index, side).set(samples.subarray(written, written + part), offset);
-      written += part;
-      position += part;
+    const position = Math.max(at, this.#nextChunk * this.chunkSamples);
+    this.#eachPart(position, samples.length, (part, from) => {
+      this.#track(part.index, side).set(samples.subarray(from, from + part.length), part.offset);
+    });
+    this.#end = Math.max(this.#end, position + samples.length);
+  }
+
+  /** The pieces of chunks that `length` samples from `position` on lie in; `from` counts from the first of them. */
+  #eachPart(
+    position: number,
+    length: number,
+    take: (part: { index: number; offset: number; length: number }, from: number) => void,
+  ): void {
+    let from = 0;
+    while (from < length) {
+      const index = Math.floor((position + from) / this.chunkSamples);
+      const offset = position + from - index * this.chunkSamples;
+      const part = Math.min(length - from, this.chunkSamples - offset);
+      take({ index, offset, length: part }, from);
+      from += part;
     }
-    this.#end = Math.max(this.#end, position);
   }
 
   #track(index: number, side: 'caller' | 'agent'): Int16Array {

@@ -21,6 +21,8 @@ export interface ReturningLegOptions {
   /** Takes the leg into its call. */
   accept(leg: Leg, request: StartRequest): void;
   sendError(code: ErrorCode, message: string): void;
+  /** It was accepted or turned away, or is gone; once. */
+  onOver(): void;
 }
 
 /**
@@ -38,7 +40,7 @@ export class ReturningLeg implements LegHandler {
     this.leg = leg;
     this.#options = options;
     this.#timer = clock.after(options.startMs, () =>
-      this.#turnAway('TIMEOUT', 'start_call did not come', 'idle'),
+      this.turnAway('TIMEOUT', 'start_call did not come', 'idle'),
     );
   }
 
@@ -53,15 +55,17 @@ export class ReturningLeg implements LegHandler {
 
   /** The socket is gone. */
   closed(): void {
+    if (this.#over) return;
     this.#over = true;
     this.#timer.cancel();
+    this.#options.onOver();
   }
 
   start(request: StartRequest): void {
     if (this.#over) return;
     const refusal = this.#options.refusalOf(request);
     if (refusal !== null) {
-      this.#turnAway(refusal.code, refusal.message, refusal.closing);
+      this.turnAway(refusal.code, refusal.message, refusal.closing);
       return;
     }
     this.closed();
@@ -89,10 +93,11 @@ export class ReturningLeg implements LegHandler {
 
   protocolError(code: ErrorCode, message: string): void {
     this.#options.sendError(code, message);
-    if (++this.#errors >= MOST_ERRORS) this.#turnAway(code, message, 'protocol');
+    if (++this.#errors >= MOST_ERRORS) this.turnAway(code, message, 'protocol');
   }
 
-  #turnAway(code: ErrorCode, message: string, closing: Closing): void {
+  /** Closes the socket, saying why; nothing of the call was shown to it. */
+  turnAway(code: ErrorCode, message: string, closing: Closing): void {
     if (this.#over) return;
     this.closed();
     this.#options.sendError(code, message);

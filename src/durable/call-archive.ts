@@ -92,6 +92,7 @@ export class CallArchive {
       heard: [...progress.heard],
       unheard: [...progress.unheard],
       written: progress.written,
+      keys: progress.keys,
       counts: progress.counts,
       spooledSamples: samples,
       callerAudio: (fromSample) => this.#callerAudio(fromSample, chunks, call.chunkSamples),

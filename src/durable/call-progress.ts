@@ -1,4 +1,5 @@
 import { CallCounter, type CallCounts } from '../call/call-counts.ts';
+import { hasKeys } from '../call/dtmf.ts';
 import type { CallEvent } from '../call/events.ts';
 import type { HeardSentence } from '../call/past-call.ts';
 
@@ -7,16 +8,19 @@ interface Progress {
   heard: HeardSentence[];
   unheard: string[];
   written: boolean;
+  /** What the caller pressed and nobody has taken down yet. */
+  keys: string;
   counts: CallCounts | null;
 }
 
 const KEY = 'progress';
 /** Of one turn; a model that writes more has its later sentences lost with the object's memory. */
 const MOST_SENTENCES = 200;
+const MOST_KEYS = 64;
 
 /**
- * Where the agent's turn stands, in one entry of the object's storage: written with each sentence, so that a call that is taken up
- * again says what was not heard, and nothing twice.
+ * Where the agent's turn and the caller's keys stand, in one entry of the object's storage: written with each sentence and each key,
+ * so that a call that is taken up again says what was not heard, nothing twice, and asks for no key again.
  */
 export class CallProgress {
   readonly #kv: SyncKvStorage;
@@ -29,6 +33,7 @@ export class CallProgress {
       heard: [],
       unheard: [],
       written: true,
+      keys: '',
       counts: null,
     };
     this.#counter = new CallCounter(this.#progress.counts);
@@ -60,6 +65,11 @@ export class CallProgress {
         if (planned >= 0) unheard.splice(0, planned + 1);
         heard.push({ text, from, until });
       }
+    } else if (event.type === 'dtmf') {
+      this.#progress.keys = (this.#progress.keys + event.digit).slice(-MOST_KEYS);
+    } else if (event.type === 'turn.recorded' && event.turn.role === 'caller') {
+      if (this.#progress.keys === '' || !hasKeys(event.turn.text)) return;
+      this.#progress.keys = '';
     } else {
       return;
     }

@@ -40,6 +40,42 @@ describe('recording timeline', () => {
     expect(track('caller')[8000]).toBe(2);
   });
 
+  it('puts audio back where it was said when the first of it came late: a restart of a busy machine', () => {
+    const { timeline, track } = setUp();
+    timeline.caller(frame(1), start + 20);
+    timeline.storeUntil(start + 2400);
+    // Said from 2,000 ms on, frame by frame; nobody took them until 2,420 ms.
+    const positions: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      const saidAt = start + 2000 + (i + 1) * 20;
+      const now = Math.max(saidAt, start + 2420);
+      positions.push(timeline.caller(frame(100 + i), now));
+      if (i % 5 === 0) timeline.storeUntil(now);
+    }
+    timeline.finish(start + 2800);
+    expect(track('caller').slice(8 * 2000, 8 * 2800)).toEqual(
+      Array.from({ length: 40 }, (_, i) => [...frame(100 + i)]).flat(),
+    );
+    expect(
+      track('caller')
+        .slice(8 * 20, 8 * 2000)
+        .every((sample) => sample === 0),
+    ).toBe(true);
+    expect(positions.at(-1)).toBe(8 * 2780);
+  });
+
+  it('moves nothing over what was said before, nor into what is stored', () => {
+    const { timeline, track } = setUp();
+    timeline.caller(frame(1, 1000), start + 1000);
+    for (let i = 0; i < 40; i++) timeline.caller(frame(100 + i), start + 1300);
+    timeline.finish(start + 2000);
+    const caller = track('caller');
+    expect(caller.slice(0, 8 * 1000)).toEqual([...frame(1, 1000)]);
+    expect(caller.slice(8 * 1000, 8 * 1800)).toEqual(
+      Array.from({ length: 40 }, (_, i) => [...frame(100 + i)]).flat(),
+    );
+  });
+
   it('queues audio that comes faster than real time, in order, and says how far it is ahead', () => {
     const { timeline, track } = setUp();
     for (let i = 0; i < 100; i++) timeline.caller(frame(i + 1), start + 20);
