@@ -14,6 +14,7 @@ import { createNativeDialect } from './dialects/native.ts';
 import { closeCodes } from './dialects/native-messages.ts';
 import { Alarms } from './durable/alarms.ts';
 import { CallArchive } from './durable/call-archive.ts';
+import { KeptEntries, KeptWrites } from './durable/kept-writes.ts';
 import { LegSocket } from './durable/leg-socket.ts';
 import { speechStore } from './durable/speech-store.ts';
 import { hasTables } from './durable/storage.ts';
@@ -27,6 +28,9 @@ import { callTools } from './tools/call-tools.ts';
 
 /** An ended call whose deliveries found no end is taken up again after this. */
 const UNDELIVERED_MS = 1_000;
+
+/** Storage that could not be deleted is tried again after this. */
+const UNDELETED_MS = 60_000;
 
 /** Sockets that have not shown yet that the call is theirs. A client that comes back has one; over a bad line, a few. */
 const MOST_RETURNING = 8;
@@ -48,6 +52,8 @@ interface Claim {
  */
 export class CallSessionDO extends DurableObject<Env> {
   readonly #config: Config;
+  readonly #writes = new KeptWrites(systemClock, () => this.ctx.waitUntil(this.#deliver()));
+  readonly #entries: KeptEntries;
   readonly #alarms: Alarms;
   #archive: CallArchive | null = null;
   readonly #returning = new Set<ReturningLeg>();
@@ -56,7 +62,8 @@ export class CallSessionDO extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#config = loadConfig(env);
-    this.#alarms = new Alarms(ctx.storage);
+    this.#entries = new KeptEntries(ctx.storage.kv, this.#writes, 'object/');
+    this.#alarms = new Alarms(ctx.storage, this.#writes);
     if (!hasTables(ctx.storage.sql)) return;
     this.#archive = this.#openArchive();
     const now = systemClock.now();
@@ -99,7 +106,7 @@ export class CallSessionDO extends DurableObject<Env> {
     const claim = this.#claim();
     if (claim !== null && claim.owner !== owner) return false;
     if (this.#archive !== null && this.#call === null) return false;
-    this.ctx.storage.kv.put<Claim>('claim', { owner, until });
+    this.#entries.put<Claim>('claim', { owner, until });
     this.#alarms.set('forget', until);
     return true;
   }
@@ -107,14 +114,14 @@ export class CallSessionDO extends DurableObject<Env> {
   /** Gives the call id back: `owner` claimed it, and no call came of it. */
   release(owner: string): void {
     if (this.#claim()?.owner !== owner) return;
-    this.ctx.storage.kv.delete('claim');
+    this.#entries.delete('claim');
     this.#alarms.set('forget', null);
   }
 
   override async alarm(): Promise<void> {
     for (const alarm of this.#alarms.takeDue(systemClock.now())) {
       if (alarm === 'recover' && this.#call === null) this.#archive?.closeLost();
-      if (alarm === 'forget') this.ctx.storage.kv.delete('claim');
+      if (alarm === 'forget') this.#entries.delete('claim');
     }
     await this.#deliver();
   }
@@ -274,7 +281,7 @@ export class CallSessionDO extends DurableObject<Env> {
   }
 
   #claim(): Claim | null {
-    const claim = this.ctx.storage.kv.get<Claim>('claim');
+    const claim = this.#entries.get<Claim>('claim');
     return claim !== undefined && claim.until > systemClock.now() ? claim : null;
   }
 
@@ -283,13 +290,24 @@ export class CallSessionDO extends DurableObject<Env> {
     const archive = this.#archive;
     if (archive !== null && (await archive.deliver()) && this.#archive === archive) this.#archive = null;
     if (this.#archive === null && this.#call === null && this.#claim() === null) {
+      await this.#forgetAll();
+    }
+  }
+
+  async #forgetAll(): Promise<void> {
+    try {
       await this.ctx.storage.deleteAll();
+      this.#writes.forget('');
+    } catch (error) {
+      log('warn', 'the storage could not be deleted', { error: describeError(error) });
+      this.#alarms.setNoLater('forget', systemClock.now() + UNDELETED_MS);
     }
   }
 
   #openArchive(): CallArchive {
     return new CallArchive({
       storage: this.ctx.storage,
+      writes: this.#writes,
       alarms: this.#alarms,
       env: this.env,
       config: this.#config,

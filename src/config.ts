@@ -45,8 +45,8 @@ const configSchema = z.object({
   MAX_AUDIO_AHEAD: whole(30_000, 1_000, 600_000),
 
   // --- the call ---
-  /** Length of the recording's chunks: what a crash may cost. */
-  SPOOL_INTERVAL: whole(2_000, 200, 60_000),
+  /** Length of the recording's chunks: what a crash may cost. Both sides at 16 kHz must fit into a row of 2 MB. */
+  SPOOL_INTERVAL: whole(2_000, 200, 30_000),
   /** How often the transcript of a call in progress is written to the database. */
   CONVERSATION_INTERVAL: whole(30_000, 1_000, 600_000),
   /** How long a used call id stays refused. */

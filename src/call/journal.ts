@@ -10,8 +10,8 @@ import type { EndReason, StartedCallFacts } from './events.ts';
  */
 export interface Journal {
   append(fact: CallFact): void;
-  /** Stores one chunk of the recording. The same chunk again replaces it. */
-  appendAudio(chunk: AudioChunk): void;
+  /** Stores one chunk of the recording. The same chunk again replaces it. False: there is no room for it, and it is lost. */
+  appendAudio(chunk: AudioChunk): boolean;
 }
 
 export type CallFact =

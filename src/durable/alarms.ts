@@ -1,3 +1,6 @@
+import { describeError, log } from '../log.ts';
+import { type Writes, writeThrough } from './kept-writes.ts';
+
 /** Why a call's object may want to be woken. */
 export type AlarmName =
   /** Deliveries of the outbox are due. */
@@ -15,10 +18,12 @@ const KEY = 'alarms';
  */
 export class Alarms {
   readonly #storage: DurableObjectStorage;
+  readonly #writes: Writes;
   #times: Partial<Record<AlarmName, number>>;
 
-  constructor(storage: DurableObjectStorage) {
+  constructor(storage: DurableObjectStorage, writes: Writes = writeThrough) {
     this.#storage = storage;
+    this.#writes = writes;
     this.#times = storage.kv.get<Partial<Record<AlarmName, number>>>(KEY) ?? {};
   }
 
@@ -49,13 +54,20 @@ export class Alarms {
   }
 
   #store(): void {
-    const times = Object.values(this.#times);
-    if (times.length === 0) {
-      this.#storage.kv.delete(KEY);
-      void this.#storage.deleteAlarm();
-    } else {
-      this.#storage.kv.put(KEY, this.#times);
-      void this.#storage.setAlarm(Math.min(...times));
-    }
+    this.#writes.write(KEY, () => {
+      const times = Object.values(this.#times);
+      if (times.length === 0) {
+        this.#storage.kv.delete(KEY);
+        this.#storage.deleteAlarm().catch(notSet);
+      } else {
+        this.#storage.kv.put(KEY, this.#times);
+        this.#storage.setAlarm(Math.min(...times)).catch(notSet);
+      }
+    });
   }
+}
+
+/** The entry beside it was written: the next change of the times sets it again. */
+function notSet(error: unknown): void {
+  log('error', 'the alarm could not be set', { error: describeError(error) });
 }

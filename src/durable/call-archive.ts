@@ -4,11 +4,13 @@ import type { AudioChunk } from '../call/journal.ts';
 import type { PastCall } from '../call/past-call.ts';
 import type { Config } from '../config.ts';
 import type { Env } from '../env.ts';
+import { log } from '../log.ts';
 import type { CallRecords } from '../records/call-records.ts';
 import { createSupabaseCallRecords } from '../records/supabase-call-records.ts';
 import type { Alarms } from './alarms.ts';
 import { callDeliveries, LEASE_MARGIN_MS } from './call-deliveries.ts';
 import { CallProgress } from './call-progress.ts';
+import { KeptEntries, type Writes } from './kept-writes.ts';
 import { Outbox } from './outbox.ts';
 import { RecordingPlans } from './recordings/plan.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
@@ -19,6 +21,7 @@ const DATABASE_TIMEOUT_MS = 15_000;
 
 export interface CallArchiveOptions {
   storage: DurableObjectStorage;
+  writes: Writes;
   alarms: Alarms;
   env: Env;
   config: Config;
@@ -37,14 +40,18 @@ export class CallArchive {
   readonly #progress: CallProgress;
   readonly #plans: RecordingPlans;
   #conversationTimer: Timer | null = null;
+  /** Samples of the recording that the storage did not take, and memory had no room for. */
+  #lostSamples = 0;
+  #delivered = false;
 
   constructor(options: CallArchiveOptions) {
     this.#options = options;
-    const { storage, alarms, env, config, clock, random } = options;
-    migrate(storage.sql);
-    this.#journal = new SqliteJournal(storage.sql);
-    this.#progress = new CallProgress(storage.kv);
-    this.#plans = new RecordingPlans(storage.kv);
+    const { storage, writes, alarms, env, config, clock, random } = options;
+    writes.write('call/tables', () => migrate(storage.sql));
+    const entries = new KeptEntries(storage.kv, writes, 'call/entry/');
+    this.#journal = new SqliteJournal(storage.sql, writes);
+    this.#progress = new CallProgress(entries);
+    this.#plans = new RecordingPlans(entries);
     const deliver = callDeliveries({
       env,
       config,
@@ -53,7 +60,7 @@ export class CallArchive {
       plans: this.#plans,
       records: connectRecords(config),
     });
-    this.#outbox = new Outbox({ sql: storage.sql, alarms, clock, random, deliver });
+    this.#outbox = new Outbox({ sql: storage.sql, writes, alarms, clock, random, deliver });
   }
 
   /** True where the call has begun and its end is not written down. */
@@ -63,7 +70,7 @@ export class CallArchive {
   }
 
   storeAudio(chunk: AudioChunk): void {
-    this.#journal.appendAudio(chunk);
+    if (!this.#journal.appendAudio(chunk)) this.#lostSamples += chunk.length;
   }
 
   /** What a client needs to come back to a call that the object has lost; null where there is none. */
@@ -156,9 +163,12 @@ export class CallArchive {
   async deliver(): Promise<boolean> {
     await this.#outbox.run();
     // Another that waited for the same run was first.
-    if (!hasTables(this.#options.storage.sql)) return true;
+    if (this.#delivered) return true;
     if (this.#outbox.depth > 0 || this.unfinished) return false;
-    dropTables(this.#options.storage.sql);
+    this.#delivered = true;
+    const { storage, writes } = this.#options;
+    writes.forget('call/');
+    if (hasTables(storage.sql)) writes.write('call/tables', () => dropTables(storage.sql));
     this.#progress.forget();
     this.#plans.forget();
     this.#options.alarms.set('recover', null);
@@ -209,9 +219,18 @@ export class CallArchive {
 
   #end({ reason, status, endTime }: Extract<CallEvent, { type: 'call.closed' }>): void {
     this.#conversationTimer?.cancel();
+    const call = this.#journal.read()?.call;
+    if (call !== undefined && this.#lostSamples > 0) this.#tellLoss(this.#lostSamples / call.sampleRate);
     this.#journal.append({ type: 'ended', reason, status, endTime });
-    const recorded = this.#journal.read()?.call.recording === true;
+    const recorded = call?.recording === true;
     this.#outbox.put('metrics ended', 'log ended', ...(recorded ? (['recording'] as const) : []));
+  }
+
+  #tellLoss(seconds: number): void {
+    const message = `The storage took no audio: ${seconds.toFixed(1)} s of the recording are missing`;
+    const failure = { at: this.#options.clock.now(), code: 'INTERNAL_ERROR', provider: null, message };
+    this.#journal.append({ type: 'failure', failure });
+    log('error', 'a part of a recording is lost', { seconds });
   }
 }
 

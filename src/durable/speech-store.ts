@@ -7,12 +7,29 @@ const MEMORY_BYTES = 4 * 1024 * 1024;
 const TTL_SECONDS = 3_600;
 /** A caller waits for this look-up, so it may not take longer than making the audio would. */
 const LOOKUP_MS = 150;
+/**
+ * Requests to KV that a call may have open. They cannot be called off, and count among the six that an object may have waiting
+ * for an answer (https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections): a KV that
+ * hangs would keep the call from its providers.
+ */
+const MOST_OPEN = 2;
 
 const memory = new Map<string, Int16Array>();
 let memoryBytes = 0;
 
 /** Ready audio in this isolate's memory, and behind it in `CACHE_KV` for all the others. */
 export function speechStore(kv: KVNamespace): SpeechStore {
+  let open = 0;
+  /** Asks KV, unless it owes too many answers: then it is as if it had not answered. */
+  const ask = async <T>(request: () => Promise<T>): Promise<T | null> => {
+    if (open >= MOST_OPEN) return null;
+    open++;
+    try {
+      return await request();
+    } finally {
+      open--;
+    }
+  };
   return {
     async get(key) {
       const near = memory.get(key);
@@ -25,7 +42,8 @@ export function speechStore(kv: KVNamespace): SpeechStore {
         const late = new Promise<null>((resolve) => {
           timer = setTimeout(resolve, LOOKUP_MS, null);
         });
-        const bytes = await Promise.race([kv.get(await nameOf(key), 'arrayBuffer'), late]);
+        const name = await nameOf(key);
+        const bytes = await Promise.race([ask(() => kv.get(name, 'arrayBuffer')), late]);
         if (bytes === null || bytes.byteLength === 0 || bytes.byteLength % 2 === 1) return null;
         const samples = new Int16Array(bytes);
         remember(key, samples);
@@ -44,7 +62,7 @@ export function speechStore(kv: KVNamespace): SpeechStore {
       if (!shared) return;
       const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
       nameOf(key)
-        .then((name) => kv.put(name, bytes, { expirationTtl: TTL_SECONDS }))
+        .then((name) => ask(() => kv.put(name, bytes, { expirationTtl: TTL_SECONDS })))
         .catch((error: unknown) =>
           log('warn', 'the speech cache could not be written', { error: describeError(error) }),
         );

@@ -4,6 +4,14 @@ import type { AudioChunk, CallFact, Journal } from '../call/journal.ts';
 import type { Usage } from '../providers/ports.ts';
 import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
 import type { ToolRun } from '../tools/tool.ts';
+import { type Writes, writeThrough } from './kept-writes.ts';
+import { hasTables } from './storage.ts';
+
+/**
+ * Audio of a call that is kept in memory while the storage takes none: half a minute of both sides at 8 kHz. All calls of an isolate
+ * share its 128 MB, and an outage comes to all of them at once.
+ */
+export const MOST_UNWRITTEN_BYTES = 1024 * 1024;
 
 /** A call, read back from its facts. */
 export interface JournaledCall {
@@ -22,35 +30,55 @@ export interface JournaledCall {
   end: Extract<CallFact, { type: 'ended' }> | null;
 }
 
-/** The journal in the object's SQLite. Writes are synchronous and coalesced by the runtime; nothing waits. */
+/**
+ * The journal in the object's SQLite. Writes are synchronous and coalesced by the runtime; nothing waits. What the storage does not
+ * take yet is read as if it had.
+ */
 export class SqliteJournal implements Journal {
   readonly #sql: SqlStorage;
+  readonly #writes: Writes;
+  readonly #unwrittenFacts = new Set<CallFact>();
+  readonly #unwrittenAudio = new Map<number, AudioChunk>();
+  #appended = 0;
 
-  /** The tables must exist (`migrate`). */
-  constructor(sql: SqlStorage) {
+  /** The tables must exist (`migrate`), or be what `writes` writes first. */
+  constructor(sql: SqlStorage, writes: Writes = writeThrough) {
     this.#sql = sql;
+    this.#writes = writes;
   }
 
   append(fact: CallFact): void {
-    this.#sql.exec('INSERT INTO facts (type, data) VALUES (?, ?)', fact.type, JSON.stringify(fact));
+    this.#unwrittenFacts.add(fact);
+    this.#writes.write(`call/fact/${this.#appended++}`, () => {
+      this.#sql.exec('INSERT INTO facts (type, data) VALUES (?, ?)', fact.type, JSON.stringify(fact));
+      this.#unwrittenFacts.delete(fact);
+    });
   }
 
-  appendAudio(chunk: AudioChunk): void {
-    this.#sql.exec(
-      'INSERT OR REPLACE INTO audio VALUES (?, ?, ?, ?)',
-      chunk.index,
-      chunk.length,
-      bytesOf(chunk.caller),
-      bytesOf(chunk.agent),
-    );
+  appendAudio(chunk: AudioChunk): boolean {
+    const { index, length, caller, agent } = chunk;
+    let bytes = 0;
+    for (const other of this.#unwrittenAudio.values()) bytes += sizeOf(other);
+    const room = bytes + sizeOf(chunk) <= MOST_UNWRITTEN_BYTES;
+    if (room) this.#unwrittenAudio.set(index, chunk);
+    let stored = false;
+    const key = `call/audio/${index}/`;
+    this.#writes.write(key, () => {
+      const sides = [bytesOf(caller), bytesOf(agent)];
+      this.#sql.exec('INSERT OR REPLACE INTO audio VALUES (?, ?, ?, ?)', index, length, ...sides);
+      this.#unwrittenAudio.delete(index);
+      stored = true;
+    });
+    if (stored || room) return true;
+    this.#writes.forget(key);
+    return false;
   }
 
   /** The call so far, or null before its start. */
   read(): JournaledCall | null {
     let result: JournaledCall | null = null;
     const usage = new Map<string, Usage>();
-    for (const row of this.#sql.exec<{ data: string }>('SELECT data FROM facts ORDER BY seq')) {
-      const fact = JSON.parse(row.data) as CallFact;
+    for (const fact of this.#facts()) {
       if (fact.type === 'started') {
         result = {
           call: fact.call,
@@ -81,18 +109,39 @@ export class SqliteJournal implements Journal {
     return result;
   }
 
+  *#facts(): Generator<CallFact> {
+    if (hasTables(this.#sql)) {
+      for (const { data } of this.#sql.exec<{ data: string }>('SELECT data FROM facts ORDER BY seq')) {
+        yield JSON.parse(data) as CallFact;
+      }
+    }
+    yield* this.#unwrittenFacts;
+  }
+
   /** Number of chunks, and samples from the first to the end of the last one. */
   audioExtent(chunkSamples: number): { chunks: number; samples: number } {
-    const last = this.#sql
-      .exec<{ chunk: number; length: number }>('SELECT chunk, length FROM audio ORDER BY chunk DESC LIMIT 1')
-      .toArray()[0];
-    return last === undefined
+    const ends = [...this.#unwrittenAudio.values(), ...this.#lastStored()];
+    let last: (typeof ends)[number] | null = null;
+    for (const end of ends) if (last === null || end.index > last.index) last = end;
+    return last === null
       ? { chunks: 0, samples: 0 }
-      : { chunks: last.chunk + 1, samples: last.chunk * chunkSamples + last.length };
+      : { chunks: last.index + 1, samples: last.index * chunkSamples + last.length };
+  }
+
+  #lastStored(): { index: number; length: number }[] {
+    if (!hasTables(this.#sql)) return [];
+    return this.#sql
+      .exec<{ index: number; length: number }>(
+        'SELECT chunk AS "index", length FROM audio ORDER BY chunk DESC LIMIT 1',
+      )
+      .toArray();
   }
 
   /** One chunk; null where a crash left none. */
   audioChunk(index: number): AudioChunk | null {
+    const unwritten = this.#unwrittenAudio.get(index);
+    if (unwritten !== undefined) return unwritten;
+    if (!hasTables(this.#sql)) return null;
     const row = this.#sql
       .exec<{ length: number; caller: ArrayBuffer | null; agent: ArrayBuffer | null }>(
         'SELECT length, caller, agent FROM audio WHERE chunk = ?',
@@ -102,6 +151,10 @@ export class SqliteJournal implements Journal {
     if (row === undefined) return null;
     return { index, length: row.length, caller: samplesOf(row.caller), agent: samplesOf(row.agent) };
   }
+}
+
+function sizeOf({ caller, agent }: AudioChunk): number {
+  return (caller?.byteLength ?? 0) + (agent?.byteLength ?? 0);
 }
 
 /** Workers and the machines that tests run on are little-endian; the spool never leaves the object. */

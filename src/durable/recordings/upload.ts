@@ -82,6 +82,8 @@ async function putParts(options: UploadOptions): Promise<void> {
     signal.throwIfAborted();
     if (upload === null) {
       upload = await bucket.createMultipartUpload(key, object);
+      // Begun too late: the next attempt has one of its own by now.
+      signal.throwIfAborted();
       open.write(upload.uploadId);
     }
     parts.push(await uploadPart(options, upload, parts.length + 1, part.bytes));
@@ -103,17 +105,22 @@ async function putParts(options: UploadOptions): Promise<void> {
     }
     await send();
     await (upload as R2MultipartUpload).complete(parts);
-    open.write(null);
+    close(upload);
   } catch (error) {
     // What cannot be aborted now is at the next attempt.
     const begun = upload as R2MultipartUpload | null;
     if (begun !== null) {
       await begun.abort().then(
-        () => open.write(null),
+        () => close(begun),
         () => {},
       );
     }
     throw error;
+  }
+
+  /** An attempt that was given up, since R2 did not answer, may end while the next one has an upload open. */
+  function close({ uploadId }: R2MultipartUpload): void {
+    if (open.read() === uploadId) open.write(null);
   }
 }
 

@@ -1,0 +1,131 @@
+import type { Clock } from '../call/clock.ts';
+import { describeError, log } from '../log.ts';
+
+/** Takes writes to the object's storage. `write` never throws. */
+export interface Writes {
+  /** `write` may be repeated until it does not throw; of those that wait under one key the last one counts. */
+  write(key: string, write: () => void): void;
+  /** What waits under keys that begin with this is not needed any more. */
+  forget(prefix: string): void;
+}
+
+/** Keeps nothing: what the storage does not take is whoever writes it to see to. */
+export const writeThrough: Writes = { write: (_, write) => write(), forget: () => {} };
+
+/** How often storage that takes no writes is tried again where nothing else is written meanwhile. */
+const RETRY_MS = 5_000;
+
+/**
+ * An error that is the write's own: it would stand in the way of all others for ever. Rows and blobs have 2 MB at most
+ * (https://developers.cloudflare.com/durable-objects/platform/limits/).
+ */
+const OWN_FAULT = /SQLITE_TOOBIG|SQLITE_CONSTRAINT|DataCloneError/;
+
+/**
+ * Writes to the object's storage, in order. What the storage does not take is kept in memory and tried again, with the next write and
+ * by a timer, so that a call goes on, and its record is complete, when storage is used up: an account whose allowance is spent
+ * has each write refused with an error like any other ("Exceeded allowed rows written in Durable Objects free tier."), while what is
+ * there can be read.
+ *
+ * A database of 10 GB is another matter: there the runtime answers "database or disk is full: SQLITE_FULL", rolls the open transaction
+ * back and resets the object (`ActorSqlite::onCriticalError` in workerd's `src/workerd/io/actor-sqlite.c++`). One call cannot fill
+ * it: a day at 16 kHz, the longest that `WEBSOCKET_TIMEOUT` allows, has 5.5 GB.
+ */
+export class KeptWrites implements Writes {
+  readonly #clock: Clock;
+  /** Called by the timer, after it has tried: what needs an alarm may have none. */
+  readonly #onRetry: () => void;
+  readonly #waiting = new Map<string, () => void>();
+  #refused = false;
+  #timed = false;
+
+  constructor(clock: Clock, onRetry: () => void) {
+    this.#clock = clock;
+    this.#onRetry = onRetry;
+  }
+
+  write(key: string, write: () => void): void {
+    this.#waiting.delete(key);
+    this.#waiting.set(key, write);
+    this.#flush();
+  }
+
+  forget(prefix: string): void {
+    for (const key of this.#waiting.keys()) if (key.startsWith(prefix)) this.#waiting.delete(key);
+  }
+
+  #flush(): void {
+    for (const [key, write] of this.#waiting) {
+      try {
+        write();
+      } catch (error) {
+        if (!OWN_FAULT.test(describeError(error))) {
+          this.#refuse(error);
+          return;
+        }
+        log('error', 'the storage can never take this', { key, error: describeError(error) });
+      }
+      this.#waiting.delete(key);
+    }
+    if (this.#refused) log('info', 'the storage takes writes again');
+    this.#refused = false;
+  }
+
+  #refuse(error: unknown): void {
+    if (!this.#refused) {
+      log('error', 'the storage takes no writes: they are kept in memory', { error: describeError(error) });
+    }
+    this.#refused = true;
+    if (this.#timed) return;
+    this.#timed = true;
+    this.#clock.after(RETRY_MS, () => {
+      this.#timed = false;
+      this.#flush();
+      this.#onRetry();
+    });
+  }
+}
+
+/** The object's small entries, of which one that waits to be written is read as if it were. */
+export class KeptEntries implements SyncKvStorage {
+  readonly #kv: SyncKvStorage;
+  readonly #writes: Writes;
+  readonly #prefix: string;
+  /** `undefined`: deleted. */
+  readonly #waiting = new Map<string, unknown>();
+
+  /** @param prefix of the keys under which its writes wait. */
+  constructor(kv: SyncKvStorage, writes: Writes, prefix: string) {
+    this.#kv = kv;
+    this.#writes = writes;
+    this.#prefix = prefix;
+  }
+
+  get<T = unknown>(key: string): T | undefined {
+    return this.#waiting.has(key) ? (this.#waiting.get(key) as T | undefined) : this.#kv.get<T>(key);
+  }
+
+  /** What is stored: what waits is not in it. */
+  list<T = unknown>(options?: SyncKvListOptions): Iterable<[string, T]> {
+    return this.#kv.list<T>(options);
+  }
+
+  put<T>(key: string, value: T): void {
+    this.#waiting.set(key, value);
+    this.#write(key, () => this.#kv.put(key, value));
+  }
+
+  delete(key: string): boolean {
+    const existed = this.get(key) !== undefined;
+    this.#waiting.set(key, undefined);
+    this.#write(key, () => this.#kv.delete(key));
+    return existed;
+  }
+
+  #write(key: string, write: () => void): void {
+    this.#writes.write(`${this.#prefix}${key}`, () => {
+      write();
+      this.#waiting.delete(key);
+    });
+  }
+}
