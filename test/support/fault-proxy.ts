@@ -1,8 +1,11 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What becomes of a request: `cut` breaks the connection in the middle of the answer. */
-export type Fault = 'none' | 'status 500' | 'cut' | 'hang';
+/**
+ * What becomes of a request. `reset`: the connection breaks before anything was passed on; `cut`: in the middle of the answer;
+ * `hang`: nothing happens; `late`: it is carried out, and never answered.
+ */
+export type Fault = 'none' | `status ${500 | 503 | 429}` | 'reset' | 'cut' | 'hang' | 'late';
 
 /**
  * Stands between the service and its engines, on loopback, and passes everything on, until it is told to fail at paths that end
@@ -14,19 +17,31 @@ export async function startFaultProxy() {
   let target: URL | null = null;
   const server = createServer((incoming, outgoing) => {
     const path = incoming.url ?? '/';
-    const [suffix, fault] = [...faults].find(([end]) => path.endsWith(end)) ?? ['', 'none' as const];
+    const [suffix, fault] = [...faults]
+      .filter(([end]) => path.endsWith(end))
+      .sort(([a], [b]) => b.length - a.length)[0] ?? ['', 'none' as const];
     if (fault !== 'none') hits.set(suffix, (hits.get(suffix) ?? 0) + 1);
     outgoing.on('error', () => {});
     if (fault === 'hang') {
       incoming.resume();
-    } else if (fault === 'status 500') {
+    } else if (fault === 'reset') {
+      incoming.socket.destroy();
+    } else if (fault.startsWith('status')) {
       incoming.resume();
-      outgoing.writeHead(500, { 'content-type': 'application/json' }).end('{"error":{"message":"broken"}}');
+      const status = Number(fault.slice('status '.length));
+      outgoing
+        .writeHead(status, { 'content-type': 'application/json' })
+        .end('{"error":{"message":"broken"}}');
     } else {
       passOn(incoming, outgoing, target, fault);
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const listen = (at: number) => new Promise<void>((resolve) => server.listen(at, '127.0.0.1', resolve));
+  const close = () => {
+    server.closeAllConnections();
+    return new Promise<void>((resolve) => server.close(() => resolve()));
+  };
+  await listen(0);
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
@@ -34,15 +49,17 @@ export async function startFaultProxy() {
     passTo(url: string): void {
       target = new URL(url);
     },
-    /** From now on, at paths that end with `suffix`. */
+    /** From now on, at paths that end with `suffix`; of several the longest counts. */
     fail(suffix: string, fault: Fault): void {
       faults.set(suffix, fault);
     },
     /** How often a fault was met there. */
     hits: (suffix: string) => hits.get(suffix) ?? 0,
+    /** Nobody listens: connections are refused. */
+    down: close,
+    up: () => listen(port),
     async close(): Promise<void> {
-      server.closeAllConnections();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+      if (server.listening) await close();
     },
   };
 }
@@ -55,12 +72,14 @@ function passOn(incoming: IncomingMessage, outgoing: ServerResponse, target: URL
   const { hostname, port } = target;
   const { method, url, headers } = incoming;
   const onward = request({ hostname, port, method, path: url, headers }, (answer) => {
-    outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-    if (fault === 'cut') answer.once('data', (part: Buffer) => cutAfter(outgoing, part));
+    if (fault !== 'late') outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+    if (fault === 'late') answer.resume();
+    else if (fault === 'cut') answer.once('data', (part: Buffer) => cutAfter(outgoing, part));
     else answer.pipe(outgoing);
   });
   onward.on('error', () => outgoing.destroy());
-  outgoing.on('close', () => onward.destroy());
+  // Who hung up does not stop what was to be answered too late.
+  if (fault !== 'late') outgoing.on('close', () => onward.destroy());
   incoming.pipe(onward);
 }
 

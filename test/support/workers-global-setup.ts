@@ -2,10 +2,16 @@ import type { TestProject } from 'vitest/node';
 import { startSupabase } from '../../embedded/supabase/supabase.ts';
 import { buildConsole } from '../../tools/console/build.ts';
 import { ensureOpusWasm } from '../../tools/opus-wasm.ts';
+import { startFaultControl } from './fault-control.ts';
+import { startFaultProxy } from './fault-proxy.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
+    /** As the service reaches it: through a proxy, which `faultControlUrl` makes fail. */
     supabaseUrl: string;
+    /** As the tests look at it. */
+    supabaseDirectUrl: string;
+    faultControlUrl: string;
     supabaseKey: string;
   }
 }
@@ -15,7 +21,16 @@ export default async function setup(project: TestProject) {
   await buildConsole();
   await ensureOpusWasm();
   const supabase = await startSupabase({ port: 0 });
-  project.provide('supabaseUrl', supabase.url);
+  const proxy = await startFaultProxy();
+  proxy.passTo(supabase.url);
+  const control = await startFaultControl(proxy);
+  project.provide('supabaseUrl', proxy.url);
+  project.provide('supabaseDirectUrl', supabase.url);
+  project.provide('faultControlUrl', control.url);
   project.provide('supabaseKey', supabase.serviceRoleKey);
-  return () => supabase.close();
+  return async () => {
+    await control.close();
+    await proxy.close();
+    await supabase.close();
+  };
 }

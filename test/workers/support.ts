@@ -5,9 +5,15 @@ import { encodeMulaw } from '../../src/audio/g711.ts';
 import type { ClientMessage, ServerMessage } from '../../src/dialects/native-messages.ts';
 import type { Env } from '../../src/env.ts';
 
-export const bindings = env as unknown as Env & { SUPABASE_URL: string; SUPABASE_SERVICE_ROLE_KEY: string };
+export const bindings = env as unknown as Env & {
+  SUPABASE_URL: string;
+  SUPABASE_DIRECT_URL: string;
+  SUPABASE_SERVICE_ROLE_KEY: string;
+  FAULT_CONTROL_URL: string;
+};
 
-export const database = () => createClient(bindings.SUPABASE_URL, bindings.SUPABASE_SERVICE_ROLE_KEY);
+/** The database, also while the service cannot reach it. */
+export const database = () => createClient(bindings.SUPABASE_DIRECT_URL, bindings.SUPABASE_SERVICE_ROLE_KEY);
 
 /** Sends a request to the Worker. */
 export function fetchWorker(path: string, init?: RequestInit): Promise<Response> {
