@@ -1,0 +1,236 @@
+import { runInDurableObject } from 'cloudflare:test';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { parseWav } from '../../src/audio/wav.ts';
+import { systemClock as clock, systemRandom } from '../../src/call/clock.ts';
+import type { StartedCallFacts } from '../../src/call/events.ts';
+import { loadConfig } from '../../src/config.ts';
+import { Alarms } from '../../src/durable/alarms.ts';
+import { CallArchive } from '../../src/durable/call-archive.ts';
+import { KeptWrites } from '../../src/durable/kept-writes.ts';
+import { MOST_UNWRITTEN_BYTES } from '../../src/durable/sqlite-journal.ts';
+import {
+  ask,
+  begin,
+  connected,
+  expectDeliveredOnce,
+  greeting,
+  hangUp,
+  nextId,
+  objectOf,
+  question,
+  recordOf,
+} from './outage-support.ts';
+import { bindings, scriptVendor, TestClient } from './support.ts';
+
+afterEach(() => vi.restoreAllMocks());
+
+const answer = 'We are closed on Mondays.';
+const said = [greeting, question, answer];
+
+/** What an account is told whose allowance is spent; reads go on. */
+const spent = () => {
+  throw new Error('Exceeded allowed rows written in Durable Objects free tier.');
+};
+
+/** From now on storage takes no writes; until the function that is returned is called. */
+function refuseWrites(storage: DurableObjectStorage): () => void {
+  const { sql, kv } = storage;
+  const exec = sql.exec.bind(sql);
+  const reject = async () => spent();
+  const refusing = [
+    [
+      sql,
+      {
+        exec: (query: string, ...rest: unknown[]) =>
+          /^\s*SELECT/i.test(query) ? exec(query, ...rest) : spent(),
+      },
+    ],
+    [kv, { put: spent, delete: spent }],
+    [storage, { setAlarm: reject, deleteAlarm: reject, deleteAll: reject }],
+  ] as const;
+  for (const [part, methods] of refusing) Object.assign(part, methods);
+  return () => {
+    for (const [part, methods] of refusing) {
+      for (const name of Object.keys(methods)) delete (part as unknown as Record<string, unknown>)[name];
+    }
+  };
+}
+
+/** The same, in the object of a call. */
+async function refuseIn(callId: string): Promise<() => Promise<void>> {
+  let allow: () => void = () => {};
+  await runInDurableObject(objectOf(callId), (_, { storage }) => {
+    allow = refuseWrites(storage);
+  });
+  return () => runInDurableObject(objectOf(callId), () => allow());
+}
+
+/** Log lines that tell of storage. */
+function storageLog() {
+  const lines: string[] = [];
+  for (const level of ['log', 'warn', 'error'] as const) {
+    vi.spyOn(console, level).mockImplementation((line: unknown) => {
+      if (String(line).includes('storage'))
+        lines.push((JSON.parse(String(line)) as { message: string }).message);
+    });
+  }
+  return lines;
+}
+
+const refused = 'the storage takes no writes: they are kept in memory';
+const again = 'the storage takes writes again';
+
+const factsOf = (callId: string) =>
+  runInDurableObject(objectOf(callId), (_, { storage }) =>
+    storage.sql
+      .exec<{ type: string; text: string | null }>(
+        "SELECT type, data ->> '$.turn.text' AS text FROM facts WHERE type IN ('started', 'turn') ORDER BY seq",
+      )
+      .toArray()
+      .map(({ type, text }) => text ?? type),
+  );
+
+const secondsOf = async (key: string) =>
+  parseWav(new Uint8Array(await (await bindings.RECORDINGS.get(key))!.arrayBuffer())).data.length / 16_000;
+
+describe('storage that takes no writes', () => {
+  it('from before the call until after it: the caller hears nothing of it, and the call is logged from memory', async () => {
+    scriptVendor({ transcripts: [question], answer });
+    const lines = storageLog();
+    const callId = nextId();
+    const client = await connected(callId);
+    const allow = await refuseIn(callId);
+    await begin(client, callId);
+    await ask(client);
+    await hangUp(client);
+    expect(client.ofType('error')).toEqual([]);
+    const record = await vi.waitFor(
+      async () => {
+        const found = await recordOf(callId);
+        expect(found.row.status).toBe('ended');
+        expect(await bindings.RECORDINGS.head(found.recording)).not.toBeNull();
+        return found;
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+    expect(record.turns.map(({ text }) => text)).toEqual(said);
+    expect(record.failures).toEqual([]);
+    expect(await secondsOf(record.recording)).toBeGreaterThan(1.4);
+    expect(lines.filter((line) => line === refused)).toHaveLength(1);
+    await allow();
+    await expectDeliveredOnce(callId, said);
+  });
+
+  it('in the middle of a call: what came meanwhile is stored with the rest, in order and once', async () => {
+    scriptVendor({ transcripts: [question, question], answer });
+    const lines = storageLog();
+    const callId = nextId();
+    const client = await connected(callId);
+    await begin(client, callId);
+    const allow = await refuseIn(callId);
+    await ask(client);
+    expect(await factsOf(callId)).toEqual(['started', greeting]);
+    await allow();
+    await ask(client);
+    expect(await factsOf(callId)).toEqual(['started', greeting, question, answer, question, answer]);
+    expect(lines).toEqual([refused, again]);
+    await hangUp(client);
+    await expectDeliveredOnce(callId, [...said, question, answer]);
+  });
+
+  it('from the end of a call on: it is delivered, and what is left in the object goes when it can', async () => {
+    scriptVendor({ transcripts: [question], answer });
+    const callId = nextId();
+    const client = await connected(callId);
+    await begin(client, callId);
+    await ask(client);
+    const allow = await refuseIn(callId);
+    await hangUp(client);
+    await vi.waitFor(async () => expect((await recordOf(callId)).row.status).toBe('ended'), {
+      timeout: 10_000,
+      interval: 100,
+    });
+    await allow();
+    await expectDeliveredOnce(callId, said);
+  });
+
+  it('where a call’s id is held by another object, which takes none either', async () => {
+    scriptVendor();
+    const callId = nextId();
+    const allow = await refuseIn(callId);
+    const client = await TestClient.connect();
+    await begin(client, callId);
+    // It is held all the same.
+    const second = await TestClient.connect();
+    second.send({ type: 'start_call', callId, userId: 'user-2', metadata: {} });
+    await second.until((c) => c.closed !== null, 'the refusal');
+    expect(second.ofType('error').map(({ code }) => code)).toEqual(['CALL_ID_IN_USE']);
+    await hangUp(client);
+    await allow();
+  });
+});
+
+describe('a call of which storage takes nothing for longer than memory lasts', () => {
+  const chunkSamples = 16_000;
+  const facts: StartedCallFacts = {
+    callId: nextId(),
+    userId: 'user-1',
+    campaignId: null,
+    phoneNumber: null,
+    startTime: Date.UTC(2026, 10, 21, 12),
+    metadata: {},
+    sampleRate: 8000,
+    recording: true,
+    chunkSamples,
+  };
+  const chunk = (index: number) => ({
+    index,
+    length: chunkSamples,
+    caller: new Int16Array(chunkSamples).fill(index + 1),
+    agent: null,
+  });
+  const chunkBytes = chunkSamples * 2;
+
+  it('loses audio and says how much; the rest is where it belongs', async () => {
+    await runInDurableObject(objectOf('outage-bound'), async (_, { storage }) => {
+      const config = loadConfig(bindings);
+      const writes = new KeptWrites(clock, () => {});
+      const alarms = new Alarms(storage, writes);
+      const archive = new CallArchive({
+        storage,
+        writes,
+        alarms,
+        env: bindings,
+        config,
+        clock,
+        random: systemRandom,
+      });
+      archive.hear({ type: 'call.started', call: facts }, clock.now(), 'token');
+      archive.storeAudio(chunk(0));
+      const allow = refuseWrites(storage);
+      const held = Math.floor(MOST_UNWRITTEN_BYTES / chunkBytes);
+      const lost = 3;
+      for (let index = 1; index <= held + lost; index++) archive.storeAudio(chunk(index));
+      allow();
+      // The next chunk brings with it what waits.
+      archive.storeAudio(chunk(held + lost + 1));
+      const stored = storage.sql.exec<{ chunk: number }>('SELECT chunk FROM audio ORDER BY chunk').toArray();
+      expect(stored.map((row) => row.chunk)).toEqual([
+        ...Array.from({ length: held + 1 }, (_, index) => index),
+        held + lost + 1,
+      ]);
+      const endTime = facts.startTime + (held + lost + 2) * 2_000;
+      archive.hear({ type: 'call.closed', reason: 'hangup', status: 'ended', endTime }, endTime, 'token');
+      expect(await archive.deliver()).toBe(true);
+      const { failures, recording } = await recordOf(facts.callId);
+      expect(failures.map(({ code, message }) => `${code}: ${message}`)).toEqual([
+        'INTERNAL_ERROR: The storage took no audio: 6.0 s of the recording are missing',
+      ]);
+      const wav = parseWav(new Uint8Array(await (await bindings.RECORDINGS.get(recording))!.arrayBuffer()));
+      const samples = new DataView(wav.data.buffer, wav.data.byteOffset);
+      const sampleOf = (index: number) => samples.getInt16(index * chunkBytes, true);
+      const first = [0, 1, held, held + 1, held + lost, held + lost + 1].map(sampleOf);
+      expect(first).toEqual([1, 2, held + 1, 0, 0, held + lost + 2]);
+    });
+  });
+});
