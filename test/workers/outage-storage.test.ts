@@ -6,6 +6,7 @@ import type { StartedCallFacts } from '../../src/call/events.ts';
 import { loadConfig } from '../../src/config.ts';
 import { Alarms } from '../../src/durable/alarms.ts';
 import { CallArchive } from '../../src/durable/call-archive.ts';
+import { KeptEntries } from '../../src/durable/kept-entries.ts';
 import { KeptWrites } from '../../src/durable/kept-writes.ts';
 import { MOST_UNWRITTEN_BYTES } from '../../src/durable/sqlite-journal.ts';
 import {
@@ -167,6 +168,23 @@ describe('storage that takes no writes', () => {
     expect(second.ofType('error').map(({ code }) => code)).toEqual(['CALL_ID_IN_USE']);
     await hangUp(client);
     await allow();
+  });
+});
+
+describe('an entry that waits to be written', () => {
+  it('is read as if it were, and so is one that waits to be deleted', async () => {
+    await runInDurableObject(objectOf('outage-entries'), (_, { storage }) => {
+      const entries = new KeptEntries(storage.kv, new KeptWrites(clock, () => {}), 'object/');
+      entries.put('claim', 'old');
+      const allow = refuseWrites(storage);
+      entries.put('claim', 'new');
+      expect([entries.get('claim'), storage.kv.get('claim')]).toEqual(['new', 'old']);
+      expect(entries.delete('claim')).toBe(true);
+      expect([entries.get('claim'), storage.kv.get('claim')]).toEqual([undefined, 'old']);
+      allow();
+      entries.put('other', 1);
+      expect([...storage.kv.list()]).toEqual([['other', 1]]);
+    });
   });
 });
 
