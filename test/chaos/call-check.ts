@@ -44,6 +44,10 @@ export function checkCall(
   return checked;
 }
 
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
 function transcriptProblems(numbers: readonly number[], row: CallRow): string[] {
   const problems: string[] = [];
   const textOf = (role: 'caller' | 'agent') =>
@@ -102,7 +106,7 @@ function recordingProblems(report: CallReport, recording: Int16Array, checked: C
     const before = placesBefore.map(({ lagMs }) => lagMs);
     const after = placesAfter.map(({ lagMs }) => lagMs);
     if (side === 'caller' && before.length > 0 && after.length > 0) {
-      checked.shiftMs = Math.round(Math.min(...after) - Math.min(...before));
+      checked.shiftMs = Math.round(median(after) - median(before));
       if (Math.abs(checked.shiftMs) > MOST_SHIFT_MS)
         problems.push(`after the drop the caller’s audio lies ${checked.shiftMs} ms later`);
     }
