@@ -14,8 +14,10 @@ const FRAMES_A_SECOND = 50;
 /** What a caller sends: a line on which nobody speaks, or one on which somebody speaks half the time. */
 type Line = 'quiet' | 'talking';
 
+type System = 'counting object' | 'without recording' | 'this service';
+
 interface Row {
-  system: string;
+  system: System;
   line: Line;
   usPerFrame: number;
   frames: number;
@@ -23,25 +25,28 @@ interface Row {
 
 /**
  * CPU that an incoming frame costs the service (socket, decoding, voice activity, endpointing, recording, journal),
- * against an object that takes the same frames on the same kind of socket and only counts them. Both run in plain
- * `workerd serve`, one after the other, each with 40 calls of 50 binary μ-law frames a second.
+ * against an object that takes the same frames on the same kind of socket and only counts them, and against itself without recording:
+ * what is between is the journal's. All run in plain `workerd serve`, one after the other, each with 40 calls of 50 binary μ-law
+ * frames a second.
  */
 export async function run(): Promise<object> {
-  console.error(`Building the Worker; then ${CALLS} calls for ${SECONDS} s, four times.`);
+  console.error(`Building the Worker; then ${CALLS} calls for ${SECONDS} s, six times.`);
   const ours = buildWorker();
   const bare = mkdtempSync(join(tmpdir(), 'bench-bare-'));
   copyFileSync(join(import.meta.dirname, 'counting-worker.mjs'), join(bare, 'counting-worker.mjs'));
   const rows: Row[] = [];
   for (const line of ['quiet', 'talking'] as const) {
     rows.push(await measure('counting object', line, () => serve(bare, { objects: { COUNTER: 'Counter' } })));
-    rows.push(await measure('this service', line, () => serveOurs(ours)));
+    rows.push(await measure('without recording', line, () => serveOurs(ours, { RECORDING: 'false' })));
+    rows.push(await measure('this service', line, () => serveOurs(ours, {})));
   }
-  const of = (system: string, line: Line) =>
+  const of = (system: System, line: Line) =>
     rows.find((row) => row.system === system && row.line === line)!.usPerFrame;
-  const ratio = (line: Line) => of('this service', line) / of('counting object', line);
+  const ratio = (line: Line, system: System = 'this service') =>
+    of(system, line) / of('counting object', line);
   console.log('system            line      frames   CPU µs/frame   ratio');
   for (const { system, line, frames, usPerFrame } of rows) {
-    const against = system === 'this service' ? ratio(line).toFixed(2) : '';
+    const against = system === 'counting object' ? '' : ratio(line, system).toFixed(2);
     console.log(
       `${system.padEnd(17)} ${line.padEnd(8)} ${String(frames).padStart(7)} ${usPerFrame.toFixed(1).padStart(14)} ${against.padStart(7)}`,
     );
@@ -56,11 +61,13 @@ export async function run(): Promise<object> {
     ourUsPerFrameTalking: round(of('this service', 'talking')),
     bareUsPerFrameTalking: round(of('counting object', 'talking')),
     ratioTalking: round(ratio('talking')),
+    journalUsPerFrame: round(of('this service', 'quiet') - of('without recording', 'quiet')),
+    journalUsPerFrameTalking: round(of('this service', 'talking') - of('without recording', 'talking')),
   };
 }
 
 /** Speech-to-text understands nothing, so that no turn follows; the database says that all is well. */
-async function serveOurs(modules: string): Promise<Workerd> {
+async function serveOurs(modules: string, settings: Record<string, string>): Promise<Workerd> {
   const deaf = createServer((request, response) => {
     request.resume().on('end', () => {
       const body = request.url?.startsWith('/rest/') ? 'true' : '{"text":""}';
@@ -82,6 +89,7 @@ async function serveOurs(modules: string): Promise<Workerd> {
       RATE_LIMIT_PER_IP: '0',
       // Nobody is asked whether he is there: that is not the frames' cost.
       SILENCE_PROMPT_MS: '3600000',
+      ...settings,
     },
   });
   return {
@@ -94,7 +102,7 @@ async function serveOurs(modules: string): Promise<Workerd> {
   };
 }
 
-async function measure(system: string, line: Line, start: () => Promise<Workerd>): Promise<Row> {
+async function measure(system: System, line: Line, start: () => Promise<Workerd>): Promise<Row> {
   const workerd = await start();
   try {
     const client = spawn(

@@ -8,7 +8,7 @@ import { type CallEvent, CallEvents } from './call/events.ts';
 import type { Leg } from './call/leg.ts';
 import type { PastCall } from './call/past-call.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
-import { type Config, defaultAgent, loadConfig } from './config.ts';
+import { agentFor, type Config, loadConfig } from './config.ts';
 import type { StartRequest } from './dialects/dialect.ts';
 import { createNativeDialect } from './dialects/native.ts';
 import { closeCodes } from './dialects/native-messages.ts';
@@ -234,7 +234,7 @@ export class CallSessionDO extends DurableObject<Env> {
       },
       spoolMs: config.SPOOL_INTERVAL,
       createDetector: (sampleRate) => withoutTones(detectors.create({ sampleRate }), sampleRate),
-      resolveAgent: () => defaultAgent(config),
+      resolveAgent: (campaignId) => agentFor(config, campaignId),
       claimCallId: (callId) => this.#claimFor(leg, callId, claimant),
       releaseCallId: (callId) => {
         if (leg.bound) this.release(claimant);

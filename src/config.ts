@@ -24,6 +24,23 @@ const faqSchema = z
   )
   .max(200);
 
+/** What a campaign may have otherwise than the default agent. */
+const campaignSchema = z
+  .strictObject({
+    prompt: z.string().min(1).max(20_000),
+    greeting: z.string().max(2_000),
+    voice: z.string().min(1).max(128),
+    language: z.string().regex(/^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$/),
+    recording: z.boolean(),
+    recordingNotice: z.string().max(2_000),
+  })
+  .partial();
+
+/** By campaign id, as calls name it. The platform holds a setting of 5 KB; whatever is larger belongs into the database. */
+const campaignsSchema = z
+  .record(z.string().min(1).max(128), campaignSchema)
+  .refine((campaigns) => Object.keys(campaigns).length <= 200, 'at most 200 campaigns');
+
 const voicesSchema = z.record(z.string().regex(/^[a-z]{2,3}(-[a-z0-9]{2,8})*$/), z.string().min(1).max(128));
 
 /** Every setting with its default. Overridden by environment variables (`vars`, secrets) of the same names. */
@@ -72,6 +89,8 @@ const configSchema = z.object({
     .max(2_000)
     .default('I am sorry, I could not get an answer just now. Please say that again.'),
   /** Said when an answer is late, when the caller is silent, and before the agent hangs up; empty: nothing. */
+  /** Said first in a call that is recorded, and not to be interrupted; empty: nothing is said. */
+  AGENT_RECORDING_NOTICE: z.string().max(2_000).default(''),
   AGENT_HOLD_LINE: z.string().max(2_000).default(defaultSilence.holdLine),
   AGENT_SILENCE_PROMPT: z.string().max(2_000).default(defaultSilence.prompt),
   AGENT_GOODBYE: z.string().max(2_000).default(defaultSilence.goodbye),
@@ -102,6 +121,8 @@ const configSchema = z.object({
     emptyIsUnset,
     z.enum(['nothing', 'answer', 'speech']).default(defaultSpeculation.ahead),
   ),
+  /** Campaigns whose agent is another one in part, JSON. */
+  CAMPAIGNS: z.preprocess(json, campaignsSchema.default({})),
   AGENT_MAX_OUTPUT_TOKENS: whole(300, 16, 4_096),
   AGENT_HISTORY_MESSAGES: whole(40, 2, 400),
   /** Silence after speech that ends a turn. */
@@ -124,6 +145,9 @@ const configSchema = z.object({
   /** Objects over which the counts of `/health` and `/metrics` are spread. Changing it starts the counts anew. */
   METRICS_SHARDS: whole(4, 1, 256),
 });
+
+/** A call's object may outlive its longest call (`WEBSOCKET_TIMEOUT`) by setting up, finishing and a restart. */
+export const LEASE_MARGIN_MS = 60_000;
 
 export type Config = z.output<typeof configSchema>;
 
@@ -161,16 +185,31 @@ export function missingSettings(config: Config, bindings: { AI?: unknown } = {})
   return missing;
 }
 
-const agents = new WeakMap<Config, Promise<AgentConfig>>();
+const agents = new WeakMap<Config, Map<string | null, Promise<AgentConfig>>>();
 
-/** The agent of calls whose campaign names none. Its version is a digest of all that it is. */
-export function defaultAgent(config: Config): Promise<AgentConfig> {
-  let agent = agents.get(config);
+/**
+ * The agent of a campaign's calls; of calls without a campaign, or of one that is not configured, the default one. Its version is a
+ * digest of all that it is.
+ */
+export function agentFor(config: Config, campaignId: string | null): Promise<AgentConfig> {
+  const known = campaignId !== null && Object.hasOwn(config.CAMPAIGNS, campaignId) ? campaignId : null;
+  let ofConfig = agents.get(config);
+  if (ofConfig === undefined) {
+    ofConfig = new Map();
+    agents.set(config, ofConfig);
+  }
+  let agent = ofConfig.get(known);
   if (agent === undefined) {
-    agent = withVersion(agentOf(config));
-    agents.set(config, agent);
+    const own = known === null ? {} : definedOf(config.CAMPAIGNS[known]!);
+    agent = withVersion({ ...agentOf(config), ...own });
+    ofConfig.set(known, agent);
   }
   return agent;
+}
+
+function definedOf<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
 async function withVersion(agent: Omit<AgentConfig, 'version'>): Promise<AgentConfig> {
@@ -206,5 +245,6 @@ function agentOf(config: Config): Omit<AgentConfig, 'version'> {
     keywords: config.AGENT_KEYWORDS,
     speculation: { ...defaultSpeculation, ahead: config.AGENT_SPECULATION },
     recording: config.RECORDING,
+    recordingNotice: config.AGENT_RECORDING_NOTICE,
   };
 }

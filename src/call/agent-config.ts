@@ -37,7 +37,10 @@ export interface AgentConfig {
   silence: SilenceOptions;
   dtmf: DtmfOptions;
   speculation: SpeculationOptions;
+  /** Whether the call is recorded. */
   recording: boolean;
+  /** Said first where it is, and not to be interrupted: that the call is recorded. Empty: nothing is said. */
+  recordingNotice: string;
 }
 
 /** What happens when the caller speaks while the agent does. All times are milliseconds. */

@@ -2,6 +2,7 @@ import { type CachedSpeech, cachedSpeech, type SpeechStore } from '../providers/
 import type { TextToSpeech, TextToSpeechRequest } from '../providers/ports.ts';
 import { sentencesOf } from '../text/sentences.ts';
 import type { AgentConfig } from './agent-config.ts';
+import { openingOf } from './opening.ts';
 
 /** Ready audio, and what the audio of a voice depends on beside voice and text. */
 export interface SpeechCache {
@@ -25,7 +26,8 @@ export class AgentSpeech {
     this.#agent = options.agent;
     const { agent, cache } = options;
     const declared = agent.faq.flatMap(({ answer }) => sentencesOf(answer));
-    const fixed = new Set([...sentencesOf(agent.greeting), ...preparedLines(agent), ...declared]);
+    const opening = openingOf(agent).flatMap(({ text }) => sentencesOf(text));
+    const fixed = new Set([...opening, ...preparedLines(agent), ...declared]);
     this.#speech = cachedSpeech(options.textToSpeech, {
       store: cache.store,
       identity: JSON.stringify([agent.version, cache.identity]),

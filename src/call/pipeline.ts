@@ -9,6 +9,7 @@ import type { Engine } from './engine.ts';
 import type { EndReason, FailureCode } from './events.ts';
 import { LatencyLedger } from './latency.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
+import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import { isEchoOfEnd, isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
 import type { PastCall } from './past-call.ts';
 import type { Reply, Thinking } from './reply.ts';
@@ -137,9 +138,15 @@ export class Pipeline implements Engine, ListenerHandler {
 
   begin(): void {
     this.#agent.warm();
-    const { greeting, interruption } = this.#options.agent;
-    if (greeting === '') this.#listenIfIdle();
-    else this.#speak(greeting, interruption.greeting);
+    this.#sayOpening(openingOf(this.#options.agent));
+    this.#listenIfIdle();
+  }
+
+  #sayOpening([line, ...rest]: OpeningLine[]): void {
+    // Who has spoken over the line before, or pressed a key, is answered, not greeted.
+    const callerSpoke = this.#callerTurn.open || this.#dtmf.pending !== '';
+    if (line === undefined || (line.interruptible && callerSpoke)) return;
+    this.#speak(line.text, line.interruptible, () => this.#sayOpening(rest));
   }
 
   audio(samples: Int16Array, position: number, arrivedAt: number): void {
@@ -173,10 +180,13 @@ export class Pipeline implements Engine, ListenerHandler {
     const said = past.heard.at(-1)?.text ?? (lastIsAgents ? last.turn.text : '');
     this.#lastReply = { text: said, until: this.#options.clock.now() };
     this.#hearAgain(past);
-    const { greeting, interruption } = this.#options.agent;
-    const inGreeting = past.history.length === 0;
-    if (past.unheard.length > 0) this.#speak(past.unheard.join(' '), !inGreeting || interruption.greeting);
-    else if (inGreeting && !spoken && greeting !== '') this.#speak(greeting, interruption.greeting);
+    const { current, rest } = openingLeft(this.#options.agent, past);
+    if (past.unheard.length > 0) {
+      const interruptible = current?.interruptible ?? true;
+      this.#speak(past.unheard.join(' '), interruptible, () => this.#sayOpening(rest));
+    } else if (rest.length > 0) {
+      this.#sayOpening(rest);
+    }
     if (past.keys !== '') this.#callerTurn.hold();
     this.#dtmf.recall(past.keys);
   }

@@ -16,7 +16,7 @@ export interface RecordingTimelineOptions {
 
 /** Silence is recorded where the line delivered nothing for longer than this; shorter gaps are jitter. */
 const GAP_MS = 200;
-/** For so long after a gap audio may show that it was placed too late. */
+/** For so long after a gap what arrives may show that the first of it was placed too late: a burst is over by then. */
 const ANCHOR_MS = 1000;
 /** After this nothing more can arrive for a sample: the jitter that is tolerated, and the longest frame (1 s). */
 const SETTLED_MS = GAP_MS + 1000;
@@ -43,7 +43,7 @@ export class RecordingTimeline {
    * The caller's audio since the last gap, while its place may still prove wrong; `floor` is the end of what lies before the gap.
    * The first frame after a gap may have waited for a busy machine: then the next ones come in a burst, and end in the future.
    */
-  #anchor: { from: number; floor: number } | null = null;
+  #anchor: { from: number; floor: number; at: number } | null = null;
   /** End of the last audio of either side. */
   #end = 0;
 
@@ -70,10 +70,10 @@ export class RecordingTimeline {
     const { sampleRate } = this.#options;
     const expected = this.sampleAt(now) - samples.length;
     if (expected - this.#callerAt > (GAP_MS * sampleRate) / 1000) {
-      this.#anchor = { from: expected, floor: this.#callerAt };
+      this.#anchor = { from: expected, floor: this.#callerAt, at: now };
       this.#callerAt = expected;
     } else if (this.#anchor !== null) {
-      if (this.#callerAt - this.#anchor.from >= (ANCHOR_MS * sampleRate) / 1000) this.#anchor = null;
+      if (now - this.#anchor.at >= ANCHOR_MS) this.#anchor = null;
       // Nothing is heard before it is said: by so much the first of it was late.
       else if (this.#callerAt > expected) this.#moveBack(this.#anchor, this.#callerAt - expected);
     }

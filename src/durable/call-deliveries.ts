@@ -1,5 +1,5 @@
 import type { Clock } from '../call/clock.ts';
-import type { Config } from '../config.ts';
+import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
 import { metricsShard } from '../metrics/read.ts';
 import { shardOf } from '../metrics/totals.ts';
@@ -10,9 +10,6 @@ import { isolateOpus } from './recordings/opus-wasm.ts';
 import type { RecordingPlans } from './recordings/plan.ts';
 import { renamedRow, storeRecording } from './recordings/store.ts';
 import type { JournaledCall, SqliteJournal } from './sqlite-journal.ts';
-
-/** A call's object may outlive its longest call by setting up, finishing and a restart. */
-export const LEASE_MARGIN_MS = 60_000;
 
 /** Postgres' unique_violation: the id names another call (`call_started` in the migrations). */
 const ID_TAKEN = '23505';

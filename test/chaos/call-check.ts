@@ -44,6 +44,10 @@ export function checkCall(
   return checked;
 }
 
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
 function transcriptProblems(numbers: readonly number[], row: CallRow): string[] {
   const problems: string[] = [];
   const textOf = (role: 'caller' | 'agent') =>
@@ -88,16 +92,21 @@ function recordingProblems(report: CallReport, recording: Int16Array, checked: C
     if (unlikeMs.length > MOST_UNLIKE)
       problems.push(`${unlikeMs.length} frames of the ${side}’s are recorded wrongly`);
     const [from] = drops[0] ?? [0];
-    const before = lags.flatMap(({ atMs, lagMs }) => (atMs < from ? [lagMs] : []));
-    const after = lags.flatMap(({ atMs, lagMs }) => (atMs >= from ? [lagMs] : []));
-    for (const some of [before, after]) {
+    const placesBefore = lags.filter(({ atMs }) => atMs < from);
+    const placesAfter = lags.filter(({ atMs }) => atMs >= from);
+    for (const places of [placesBefore, placesAfter]) {
+      const some = places.map(({ lagMs }) => lagMs);
       const moved = Math.max(...some) - Math.min(...some);
       // A frame that this process sent late is late in the recording, too.
-      if (moved > JITTER_MS + report.frames.latestMs)
-        problems.push(`the ${side}’s audio moves by ${moved} ms`);
+      if (moved > JITTER_MS + report.frames.latestMs) {
+        const where = places.map(({ atMs, lagMs }) => `${Math.round(lagMs)}@${atMs}`).join(' ');
+        problems.push(`the ${side}’s audio moves by ${moved} ms: ${where}`);
+      }
     }
+    const before = placesBefore.map(({ lagMs }) => lagMs);
+    const after = placesAfter.map(({ lagMs }) => lagMs);
     if (side === 'caller' && before.length > 0 && after.length > 0) {
-      checked.shiftMs = Math.round(Math.min(...after) - Math.min(...before));
+      checked.shiftMs = Math.round(median(after) - median(before));
       if (Math.abs(checked.shiftMs) > MOST_SHIFT_MS)
         problems.push(`after the drop the caller’s audio lies ${checked.shiftMs} ms later`);
     }

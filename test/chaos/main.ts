@@ -26,6 +26,9 @@ const [rounds, calls, sentences, seed, killWithinMs] = [
   values['kill-within'],
 ].map((value) => number.parse(value)) as [number, number, number, number, number];
 
+/** Calls of a round whose problems are printed in full. */
+const MOST_SHOWN = 5;
+
 const vendor = await CountingVendor.start();
 const service = await MortalService.start(vendor.baseUrl, {});
 let [passed, failed] = [0, 0];
@@ -35,7 +38,7 @@ try {
     const options = { calls, sentences, seed: seed + round, killWithinMs };
     const result = await killRound(service, { ...options, log: (line) => console.log(`  ${line}`) });
     const wrong = result.checks.filter(({ problems }) => problems.length > 0);
-    for (const { callId, problems } of wrong) {
+    for (const { callId, problems } of wrong.slice(0, MOST_SHOWN)) {
       for (const problem of problems) console.log(`  ${callId}: ${problem}`);
     }
     const most = (side: 'caller' | 'agent') => Math.max(...result.checks.map(({ lostMs }) => lostMs[side]));

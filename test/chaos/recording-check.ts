@@ -6,8 +6,11 @@ const PER_MS = 8;
 const STRETCH = 25 * FRAME;
 const WIDE = 2_000 * PER_MS;
 const NEAR = 60 * PER_MS;
+const EXACT = 2 * PER_MS;
 /** What the timeline takes for jitter (200 ms), and a little: a gap of the line moves what follows it by so much. */
 const GAP = 260 * PER_MS;
+/** So many frames tell where they stand; fewer may stand anywhere, since a voice says the same words again. */
+const LEAST_FRAMES = 8;
 /** A frame whose samples are this much like those that were on the line is that frame. */
 const ALIKE = 0.7;
 /** Below it there is nothing to compare. */
@@ -34,39 +37,56 @@ export function checkSide(
   recording: Int16Array,
   counts: (ms: number) => boolean,
 ): SideCheck {
-  const [missingMs, unlikeMs]: [number[], number[]] = [[], []];
-  let frames = 0;
+  const stretches: { at: number; frames: number[]; lag: number | null }[] = [];
   let lag: number | null = null;
-  const lags: { atMs: number; lagMs: number }[] = [];
   for (let at = 0; at + STRETCH <= line.length; at += STRETCH) {
-    const audible: number[] = [];
+    const frames: number[] = [];
     for (let frame = at; frame < at + STRETCH; frame += FRAME) {
       if (counts(frame / PER_MS) && levelOf(line.subarray(frame, frame + FRAME)) >= AUDIBLE)
-        audible.push(frame);
+        frames.push(frame);
     }
-    if (audible.length === 0) continue;
-    frames += audible.length;
-    const found = bestLag(line, recording, audible, lag);
-    if (found !== null) {
-      lag = found;
-      lags.push({ atMs: at / PER_MS, lagMs: found / PER_MS });
-    }
-    for (const frame of audible) {
-      if (lag !== null && isNear(line, recording, frame, lag)) continue;
-      const there = recording.subarray(
-        Math.max(0, frame + (lag ?? 0)),
-        Math.max(0, frame + (lag ?? 0) + FRAME),
-      );
+    if (frames.length === 0) continue;
+    const found = bestLag(line, recording, frames, lag);
+    lag = found ?? lag;
+    stretches.push({ at, frames, lag: found });
+  }
+  const [missingMs, unlikeMs]: [number[], number[]] = [[], []];
+  stretches.forEach((stretch, i) => {
+    const places = placesAround(stretches, i);
+    for (const frame of stretch.frames) {
+      if (places.some((place) => isThere(line, recording, frame, place))) continue;
+      const at = Math.max(0, frame + (places[0] ?? 0));
+      const there = recording.subarray(at, at + FRAME);
       (levelOf(there) < AUDIBLE / 2 ? missingMs : unlikeMs).push(frame / PER_MS);
     }
-  }
-  return { frames, missingMs, unlikeMs, lags };
+  });
+  const lags = stretches.flatMap(({ at, lag: found }) =>
+    found === null ? [] : [{ atMs: at / PER_MS, lagMs: found / PER_MS }],
+  );
+  const frames = stretches.reduce((sum, stretch) => sum + stretch.frames.length, 0);
+  return { frames, missingMs, unlikeMs, lags: withoutStrays(lags) };
 }
 
-/** Within one stretch the line may have had a gap. */
-function isNear(line: Int16Array, recording: Int16Array, frame: number, lag: number): boolean {
-  if (similarity(line, recording, frame, frame + lag, FRAME) >= ALIKE) return true;
-  for (let other = lag - GAP; other <= lag + GAP; other++) {
+/** Where a stretch may stand: as it was found, or where its neighbours were, since the line may have moved at either end of it. */
+function placesAround(stretches: readonly { lag: number | null }[], i: number): number[] {
+  const before = stretches.slice(0, i).findLast(({ lag }) => lag !== null);
+  const after = stretches.slice(i + 1).find(({ lag }) => lag !== null);
+  return [stretches[i]!, before, after].flatMap((other) => other?.lag ?? []);
+}
+
+/** Without the places between two that agree with each other and not with them: the same word, said before or after. */
+function withoutStrays(lags: SideCheck['lags']): SideCheck['lags'] {
+  const agree = (a: number, b: number) => Math.abs(a - b) <= GAP / PER_MS;
+  return lags.filter(({ lagMs }, i) => {
+    const [before, after] = [lags[i - 1]?.lagMs, lags[i + 1]?.lagMs];
+    if (before === undefined || after === undefined || !agree(before, after)) return true;
+    return agree(lagMs, before) || agree(lagMs, after);
+  });
+}
+
+/** In its place to within less than a period of a voice: the frame beside it must not be taken for it. */
+function isThere(line: Int16Array, recording: Int16Array, frame: number, lag: number): boolean {
+  for (let other = lag - EXACT; other <= lag + EXACT; other++) {
     if (similarity(line, recording, frame, frame + other, FRAME) >= ALIKE) return true;
   }
   return false;
@@ -79,8 +99,9 @@ function bestLag(
   frames: readonly number[],
   last: number | null,
 ): number | null {
-  const near = [(last ?? 0) - NEAR, (last ?? 0) + NEAR] as const;
-  const ranges = last === null ? [[-WIDE, WIDE] as const] : [near, [-WIDE, WIDE] as const];
+  const around = (by: number) => [(last ?? 0) - by, (last ?? 0) + by] as const;
+  const close = last === null ? [] : [around(NEAR), around(GAP)];
+  const ranges = frames.length < LEAST_FRAMES ? close : [...close, [-WIDE, WIDE] as const];
   const probe = frames[Math.floor(frames.length / 2)]!;
   for (const [from, to] of ranges) {
     let best = { lag: 0, like: 0 };

@@ -93,8 +93,12 @@ export class CountingVendor {
         .end(JSON.stringify({ text: said.join(' ') }));
     } else if (request.url === '/v1/chat/completions') {
       const { messages } = chatSchema.parse(JSON.parse(body.toString('utf8')));
-      const last = messages.findLast(({ role }) => role === 'user')?.content;
-      const names = numbersIn(JSON.stringify(last ?? '')).flatMap(answersTo);
+      const last = messages.findLastIndex(({ role }) => role === 'user');
+      // What it said before the line was lost it does not say again, as it is told.
+      const said = answersIn(JSON.stringify(messages.slice(last + 1)));
+      const names = numbersIn(JSON.stringify(messages[last]?.content ?? ''))
+        .flatMap(answersTo)
+        .filter((name) => !said.includes(name));
       const sentences = names.map((name) => `Reply ${name} is here. `);
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       for (const event of completion(sentences.length > 0 ? sentences : ['Please say that once more.'])) {

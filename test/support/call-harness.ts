@@ -37,6 +37,7 @@ export const testAgent: AgentConfig = {
   faq: [],
   keywords: [],
   recording: true,
+  recordingNotice: '',
 };
 
 /** An empty store of ready audio, to be shared by calls. */

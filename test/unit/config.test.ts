@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, defaultAgent, loadConfig, missingSettings } from '../../src/config.ts';
+import { agentFor, ConfigError, loadConfig, missingSettings } from '../../src/config.ts';
 import { providerSettings } from '../../src/provider-settings.ts';
 import { speechToSpeechVendors } from '../../src/providers/registry.ts';
 
@@ -239,9 +239,8 @@ describe('settings', () => {
   });
 
   it('make the default agent', async () => {
-    const agent = await defaultAgent(
-      loadConfig({ AGENT_PROMPT: 'Be brief.', ENDPOINTING_MS: '700', TTS_VOICE: 'rms' }),
-    );
+    const config = loadConfig({ AGENT_PROMPT: 'Be brief.', ENDPOINTING_MS: '700', TTS_VOICE: 'rms' });
+    const agent = await agentFor(config, null);
     expect(agent).toMatchObject({ prompt: 'Be brief.', voice: 'rms', language: null, recording: true });
     expect(agent.endpointing.endMs).toBe(700);
   });
@@ -249,11 +248,43 @@ describe('settings', () => {
   it("give an agent's version another value with every change, so that ready audio of before is not used", async () => {
     const versions = await Promise.all(
       [{}, {}, { AGENT_PROMPT: 'Be brief.' }, { TTS_VOICE: 'rms' }].map(
-        async (settings) => (await defaultAgent(loadConfig(settings))).version,
+        async (settings) => (await agentFor(loadConfig(settings), null)).version,
       ),
     );
     expect(versions[0]).toBe(versions[1]);
     expect(new Set(versions).size).toBe(3);
+  });
+
+  it('give a campaign an agent of its own, where they say so', async () => {
+    const config = loadConfig({
+      AGENT_PROMPT: 'Be brief.',
+      AGENT_RECORDING_NOTICE: 'This call is recorded.',
+      CAMPAIGNS: JSON.stringify({ quiet: { recording: false, greeting: '' }, german: { language: 'de' } }),
+    });
+    const agents = await Promise.all(
+      [null, 'quiet', 'german', 'unknown', 'toString'].map((id) => agentFor(config, id)),
+    );
+    expect(agents.map(({ recording, language }) => [recording, language])).toEqual([
+      [true, null],
+      [false, null],
+      [true, 'de'],
+      [true, null],
+      [true, null],
+    ]);
+    expect(agents.map(({ prompt }) => prompt)).toEqual(Array(5).fill('Be brief.'));
+    expect(agents[1]!.greeting).toBe('');
+    // Ready audio of one is not the other's.
+    expect(new Set(agents.map(({ version }) => version)).size).toBe(3);
+  });
+
+  it.each([
+    ['no JSON', '{'],
+    ['a list', '[]'],
+    ['a name that nothing has', '{"a":{"record":false}}'],
+    ['a word for a flag', '{"a":{"recording":"no"}}'],
+    ['too many', JSON.stringify(Object.fromEntries(Array.from({ length: 201 }, (_, i) => [`c${i}`, {}])))],
+  ])('name CAMPAIGNS where it is wrong: %s', (_, wrong) => {
+    expect(() => loadConfig({ CAMPAIGNS: wrong })).toThrow(/CAMPAIGNS/);
   });
 
   it('declare questions with fixed answers, and name what is wrong with them', () => {

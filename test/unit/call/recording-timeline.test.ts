@@ -64,6 +64,19 @@ describe('recording timeline', () => {
     expect(positions.at(-1)).toBe(8 * 2780);
   });
 
+  it('puts all of a long burst back: a line that stood still, in the middle of a call', () => {
+    const { timeline, track } = setUp();
+    const said = Array.from({ length: 200 }, (_, i) => i);
+    for (const i of said) {
+      const saidAt = start + (i + 1) * 20;
+      // Nothing came from 600 ms to 2,300 ms.
+      const now = saidAt > start + 600 ? Math.max(saidAt, start + 2300) : saidAt;
+      timeline.caller(frame(i + 1), now);
+    }
+    timeline.finish(start + 4000);
+    expect(track('caller')).toEqual(said.flatMap((i) => [...frame(i + 1)]));
+  });
+
   it('moves nothing over what was said before, nor into what is stored', () => {
     const { timeline, track } = setUp();
     timeline.caller(frame(1, 1000), start + 1000);

@@ -199,6 +199,7 @@ function remains(call: TestCall): PastCall {
     heard,
     unheard,
     written: sinceOver.length === 0 || sinceOver.some(({ state }) => state === 'written'),
+    keys: '',
     counts: null,
     spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
     *callerAudio(fromSample) {

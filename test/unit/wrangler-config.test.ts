@@ -1,0 +1,30 @@
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { unstable_readConfig } from 'wrangler';
+import { LEASE_MARGIN_MS, loadConfig } from '../../src/config.ts';
+
+const file = fileURLToPath(new URL('../../wrangler.toml', import.meta.url));
+const environments = [undefined, 'production'] as const;
+const configs = environments.map((env) =>
+  unstable_readConfig({ config: file, ...(env === undefined ? {} : { env }) }),
+);
+
+it('a deploy waits for the longest call and for what it has to finish', () => {
+  const { WEBSOCKET_TIMEOUT } = loadConfig({});
+  for (const { durable_objects } of configs) {
+    const strategy = durable_objects.code_update_strategy;
+    expect(strategy?.mode).toBe('deferred');
+    expect((strategy?.max_delay ?? 0) * 1000).toBeGreaterThanOrEqual(WEBSOCKET_TIMEOUT + LEASE_MARGIN_MS);
+  }
+});
+
+it('production has every binding that the laptop has', () => {
+  const [laptop, production] = configs.map(({ durable_objects, r2_buckets, kv_namespaces }) => ({
+    objects: durable_objects.bindings.map(
+      ({ name, class_name }: { name: string; class_name: string }) => `${name} ${class_name}`,
+    ),
+    buckets: r2_buckets.map(({ binding }: { binding: string }) => binding),
+    namespaces: kv_namespaces.map(({ binding }: { binding: string }) => binding),
+  }));
+  expect(production).toEqual(laptop);
+});
