@@ -1,5 +1,46 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+
+/** In workerd: the router, the objects, their storage. A real Supabase, a scripted vendor. */
+function inWorkerd(
+  name: string,
+  include: string,
+  compatibilityFlags: string[] = [],
+): TestProjectConfiguration {
+  return {
+    plugins: [
+      cloudflareTest(({ inject }) => ({
+        wrangler: { configPath: './wrangler.toml' },
+        miniflare: {
+          compatibilityFlags,
+          bindings: {
+            OPENAI_API_KEY: 'test-key',
+            OPENAI_BASE_URL: 'http://vendor.test/v1',
+            SUPABASE_URL: inject('supabaseUrl'),
+            SUPABASE_DIRECT_URL: inject('supabaseDirectUrl'),
+            FAULT_CONTROL_URL: inject('faultControlUrl'),
+            SUPABASE_SERVICE_ROLE_KEY: inject('supabaseKey'),
+            RATE_LIMIT_PER_IP: '0',
+            RESUME_GRACE: '4000',
+            CONVERSATION_INTERVAL: '1000',
+            CORS_ORIGINS: 'https://console.example',
+          },
+        },
+      })),
+    ],
+    test: {
+      name,
+      // It names a module of Node's that a Worker never reaches; bundled, that is left out.
+      deps: { optimizer: { ssr: { enabled: true, include: ['mediabunny'] } } },
+      include: [include],
+      globalSetup: ['test/support/workers-global-setup.ts'],
+      // Storage is isolated by file in any case; one runtime for all files saves 2 s each.
+      isolate: false,
+      testTimeout: 30_000,
+      hookTimeout: 60_000,
+    },
+  };
+}
 
 export default defineConfig({
   test: {
@@ -7,39 +48,9 @@ export default defineConfig({
     projects: [
       /** Plain TypeScript, fake clocks; I/O on loopback at most. */
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
-      /** In workerd: the router, the objects, their storage. A real Supabase, a scripted vendor. */
-      {
-        plugins: [
-          cloudflareTest(({ inject }) => ({
-            wrangler: { configPath: './wrangler.toml' },
-            miniflare: {
-              bindings: {
-                OPENAI_API_KEY: 'test-key',
-                OPENAI_BASE_URL: 'http://vendor.test/v1',
-                SUPABASE_URL: inject('supabaseUrl'),
-                SUPABASE_DIRECT_URL: inject('supabaseDirectUrl'),
-                FAULT_CONTROL_URL: inject('faultControlUrl'),
-                SUPABASE_SERVICE_ROLE_KEY: inject('supabaseKey'),
-                RATE_LIMIT_PER_IP: '0',
-                RESUME_GRACE: '4000',
-                CONVERSATION_INTERVAL: '1000',
-                CORS_ORIGINS: 'https://console.example',
-              },
-            },
-          })),
-        ],
-        test: {
-          name: 'workers',
-          // It names a module of Node's that a Worker never reaches; bundled, that is left out.
-          deps: { optimizer: { ssr: { enabled: true, include: ['mediabunny'] } } },
-          include: ['test/workers/**/*.test.ts'],
-          globalSetup: ['test/support/workers-global-setup.ts'],
-          // Storage is isolated by file in any case; one runtime for all files saves 2 s each.
-          isolate: false,
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
-        },
-      },
+      inWorkerd('workers', 'test/workers/*.test.ts'),
+      /** Storage is made really full by a method of workerd's that is for tests only. */
+      inWorkerd('workers-full', 'test/workers/full/*.test.ts', ['experimental']),
       /** The embedded engines and the embedded Supabase, each on a loopback port of its own. */
       {
         test: {
