@@ -21,7 +21,7 @@ export interface EndedReport {
 
 /**
  * One shard of the deployment's counts. Calls report their start and their end through their outbox, at least
- * once each; a repeat changes nothing. Survives restarts.
+ * once each; a repeat changes nothing, and a report that storage takes only half of has not arrived. Survives restarts.
  */
 export class MetricsDO extends DurableObject<Env> {
   readonly #sql: SqlStorage;
@@ -29,6 +29,8 @@ export class MetricsDO extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
+    // Counts can be read while storage takes no writes.
+    if (this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'totals'").toArray().length > 0) return;
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS calls (
         call_id TEXT PRIMARY KEY, started_at INTEGER NOT NULL, lease_until INTEGER NOT NULL,
@@ -45,6 +47,15 @@ export class MetricsDO extends DurableObject<Env> {
 
   /** A call has started; it counts as active until it ends, or until `leaseUntil` if it never says so. */
   started(callId: string, startedAt: number, leaseUntil: number): void {
+    this.ctx.storage.transactionSync(() => this.#start(callId, startedAt, leaseUntil));
+  }
+
+  /** A call has ended. Counts its start too, where that report has not arrived. */
+  ended(report: EndedReport): void {
+    this.ctx.storage.transactionSync(() => this.#end(report));
+  }
+
+  #start(callId: string, startedAt: number, leaseUntil: number): void {
     const inserted = this.#sql.exec(
       'INSERT OR IGNORE INTO calls (call_id, started_at, lease_until) VALUES (?, ?, ?)',
       callId,
@@ -56,9 +67,8 @@ export class MetricsDO extends DurableObject<Env> {
     this.#prune(startedAt);
   }
 
-  /** A call has ended. Counts its start too, where that report has not arrived. */
-  ended(report: EndedReport): void {
-    this.started(report.callId, report.startedAt, report.endedAt);
+  #end(report: EndedReport): void {
+    this.#start(report.callId, report.startedAt, report.endedAt);
     const changed = this.#sql
       .exec(
         'UPDATE calls SET ended_at = ?, failed = ? WHERE call_id = ? AND ended_at IS NULL RETURNING 1',

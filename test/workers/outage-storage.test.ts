@@ -9,6 +9,7 @@ import { CallArchive } from '../../src/durable/call-archive.ts';
 import { KeptEntries } from '../../src/durable/kept-entries.ts';
 import { KeptWrites } from '../../src/durable/kept-writes.ts';
 import { MOST_UNWRITTEN_BYTES } from '../../src/durable/sqlite-journal.ts';
+import { MetricsDO } from '../../src/MetricsDO.ts';
 import {
   ask,
   begin,
@@ -168,6 +169,45 @@ describe('storage that takes no writes', () => {
     expect(second.ofType('error').map(({ code }) => code)).toEqual(['CALL_ID_IN_USE']);
     await hangUp(client);
     await allow();
+  });
+});
+
+describe('the counts of calls', () => {
+  const metrics = () => bindings.METRICS.get(bindings.METRICS.idFromName(`outage-${crypto.randomUUID()}`));
+  const report = {
+    callId: 'call',
+    startedAt: 1_000,
+    endedAt: 3_000,
+    durationMs: 2_000,
+    failed: false,
+    latencyMsSum: 500,
+    latencyCount: 1,
+  };
+
+  it('are right where storage took half of a report: the repeat counts it, once', async () => {
+    await runInDurableObject(metrics(), (shard, { storage: { sql } }) => {
+      const exec = sql.exec.bind(sql);
+      for (const tell of [() => shard.started('call', 1_000, 9_000), () => shard.ended(report)]) {
+        Object.assign(sql, {
+          exec: (query: string, ...rest: unknown[]) =>
+            query.includes('UPDATE totals') ? spent() : exec(query, ...rest),
+        });
+        expect(tell).toThrow('Exceeded allowed rows written');
+        Reflect.deleteProperty(sql, 'exec');
+        tell();
+        tell();
+      }
+      expect(shard.read(4_000)).toMatchObject({ started: 1, active: 0, ended: 1, durationMsSum: 2_000 });
+    });
+  });
+
+  it('are read by an object that wakes while storage takes no writes', async () => {
+    await runInDurableObject(metrics(), (shard, state) => {
+      shard.ended(report);
+      const allow = refuseWrites(state.storage);
+      expect(new MetricsDO(state, bindings).read(4_000)).toMatchObject({ started: 1, ended: 1 });
+      allow();
+    });
   });
 });
 
