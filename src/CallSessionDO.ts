@@ -53,7 +53,7 @@ interface Claim {
  */
 export class CallSessionDO extends DurableObject<Env> {
   readonly #config: Config;
-  readonly #writes = new KeptWrites(systemClock, () => this.ctx.waitUntil(this.#deliver()));
+  readonly #writes: KeptWrites;
   readonly #entries: KeptEntries;
   readonly #alarms: Alarms;
   #archive: CallArchive | null = null;
@@ -63,6 +63,11 @@ export class CallSessionDO extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#config = loadConfig(env);
+    this.#writes = new KeptWrites({
+      clock: systemClock,
+      object: String(ctx.id),
+      onRetry: () => ctx.waitUntil(this.#deliver()),
+    });
     this.#entries = new KeptEntries(ctx.storage.kv, this.#writes, 'object/');
     this.#alarms = new Alarms(ctx.storage, this.#writes);
     if (!hasTables(ctx.storage.sql)) return;

@@ -48,7 +48,8 @@ export class CallArchive {
   constructor(options: CallArchiveOptions) {
     this.#options = options;
     const { storage, writes, alarms, env, config, clock, random } = options;
-    writes.write('call/tables', () => migrate(storage.sql));
+    // As a whole or not at all: half of the tables could not be made again.
+    writes.write('call/tables', () => storage.transactionSync(() => migrate(storage.sql)));
     const entries = new KeptEntries(storage.kv, writes, 'call/entry/');
     this.#journal = new SqliteJournal(storage.sql, writes);
     this.#progress = new CallProgress(entries);
@@ -169,7 +170,9 @@ export class CallArchive {
     this.#delivered = true;
     const { storage, writes } = this.#options;
     writes.forget('call/');
-    if (hasTables(storage.sql)) writes.write('call/tables', () => dropTables(storage.sql));
+    if (hasTables(storage.sql)) {
+      writes.write('call/tables', () => storage.transactionSync(() => dropTables(storage.sql)));
+    }
     this.#progress.forget();
     this.#plans.forget();
     this.#options.alarms.set('recover', null);

@@ -21,6 +21,14 @@ const RETRY_MS = 5_000;
  */
 const OWN_FAULT = /SQLITE_TOOBIG|SQLITE_CONSTRAINT|DataCloneError/;
 
+export interface KeptWritesOptions {
+  clock: Clock;
+  /** The object's id, for the log. */
+  object: string;
+  /** Called by the timer, after it has tried: what needs an alarm may have none. */
+  onRetry(): void;
+}
+
 /**
  * Writes to the object's storage, in order. What the storage does not take is kept in memory and tried again, with the next write and
  * by a timer, so that a call goes on, and its record is complete, when storage is used up: an account whose allowance is spent
@@ -32,16 +40,13 @@ const OWN_FAULT = /SQLITE_TOOBIG|SQLITE_CONSTRAINT|DataCloneError/;
  * it: a day at 16 kHz, the longest that `WEBSOCKET_TIMEOUT` allows, has 5.5 GB.
  */
 export class KeptWrites implements Writes {
-  readonly #clock: Clock;
-  /** Called by the timer, after it has tried: what needs an alarm may have none. */
-  readonly #onRetry: () => void;
+  readonly #options: KeptWritesOptions;
   readonly #waiting = new Map<string, () => void>();
   #refused = false;
   #timed = false;
 
-  constructor(clock: Clock, onRetry: () => void) {
-    this.#clock = clock;
-    this.#onRetry = onRetry;
+  constructor(options: KeptWritesOptions) {
+    this.#options = options;
   }
 
   write(key: string, write: () => void): void {
@@ -67,21 +72,23 @@ export class KeptWrites implements Writes {
       }
       this.#waiting.delete(key);
     }
-    if (this.#refused) log('info', 'the storage takes writes again');
+    if (this.#refused) log('info', 'the storage takes writes again', { object: this.#options.object });
     this.#refused = false;
   }
 
   #refuse(error: unknown): void {
     if (!this.#refused) {
-      log('error', 'the storage takes no writes: they are kept in memory', { error: describeError(error) });
+      const { object } = this.#options;
+      const fields = { object, error: describeError(error) };
+      log('error', 'the storage takes no writes: they are kept in memory', fields);
     }
     this.#refused = true;
     if (this.#timed) return;
     this.#timed = true;
-    this.#clock.after(RETRY_MS, () => {
+    this.#options.clock.after(RETRY_MS, () => {
       this.#timed = false;
       this.#flush();
-      this.#onRetry();
+      this.#options.onRetry();
     });
   }
 }

@@ -9,7 +9,7 @@ function storage() {
   const clock = new FakeClock();
   const written: string[] = [];
   const state = { refuses: false, retries: 0 };
-  const writes = new KeptWrites(clock, () => state.retries++);
+  const writes = new KeptWrites({ clock, object: 'object', onRetry: () => state.retries++ });
   const write = (key: string, what = key) =>
     writes.write(key, () => {
       if (state.refuses) throw new Error('database or disk is full: SQLITE_FULL');
