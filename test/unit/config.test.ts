@@ -32,6 +32,13 @@ describe('settings', () => {
     expect(config.CORS_ORIGINS).toEqual(['https://a.example', 'https://b.example']);
   });
 
+  it('allow no chunk of the recording that a row has no room for: 2 MB, both sides of it at 16 kHz', () => {
+    const longestMs = 30_000;
+    expect(loadConfig({ SPOOL_INTERVAL: String(longestMs) }).SPOOL_INTERVAL).toBe(longestMs);
+    expect(() => loadConfig({ SPOOL_INTERVAL: String(longestMs + 1) })).toThrow(/SPOOL_INTERVAL/);
+    expect(longestMs * 16 * Int16Array.BYTES_PER_ELEMENT * 2).toBeLessThan(2_000_000);
+  });
+
   it('count as not set where they are empty, but a greeting may be', () => {
     const config = loadConfig({ RATE_LIMIT_PER_IP: ' ', TTS_VOICE: '', AGENT_GREETING: '' });
     expect(config.RATE_LIMIT_PER_IP).toBe(100);
