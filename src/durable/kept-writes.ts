@@ -1,15 +1,15 @@
 import type { Clock } from '../call/clock.ts';
 import { describeError, log } from '../log.ts';
 
-/** Takes writes to the object's storage. `write` never throws. */
+/** Takes writes to the object's storage. */
 export interface Writes {
-  /** `write` may be repeated until it does not throw; of those that wait under one key the last one counts. */
+  /** `write` may be repeated until it does not throw: it is one statement, or undoes half of itself. Of those that wait under a key the last one counts. */
   write(key: string, write: () => void): void;
   /** What waits under keys that begin with this is not needed any more. */
   forget(prefix: string): void;
 }
 
-/** Keeps nothing: what the storage does not take is whoever writes it to see to. */
+/** Keeps nothing: whoever writes hears what storage throws. */
 export const writeThrough: Writes = { write: (_, write) => write(), forget: () => {} };
 
 /** How often storage that takes no writes is tried again where nothing else is written meanwhile. */
