@@ -3,6 +3,7 @@ import {
   type LanguageModelVendor,
   languageModelVendors,
   type ProviderSettings,
+  type SpeechToSpeechVendor,
   type SpeechToTextVendor,
   speechToSpeechVendors,
   speechToTextVendors,
@@ -76,6 +77,8 @@ export const providerSchema = {
   // One model that hears, thinks and speaks; the three ports stand behind it.
   S2S_PROVIDER: vendor(speechToSpeechVendors),
   S2S_MODEL: optionalText,
+  /** Default: see `spokenOf`. */
+  S2S_VOICE: optionalText,
   S2S_API_KEY: optionalText,
   S2S_BASE_URL: url,
 
@@ -184,12 +187,29 @@ export function providerSettings(config: ProviderConfig): ProviderSettings {
       voice,
       ...voices.map((fallback) => ({ ...fallback, ...(ownVoice === undefined ? {} : { voice: ownVoice }) })),
     ],
-    speechToSpeech: config.S2S_PROVIDER === undefined ? null : memberOf(config, 'S2S', config.S2S_PROVIDER),
+    speechToSpeech: spokenOf(config, vendors.textToSpeech),
     firstAnswerMs: {
       speechToText: config.STT_DEADLINE_MS,
       languageModel: config.LLM_DEADLINE_MS,
       textToSpeech: config.TTS_DEADLINE_MS,
     },
+  };
+}
+
+/** The default of OpenAI's Live API, and a voice of its Realtime API as well (types of the `openai` package 7.55). */
+const openAiVoice = 'marin';
+
+/** A model that speaks has the voices of text-to-speech, also those for languages, where these are of its vendor. */
+function spokenOf(
+  config: ProviderConfig,
+  voices: TextToSpeechVendor,
+): VendorSettings<SpeechToSpeechVendor> | null {
+  if (config.S2S_PROVIDER === undefined) return null;
+  const shared = voices === 'openai' || voices === 'openai-realtime';
+  const voice = config.S2S_VOICE ?? (shared ? undefined : openAiVoice);
+  return {
+    ...memberOf(config, 'S2S', config.S2S_PROVIDER),
+    ...(voice === undefined ? {} : { voice }),
   };
 }
 

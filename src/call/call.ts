@@ -403,6 +403,7 @@ export class Call implements LegHandler {
       agent,
       sampleRate,
       startTime,
+      languageHeard: this.#options.past?.language ?? null,
       leg: {
         get canClear() {
           return dialect().canClear;

@@ -28,7 +28,7 @@ import { Turns } from './turn.ts';
 import { TurnRecord } from './turn-record.ts';
 
 export interface DuplexEngineOptions
-  extends Omit<AgentOptions, 'record' | 'onUsage' | 'onFailure' | 'providers'> {
+  extends Omit<AgentOptions, 'record' | 'onUsage' | 'onFailure' | 'providers' | 'languageHeard'> {
   duplex: Duplex;
   /** Speaks the agent's fixed lines, and does what the duplex model delegates. */
   providers: Pick<Providers, 'languageModel' | 'textToSpeech'>;
@@ -232,7 +232,8 @@ export class DuplexEngine implements Engine, CallerEarHandler {
     providers.textToSpeech.warm?.(this.#lines.spokenAs);
     const session = duplex.open({
       sampleRate,
-      voice: agent.voice,
+      // A session keeps its voice. The Live API tells no language, so it is that of the language that is set.
+      voice: this.#lines.spokenAs.voice,
       instructions: duplexInstructions(agent, this.#tools?.definitions ?? []),
       history: () => this.#messages(''),
       signal: this.#abort.signal,

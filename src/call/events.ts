@@ -44,6 +44,8 @@ export type CallEvent =
   | { type: 'dtmf'; digit: string; durationMs: number }
   /** The leg has played everything up to this mark. */
   | { type: 'mark.played'; name: string }
+  /** The language that the caller speaks, as a BCP 47 tag: it is another one than was known. */
+  | { type: 'language.heard'; language: string }
   | { type: 'usage'; usage: Usage }
   /** A sentence that could have been ready audio was looked up. */
   | { type: 'cache'; hit: boolean }

@@ -20,6 +20,8 @@ export interface PastCall {
   unheard: readonly string[];
   /** Whether that turn was written to its end; false: more of it was to come. */
   written: boolean;
+  /** The language that the caller was last heard to speak; null: none was told. */
+  language: string | null;
   counts: CallCounts | null;
   /** Samples of the recording that are stored: all of it before this one. */
   spooledSamples: number;

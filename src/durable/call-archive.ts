@@ -66,7 +66,7 @@ export class CallArchive {
   past(): PastCall & { resumeToken: string } {
     const journaled = this.#journal.read();
     if (journaled === null || journaled.end !== null) throw new Error('there is no call to take up');
-    const { call, resumeToken, history } = journaled;
+    const { call, resumeToken, history, language } = journaled;
     const { chunks, samples } = this.#journal.audioExtent(call.chunkSamples);
     const progress = this.#progress.read();
     const lastMs = Math.max(
@@ -82,6 +82,7 @@ export class CallArchive {
       heard: [...progress.heard],
       unheard: [...progress.unheard],
       written: progress.written,
+      language,
       counts: progress.counts,
       spooledSamples: samples,
       callerAudio: (fromSample) => this.#callerAudio(fromSample, chunks, call.chunkSamples),
@@ -182,6 +183,9 @@ export class CallArchive {
       }
       case 'usage':
         this.#journal.append({ type: 'usage', usage: event.usage });
+        return;
+      case 'language.heard':
+        this.#journal.append({ type: 'language', language: event.language });
         return;
       case 'tool.ran':
         this.#journal.append({ type: 'tool', run: event.run });

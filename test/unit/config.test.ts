@@ -49,6 +49,8 @@ describe('settings', () => {
     ['CORS_ORIGINS', 'https://a.example,nonsense'],
     ['LLM_PROVIDER', 'unknown'],
     ['METRICS_SHARDS', '0'],
+    ['AGENT_LANGUAGE', 'German'],
+    ['AGENT_LANGUAGE', 'de_DE'],
   ])('%s = %s stops the start with a message that names it', (name, value) => {
     expect(() => loadConfig({ [name]: value })).toThrow(ConfigError);
     expect(() => loadConfig({ [name]: value })).toThrow(name);
@@ -159,6 +161,17 @@ describe('settings', () => {
     const other = providerSettings(loadConfig({ ...s2s, TTS_PROVIDER: 'elevenlabs' }));
     expect(other.textToSpeech[0].vendor).toBe('elevenlabs');
     expect(providerSettings(loadConfig({})).speechToSpeech).toBeNull();
+  });
+
+  it('give a model that speaks the voice of text-to-speech where that is of its vendor, or one of its own', () => {
+    const voice = (more: object) =>
+      providerSettings(loadConfig({ S2S_PROVIDER: 'openai-live', ...more })).speechToSpeech?.voice;
+    // As the call asks for: `TTS_VOICE`, or the one for the language.
+    expect(voice({})).toBeUndefined();
+    expect(voice({ TTS_PROVIDER: 'openai' })).toBeUndefined();
+    expect(voice({ TTS_PROVIDER: 'elevenlabs' })).toBe('marin');
+    expect(voice({ TTS_PROVIDER: 'elevenlabs', S2S_VOICE: 'cedar' })).toBe('cedar');
+    expect(voice({ S2S_VOICE: 'cedar' })).toBe('cedar');
   });
 
   it.each(speechToSpeechVendors)('reach %s by OpenAI’s key and address, and no other vendor’s', (vendor) => {

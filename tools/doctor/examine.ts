@@ -1,4 +1,5 @@
 import type { Clock } from '../../src/call/clock.ts';
+import { voiceFor } from '../../src/call/spoken-language.ts';
 import { type Config, loadConfig, missingSettings } from '../../src/config.ts';
 import { providerSettings } from '../../src/provider-settings.ts';
 import type { Dial } from '../../src/providers/vendor-socket.ts';
@@ -96,7 +97,10 @@ async function rowOf(member: Member, config: Config, ends: ModelEnds, options: E
     limitMs,
     signal,
     agent: {
-      voice: config.TTS_VOICE,
+      voice: voiceFor(
+        { voice: config.TTS_VOICE, voices: config.AGENT_VOICES },
+        config.AGENT_LANGUAGE ?? null,
+      ),
       keywords: config.AGENT_KEYWORDS,
       maxOutputTokens: config.AGENT_MAX_OUTPUT_TOKENS,
       ...(config.AGENT_LANGUAGE === undefined ? {} : { language: config.AGENT_LANGUAGE }),

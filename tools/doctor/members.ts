@@ -106,7 +106,7 @@ export function settingNames({ port, prefixes, settings: { vendor } }: Member): 
       port === 'textToSpeech'
         ? [...own('VOICE'), 'TTS_VOICE']
         : port === 'speechToSpeech'
-          ? ['TTS_VOICE']
+          ? ['S2S_VOICE', 'TTS_VOICE']
           : [],
   };
 }

@@ -700,6 +700,7 @@ describe('a call held by a model that listens and speaks at the same time', () =
         heard: [{ text: 'At nine.', from: call.startTime + 1_000, until: call.startTime + 1_500 }],
         written: true,
         unheard: ['Or at ten.'],
+        language: null,
         counts: null,
         spooledSamples: 16_000,
         callerAudio: function* (fromSample) {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { defaultSilence } from '../../../src/call/agent-config.ts';
 import type { Leg } from '../../../src/call/leg.ts';
 import type { PastCall } from '../../../src/call/past-call.ts';
-import { createCall } from '../../support/call-harness.ts';
+import { createCall, spokenRequests } from '../../support/call-harness.ts';
 
 type TestCall = ReturnType<typeof createCall>;
 
@@ -199,6 +199,7 @@ function remains(call: TestCall): PastCall {
     heard,
     unheard,
     written: sinceOver.length === 0 || sinceOver.some(({ state }) => state === 'written'),
+    language: call.ofType('language.heard').at(-1)?.language ?? null,
     counts: null,
     spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
     *callerAudio(fromSample) {
@@ -359,6 +360,29 @@ describe('an object that is killed under a call', () => {
     // Where it was said, not where it was heard again.
     expect(turn!.startMs).toBeGreaterThan(500);
     expect(turn!.endMs).toBe(2_000);
+  });
+
+  it('still speaks the language that the caller was heard to speak, and listens for another one', async () => {
+    const agent = { greeting: '', voices: { fr: 'Zoé' } };
+    const first = createCall({ agent, script: { transcripts: ['Bonjour.'] } });
+    await first.start();
+    first.asked.hear({ type: 'language', language: 'fr' });
+    await first.speak(600);
+    await first.silence(4_000);
+    const second = await takenUp(first, { agent, script: { transcripts: ['Et demain ?', 'And now?'] } });
+    const requests = spokenRequests(second);
+    await second.speak(600);
+    await second.silence(3_000);
+    second.asked.hear({ type: 'language', language: 'en' });
+    await second.speak(600);
+    await second.silence(3_000);
+    expect(requests.filter(({ text }) => text === 'All right.')).toMatchObject([
+      { voice: 'Zoé', language: 'fr' },
+      { voice: 'voice', language: 'en' },
+    ]);
+    expect(second.asked.messages.map(([prompt]) => prompt?.content.split('tag ')[1])).toEqual(['fr.', 'en.']);
+    // What is known of it is no setting: the transcriber still tells.
+    expect(second.asked.languages).toEqual([undefined]);
   });
 
   it('keeps the recording’s timeline: silence while the line was down, both sides in their places', async () => {
