@@ -9,7 +9,8 @@ import {
 import { defaultDtmf } from './call/dtmf.ts';
 import { defaultSpeculation } from './call/speculation.ts';
 import { languageTag } from './call/spoken-language.ts';
-import { missingKeys, needsWorkersAi, providerSchema } from './provider-settings.ts';
+import { missingKeys, needsWorkersAi } from './provider-keys.ts';
+import { providerSchema } from './provider-settings.ts';
 import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from './settings.ts';
 import { builtInToolsSchema } from './tools/built-in.ts';
 import { httpToolsSchema } from './tools/http-tool.ts';

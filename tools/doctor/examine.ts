@@ -1,11 +1,12 @@
 import type { Clock } from '../../src/call/clock.ts';
 import { voiceFor } from '../../src/call/spoken-language.ts';
 import { type Config, loadConfig, missingSettings } from '../../src/config.ts';
+import { configuredProviders, missingKeysOf } from '../../src/provider-keys.ts';
 import { providerSettings } from '../../src/provider-settings.ts';
 import type { Dial } from '../../src/providers/vendor-socket.ts';
 import { adviceOn } from './advice.ts';
 import { type DatabaseTrial, tryDatabase } from './database.ts';
-import { type Member, membersOf, missingOf } from './members.ts';
+import { type Member, membersOf } from './members.ts';
 import { type ModelEnd, ModelEnds } from './model-ends.ts';
 import type { FoundSettings, SettingSource } from './settings.ts';
 import { type Trial, tryMember } from './trial.ts';
@@ -71,7 +72,7 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
     limitMs,
     signal,
   });
-  const missing = missingSettings(config);
+  const missing = missingSettings(config, settings.bindings);
   const works = rows.every(({ outcome: { result } }) => result === 'ok' || result === 'untried');
   return {
     ok: works && database.result === 'ok' && missing.length === 0,
@@ -85,7 +86,9 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
 async function rowOf(member: Member, config: Config, ends: ModelEnds, options: ExamineOptions): Promise<Row> {
   const { title, model, settings } = member;
   const row = { title, vendor: settings.vendor, model };
-  const missing = missingOf(member);
+  const missing = configuredProviders(config)
+    .filter(({ prefix }) => prefix === member.prefixes[0])
+    .flatMap((provider) => missingKeysOf(config, provider));
   if (missing.length > 0) return { ...row, outcome: { result: 'missing', settings: missing }, end: null };
   if (settings.vendor === 'workers-ai') {
     return { ...row, outcome: { result: 'untried', why: workersAi }, end: null };
