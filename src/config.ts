@@ -126,6 +126,11 @@ const configSchema = z.object({
 
 export type Config = z.output<typeof configSchema>;
 
+/** Whether there is a setting of this name. */
+export function isSettingName(name: string): boolean {
+  return Object.hasOwn(configSchema.shape, name);
+}
+
 /** A setting is wrong; the message names it. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';

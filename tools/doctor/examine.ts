@@ -4,6 +4,7 @@ import { type Config, loadConfig, missingSettings } from '../../src/config.ts';
 import { configuredProviders, missingKeysOf } from '../../src/provider-keys.ts';
 import { providerSettings } from '../../src/provider-settings.ts';
 import type { Dial } from '../../src/providers/vendor-socket.ts';
+import { type SettingWithoutEffect, settingsWithoutEffect } from '../../src/settings-without-effect.ts';
 import { adviceOn } from './advice.ts';
 import { type DatabaseTrial, tryDatabase } from './database.ts';
 import { type Member, membersOf } from './members.ts';
@@ -33,6 +34,8 @@ export interface Examination {
   ok: boolean;
   /** Names of the settings without which no call can be answered and kept. */
   missing: string[];
+  /** They stop nothing, and do nothing. */
+  withoutEffect: SettingWithoutEffect[];
   /** Names of the settings that were found, by where. */
   sources: Partial<Record<SettingSource, string[]>>;
   rows: Row[];
@@ -77,6 +80,10 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   return {
     ok: works && database.result === 'ok' && missing.length === 0,
     missing,
+    // What stands in the environment of this process may be meant for other programs.
+    withoutEffect: settingsWithoutEffect(settings.values).filter(
+      ({ setting }) => settings.sources.get(setting) !== 'the environment',
+    ),
     sources: sourcesOf(settings),
     rows,
     database,

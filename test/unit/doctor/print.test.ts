@@ -46,6 +46,7 @@ describe('the summary', () => {
   const examination: Examination = {
     ok: false,
     missing: ['OPENAI_API_KEY'],
+    withoutEffect: [],
     sources: {},
     rows: [{ ...row, outcome: { ...missing, settings: [...missing.settings] } }],
     database: { result: 'ok', totalMs: 12 },
@@ -62,6 +63,13 @@ describe('the summary', () => {
     const lines = summaryLines({ ...examination, rows: [row, ...examination.rows] }).join('\n');
     expect(lines).toContain('Settings that are missing: OPENAI_API_KEY.');
     expect(lines).not.toContain('embedded');
+  });
+
+  it('warns of settings that do nothing', () => {
+    const withoutEffect = [{ setting: 'TTS_FALLBACK_VOICE', because: 'there is no fall-back' }];
+    expect(summaryLines({ ...examination, withoutEffect })).toContain(
+      'WARNING: TTS_FALLBACK_VOICE has no effect: there is no fall-back.',
+    );
   });
 
   it('says which settings a Worker would not see', () => {
