@@ -15,6 +15,7 @@ import type { Clock } from './clock.ts';
 import { spokenKeys } from './dtmf.ts';
 import type { CallEvents } from './events.ts';
 import { Faq } from './faq.ts';
+import type { LaterActs } from './later-acts.ts';
 import { tierFor } from './model-rule.ts';
 import type { Playout } from './playout.ts';
 import { Reply, type ReplyOptions, type Thinking } from './reply.ts';
@@ -42,6 +43,8 @@ export interface AgentOptions {
   record: TurnRecord;
   /** Makes the agent's tools, if it has any; `onRun` is told of each run before its result is used. */
   createTools(onRun: (run: ToolRun) => void): CallTools | null;
+  /** What tools want done once the agent's words were heard. */
+  later: LaterActs;
   onUsage(usage: Usage): void;
   onFailure(error: ProviderError): void;
 }
@@ -196,6 +199,7 @@ export class Agent {
       interruptible,
       agent,
       tools: this.#tools,
+      later: this.#options.later,
       spokenAs: this.#spokenAs,
       providers: thinking ?? { languageModel: providers.languageModel, textToSpeech },
       playout,

@@ -404,6 +404,7 @@ export class Call implements LegHandler {
       sampleRate,
       startTime,
       languageHeard: this.#options.past?.language ?? null,
+      actions,
       leg: {
         get canClear() {
           return dialect().canClear;

@@ -2,6 +2,7 @@ import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import type { Duplex, DuplexEvent, DuplexSession } from '../providers/duplex.ts';
 import { ProviderError } from '../providers/ports.ts';
 import type { Providers } from '../providers/registry.ts';
+import type { CallActions } from '../tools/tool.ts';
 import { AfterSpeech } from './after-speech.ts';
 import type { AgentOptions, CallTools } from './agent.ts';
 import { CallerEar, type CallerEarHandler } from './caller-ear.ts';
@@ -17,6 +18,7 @@ import type { Engine } from './engine.ts';
 import type { FailureCode } from './events.ts';
 import { FixedLines } from './fixed-lines.ts';
 import { LatencyLedger } from './latency.ts';
+import { LaterActs } from './later-acts.ts';
 import { tierFor } from './model-rule.ts';
 import type { OverlapKind } from './overlap.ts';
 import type { PastCall } from './past-call.ts';
@@ -28,7 +30,9 @@ import { Turns } from './turn.ts';
 import { TurnRecord } from './turn-record.ts';
 
 export interface DuplexEngineOptions
-  extends Omit<AgentOptions, 'record' | 'onUsage' | 'onFailure' | 'providers' | 'languageHeard'> {
+  extends Omit<AgentOptions, 'record' | 'later' | 'onUsage' | 'onFailure' | 'providers' | 'languageHeard'> {
+  /** What tools may do to the call. */
+  actions: CallActions;
   duplex: Duplex;
   /** Speaks the agent's fixed lines, and does what the duplex model delegates. */
   providers: Pick<Providers, 'languageModel' | 'textToSpeech'>;
@@ -168,12 +172,13 @@ export class DuplexEngine implements Engine, CallerEarHandler {
         return { messages, maxOutputTokens: agent.maxOutputTokens, tier: tierFor(agent.model, messages) };
       },
       answer: (delegation, text) => this.#session?.answer(delegation, text),
-      onAfterwards: (acts) => this.#afterwards.add(acts, this.#talk.speeches),
+      onAfterwards: (act) => this.#afterwards.plan(act),
+      onTold: () => this.#afterwards.tell(this.#talk.speeches),
       onDone: () => this.#listenIfIdle(),
       onUsage,
       onFailure,
     });
-    this.#afterwards = new AfterSpeech(clock, (problem) =>
+    this.#afterwards = new AfterSpeech(clock, new LaterActs(options), (problem) =>
       this.#session?.instruct(`Tell the caller now: ${problem}`),
     );
     this.#patienceMs = agent.silence.holdLineMs;
@@ -208,6 +213,10 @@ export class DuplexEngine implements Engine, CallerEarHandler {
     // That turn is in the record now: another restart must not add it again.
     this.#options.events.emit({ type: 'agent.sentence', state: 'over' });
     this.#hasToGoOn = true;
+    for (const act of past.acts) this.#afterwards.plan(act);
+    // The conversation that it begins with tells the model of them.
+    this.#afterwards.suspend();
+    this.#afterwards.tell(this.#talk.speeches);
     const session = this.#open();
     const begun = past.history.length > 0 || past.heard.length > 0;
     if (past.unheard.length > 0) this.#say(past.unheard.join(' '), true);
@@ -279,6 +288,7 @@ export class DuplexEngine implements Engine, CallerEarHandler {
     this.#silence.suspend();
     this.#lateTimer?.cancel();
     this.#dtmf.suspend();
+    this.#afterwards.suspend();
     this.#ear.lineLost();
     this.#talkOver.suspend();
     this.#other?.suspend();
@@ -290,6 +300,7 @@ export class DuplexEngine implements Engine, CallerEarHandler {
       this.#other.resume();
     } else {
       this.#dtmf.resume();
+      this.#afterwards.resume();
       this.#talkOver.restore();
       this.#goOn();
       this.#listenIfIdle();

@@ -63,6 +63,7 @@ export class FixedLines {
       interruptible,
       agent,
       tools: null,
+      later: { add: () => {}, forget: () => {}, waiting: false },
       spokenAs: this.spokenAs,
       providers: { languageModel: providers.languageModel, textToSpeech: this.#speech.textToSpeech },
       playout,

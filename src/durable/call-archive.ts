@@ -81,6 +81,7 @@ export class CallArchive {
       // Copies: the progress goes on with what is said next.
       heard: [...progress.heard],
       unheard: [...progress.unheard],
+      acts: progress.acts,
       written: progress.written,
       language,
       counts: progress.counts,

@@ -1,12 +1,15 @@
 import { CallCounter, type CallCounts } from '../call/call-counts.ts';
 import type { CallEvent } from '../call/events.ts';
 import type { HeardSentence } from '../call/past-call.ts';
+import type { Afterwards } from '../tools/afterwards.ts';
 
 interface Progress {
   /** Of the agent's turn that is not over. */
   heard: HeardSentence[];
   unheard: string[];
   written: boolean;
+  /** To be done once the agent's words were heard. */
+  acts: readonly Afterwards[];
   counts: CallCounts | null;
 }
 
@@ -15,7 +18,7 @@ const KEY = 'progress';
 const MOST_SENTENCES = 200;
 
 /**
- * Where the agent's turn stands, in one entry of the object's storage: written with each sentence, so that a call that is taken up
+ * Where the agent's turn stands, and what is to follow it, in one entry of the object's storage: written with each sentence, so that a call that is taken up
  * again says what was not heard, and nothing twice.
  */
 export class CallProgress {
@@ -25,12 +28,9 @@ export class CallProgress {
 
   constructor(kv: SyncKvStorage) {
     this.#kv = kv;
-    this.#progress = kv.get<Progress>(KEY) ?? {
-      heard: [],
-      unheard: [],
-      written: true,
-      counts: null,
-    };
+    const empty = { heard: [], unheard: [], written: true, acts: [], counts: null };
+    // One that was written before there were acts has none.
+    this.#progress = { ...empty, ...kv.get<Progress>(KEY) };
     this.#counter = new CallCounter(this.#progress.counts);
   }
 
@@ -60,6 +60,8 @@ export class CallProgress {
         if (planned >= 0) unheard.splice(0, planned + 1);
         heard.push({ text, from, until });
       }
+    } else if (event.type === 'agent.acts') {
+      this.#progress.acts = event.acts;
     } else {
       return;
     }
