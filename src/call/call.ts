@@ -403,6 +403,8 @@ export class Call implements LegHandler {
       agent,
       sampleRate,
       startTime,
+      languageHeard: this.#options.past?.language ?? null,
+      actions,
       leg: {
         get canClear() {
           return dialect().canClear;

@@ -1,5 +1,6 @@
 import type { ToolDefinition } from '../providers/ports.ts';
 import type { AgentConfig } from './agent-config.ts';
+import { promptIn } from './spoken-language.ts';
 
 /**
  * What a model that listens and speaks at the same time is told for the whole call. The labelled policies are those of
@@ -8,10 +9,9 @@ import type { AgentConfig } from './agent-config.ts';
 export function duplexInstructions(agent: AgentConfig, tools: readonly ToolDefinition[]): string {
   const { prompt, greeting, language, keywords, faq } = agent;
   const parts = [
-    prompt,
+    promptIn(language, prompt),
     'You are speaking with a caller on the telephone. Keep what you say short and without any formatting.',
   ];
-  if (language !== null) parts.push(`Speak the language with the BCP 47 tag ${language}.`);
   if (greeting !== '') {
     parts.push(
       `At the beginning of the call the caller hears a recording of you saying: "${greeting}" Do not greet again.`,
@@ -51,7 +51,7 @@ export function internalNote(text: string): string {
 /** The system prompt of the language model that does what was delegated to it. */
 export function delegatedPrompt(agent: AgentConfig): string {
   return [
-    agent.prompt,
+    promptIn(agent.language, agent.prompt),
     'You work behind an assistant who is speaking with the caller on the telephone at this moment, and has asked you for help with what ' +
       'the caller said last. The conversation is a transcript: it can contain mistakes, unfinished phrases and later corrections. ' +
       'Answer with what the assistant is to tell the caller: the facts, whether the task is done, and what comes next, in a few short ' +

@@ -2,6 +2,7 @@ import { CallCounter, type CallCounts } from '../call/call-counts.ts';
 import { hasKeys } from '../call/dtmf.ts';
 import type { CallEvent } from '../call/events.ts';
 import type { HeardSentence } from '../call/past-call.ts';
+import type { Afterwards } from '../tools/afterwards.ts';
 
 interface Progress {
   /** Of the agent's turn that is not over. */
@@ -10,6 +11,8 @@ interface Progress {
   written: boolean;
   /** What the caller pressed and nobody has taken down yet. */
   keys: string;
+  /** To be done once the agent's words were heard. */
+  acts: readonly Afterwards[];
   counts: CallCounts | null;
 }
 
@@ -19,8 +22,8 @@ const MOST_SENTENCES = 200;
 const MOST_KEYS = 64;
 
 /**
- * Where the agent's turn and the caller's keys stand, in one entry of the object's storage: written with each sentence and each key,
- * so that a call that is taken up again says what was not heard, nothing twice, and asks for no key again.
+ * Where the agent's turn stands, what is to follow it, and the caller's keys, in one entry of the object's storage: written with each
+ * sentence and each key, so that a call that is taken up again says what was not heard, nothing twice, and asks for no key again.
  */
 export class CallProgress {
   readonly #kv: SyncKvStorage;
@@ -29,13 +32,9 @@ export class CallProgress {
 
   constructor(kv: SyncKvStorage) {
     this.#kv = kv;
-    this.#progress = kv.get<Progress>(KEY) ?? {
-      heard: [],
-      unheard: [],
-      written: true,
-      keys: '',
-      counts: null,
-    };
+    const empty = { heard: [], unheard: [], written: true, acts: [], keys: '', counts: null };
+    // One that was written by an older version lacks the newer ones.
+    this.#progress = { ...empty, ...kv.get<Progress>(KEY) };
     this.#counter = new CallCounter(this.#progress.counts);
   }
 
@@ -70,6 +69,8 @@ export class CallProgress {
     } else if (event.type === 'turn.recorded' && event.turn.role === 'caller') {
       if (this.#progress.keys === '' || !hasKeys(event.turn.text)) return;
       this.#progress.keys = '';
+    } else if (event.type === 'agent.acts') {
+      this.#progress.acts = event.acts;
     } else {
       return;
     }

@@ -459,6 +459,11 @@ describe('a call held by a model that listens and speaks at the same time', () =
       const create = () => {
         const call = createDuplexCall({
           engine: {
+            actions: {
+              hangUp: () => hangUps.push(call.clock.now() - call.startTime),
+              transfer: () => false,
+              pressDigits: () => false,
+            },
             createTools: () => ({
               definitions: [
                 { name: 'hang_up', description: 'Ends the call.', parameters: { type: 'object' } },
@@ -466,10 +471,7 @@ describe('a call held by a model that listens and speaks at the same time', () =
               run: async () => ({
                 content: 'after the goodbye',
                 ok: true,
-                afterwards: () => {
-                  hangUps.push(call.clock.now() - call.startTime);
-                  return null;
-                },
+                afterwards: { act: 'hangUp' },
               }),
               close: () => {},
             }),
@@ -701,6 +703,8 @@ describe('a call held by a model that listens and speaks at the same time', () =
         written: true,
         unheard: ['Or at ten.'],
         keys: '',
+        language: null,
+        acts: [{ act: 'hangUp' }],
         counts: null,
         spooledSamples: 16_000,
         callerAudio: function* (fromSample) {
@@ -722,6 +726,12 @@ describe('a call held by a model that listens and speaks at the same time', () =
       await call.silence(2_000);
       expect(call.transcript()).toEqual(['agent: At nine.', 'agent: Or at ten.']);
       expect(call.turns()[1]?.position).toBe(2);
+      // What the object before it has promised follows what the model says next.
+      expect(call.leg.actions).not.toContain('hang up');
+      call.model.say('Goodbye.');
+      await call.silence(3_000);
+      expect(call.leg.actions.filter((action) => action === 'hang up')).toHaveLength(1);
+      expect(call.ofType('agent.acts').at(-1)?.acts).toEqual([]);
       await call.finish();
     });
 

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { defaultSilence } from '../../../src/call/agent-config.ts';
+import type { CallOptions } from '../../../src/call/call.ts';
 import type { Leg } from '../../../src/call/leg.ts';
 import type { PastCall } from '../../../src/call/past-call.ts';
-import { createCall } from '../../support/call-harness.ts';
+import type { Message, ToolCall } from '../../../src/providers/ports.ts';
+import { createCall, spokenRequests } from '../../support/call-harness.ts';
 
 type TestCall = ReturnType<typeof createCall>;
 
@@ -200,6 +202,8 @@ function remains(call: TestCall): PastCall {
     unheard,
     written: sinceOver.length === 0 || sinceOver.some(({ state }) => state === 'written'),
     keys: '',
+    acts: call.ofType('agent.acts').at(-1)?.acts ?? [],
+    language: call.ofType('language.heard').at(-1)?.language ?? null,
     counts: null,
     spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
     *callerAudio(fromSample) {
@@ -360,6 +364,141 @@ describe('an object that is killed under a call', () => {
     // Where it was said, not where it was heard again.
     expect(turn!.startMs).toBeGreaterThan(500);
     expect(turn!.endMs).toBe(2_000);
+  });
+
+  describe('with a transfer that is to follow what the agent says', () => {
+    const desk = { act: 'transfer', to: '+493012345' } as const;
+    const asked: ToolCall = { id: 'call_1', name: 'transfer_call', arguments: '{}' };
+    const createTools: CallOptions['createTools'] = (_agent, _facts, _actions, onRun) => ({
+      definitions: [{ name: 'transfer_call', description: 'Transfers.', parameters: { type: 'object' } }],
+      run: async ({ id, name, arguments: args }) => {
+        const content = 'Tell the caller so.';
+        onRun({ id, name, arguments: args, content, ok: true, at: 0, tookMs: 0, idempotencyKey: 'k' });
+        return { ok: true, content, afterwards: desk };
+      },
+      close: () => {},
+    });
+    const options = { agent: { greeting: '' }, call: { createTools } };
+    const answers = (announcement: string[]) => ({
+      transcripts: ['A human, please.'],
+      answer: (messages: readonly Message[]) => (messages.at(-1)?.role === 'tool' ? announcement : [asked]),
+    });
+    const transfersOf = (call: TestCall) =>
+      call.leg.actions.filter((action) => action.startsWith('transfer'));
+    /** Up to some time after the end of the caller's turn. */
+    const begun = async (announcement: string[], ms: number) => {
+      const call = createCall({ ...options, script: answers(announcement) });
+      await call.start();
+      await call.speak(600);
+      await call.silence(500 + ms);
+      return call;
+    };
+
+    it('makes it once what was not heard was said again', async () => {
+      const first = await begun(
+        count(1, 2).map((text) => `${text} `),
+        1_000,
+      );
+      expect(transfersOf(first)).toEqual([]);
+      const second = await takenUp(first, options);
+      await second.silence(2_000);
+      expect(transfersOf(second)).toEqual([]);
+      await second.silence(6_000);
+      expect(transfersOf(second)).toEqual(['transfer +493012345']);
+      expect(second.ofType('agent.acts').at(-1)?.acts).toEqual([]);
+    });
+
+    it('killed twice in it, makes it once', async () => {
+      const first = await begun(
+        count(1, 3).map((text) => `${text} `),
+        1_000,
+      );
+      const second = await takenUp(first, options);
+      await second.silence(3_000);
+      second.events.unshift(
+        ...first.events.filter(({ type }) => type === 'call.started' || type === 'turn.recorded'),
+      );
+      const third = await takenUp(second, options);
+      await third.silence(8_000);
+      expect([first, second, third].flatMap(transfersOf)).toEqual(['transfer +493012345']);
+    });
+
+    it('killed between the last word and the transfer, makes it when the line stands again', async () => {
+      const first = await begun(['I will connect you.'], 3_000);
+      expect(transfersOf(first)).toEqual(['transfer +493012345']);
+      const past: PastCall = { ...remains(first), acts: [desk] };
+      const second = createCall({ ...options, call: { createTools, past }, startsAt: first.clock.now() });
+      await second.clock.advance(1_000);
+      // Nobody can be transferred on a dead line.
+      expect(transfersOf(second)).toEqual([]);
+      second.call.attach(second.callLeg);
+      await second.clock.advance(0);
+      expect(transfersOf(second)).toEqual(['transfer +493012345']);
+      expect(second.asked.messages).toEqual([]);
+    });
+
+    it('killed after it, does not make it again', async () => {
+      const first = await begun(['I will connect you.'], 3_000);
+      const second = await takenUp(first, options);
+      await second.silence(8_000);
+      expect([transfersOf(first), transfersOf(second)]).toEqual([['transfer +493012345'], []]);
+    });
+
+    it('killed before its announcement was written, makes it after that, however often it is asked for', async () => {
+      const first = createCall({ ...options, script: { ...answers([]), firstTokenMs: 1_500 } });
+      await first.start();
+      await first.speak(600);
+      await first.silence(500 + 2_000);
+      expect(first.ofType('tool.ran')).toHaveLength(1);
+      let rounds = 0;
+      const second = await takenUp(first, {
+        ...options,
+        script: { answer: () => (rounds++ === 0 ? [{ ...asked, id: 'call_2' }] : ['I will connect you.']) },
+      });
+      await second.silence(5_000);
+      expect(second.transcript().at(-1)).toBe('agent: I will connect you.');
+      expect(transfersOf(second)).toEqual(['transfer +493012345']);
+    });
+
+    it('makes none that the caller has interrupted, before the restart or after it', async () => {
+      const first = await begun(
+        count(1, 3).map((text) => `${text} `),
+        1_000,
+      );
+      const interrupted = await takenUp(first, { ...options, script: { transcripts: ['No, wait.'] } });
+      await interrupted.silence(1_000);
+      await interrupted.speak(800);
+      await interrupted.silence(9_000);
+      expect(interrupted.transcript()).toContain('caller: No, wait.');
+      expect(transfersOf(interrupted)).toEqual([]);
+      interrupted.events.unshift(...first.ofType('call.started'));
+      const last = await takenUp(interrupted, options);
+      await last.silence(5_000);
+      expect(transfersOf(last)).toEqual([]);
+    });
+  });
+
+  it('still speaks the language that the caller was heard to speak, and listens for another one', async () => {
+    const agent = { greeting: '', voices: { fr: 'Zoé' } };
+    const first = createCall({ agent, script: { transcripts: ['Bonjour.'] } });
+    await first.start();
+    first.asked.hear({ type: 'language', language: 'fr' });
+    await first.speak(600);
+    await first.silence(4_000);
+    const second = await takenUp(first, { agent, script: { transcripts: ['Et demain ?', 'And now?'] } });
+    const requests = spokenRequests(second);
+    await second.speak(600);
+    await second.silence(3_000);
+    second.asked.hear({ type: 'language', language: 'en' });
+    await second.speak(600);
+    await second.silence(3_000);
+    expect(requests.filter(({ text }) => text === 'All right.')).toMatchObject([
+      { voice: 'Zoé', language: 'fr' },
+      { voice: 'voice', language: 'en' },
+    ]);
+    expect(second.asked.messages.map(([prompt]) => prompt?.content.split('tag ')[1])).toEqual(['fr.', 'en.']);
+    // What is known of it is no setting: the transcriber still tells.
+    expect(second.asked.languages).toEqual([undefined]);
   });
 
   it('keeps the recording’s timeline: silence while the line was down, both sides in their places', async () => {
