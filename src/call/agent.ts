@@ -163,9 +163,17 @@ export class Agent {
       this.#speechModel?.add(message);
   }
 
-  /** The answer to the caller's last turn, which stands in the record and was not answered. */
-  answerAgain(): Answer {
+  /**
+   * The answer to the caller's last turn, which stands in the record and was not answered.
+   *
+   * @param note what the model has to know of it.
+   */
+  answerAgain(note: string | null): Answer {
     const speechModel = this.#speechModel;
+    if (note !== null) {
+      this.#options.record.note(note);
+      speechModel?.add({ role: 'system', content: note });
+    }
     if (speechModel?.lost === null) return { speak: (reply) => reply.converse(speechModel) };
     const request = this.#modelRequest();
     return { speak: (reply) => reply.answer(request) };

@@ -22,8 +22,9 @@ import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { MissingLine } from './missing-line.ts';
 import { tierFor } from './model-rule.ts';
+import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import type { OverlapKind } from './overlap.ts';
-import type { PastCall } from './past-call.ts';
+import type { HeardSentence, PastCall } from './past-call.ts';
 import type { PipelineLeg } from './pipeline.ts';
 import type { Reply } from './reply.ts';
 import { SilenceWatch } from './silence-watch.ts';
@@ -204,14 +205,19 @@ export class DuplexConversation implements Engine, CallerEarHandler {
   }
 
   begin(): void {
-    const { agent } = this.#options;
     this.#open(false);
-    if (agent.greeting === '') this.#listenIfIdle();
-    else this.#say(agent.greeting, agent.interruption.greeting);
+    this.#sayOpening(openingOf(this.#options.agent));
+    this.#listenIfIdle();
+  }
+
+  #sayOpening([line, ...rest]: OpeningLine[]): void {
+    // Who has spoken over the line before, or pressed a key, is answered, not greeted.
+    const callerSpoke = this.#caller.text !== '' || this.#ear.speaking || this.#dtmf.pending !== '';
+    if (line === undefined || (line.interruptible && callerSpoke)) return;
+    this.#say(line.text, line.interruptible, () => this.#sayOpening(rest));
   }
 
   recall(past: PastCall): void {
-    const { greeting, interruption } = this.#options.agent;
     this.#suspended = true;
     this.#talkOver.suspend();
     for (const entry of past.history) this.#record.recall(entry);
@@ -223,9 +229,13 @@ export class DuplexConversation implements Engine, CallerEarHandler {
     this.#afterwards.suspend();
     this.#afterwards.tell(this.#talk.speeches);
     this.#open(true);
-    const begun = past.history.length > 0 || past.heard.length > 0;
-    if (past.unheard.length > 0) this.#say(past.unheard.join(' '), true);
-    else if (!begun && greeting !== '') this.#say(greeting, interruption.greeting);
+    const { current, rest } = openingLeft(this.#options.agent, past);
+    if (past.unheard.length > 0) {
+      const interruptible = current?.interruptible ?? true;
+      this.#say(past.unheard.join(' '), interruptible, () => this.#sayOpening(rest));
+    } else {
+      this.#sayOpening(rest);
+    }
     // What the caller said, and nobody wrote down, is in the recording.
     const known = past.history.flatMap((entry) =>
       'turn' in entry && entry.turn.role === 'caller' ? [entry.turn.endMs] : [],
@@ -237,6 +247,12 @@ export class DuplexConversation implements Engine, CallerEarHandler {
       this.#ear.push(samples, position, startTime + ((position + samples.length) * 1000) / sampleRate);
     }
     this.#ear.lineLost();
+    this.#dtmf.recall(past.keys);
+  }
+
+  /** What the caller has heard so far of what the model says: it cannot say it again. */
+  get heardOfSpeech(): HeardSentence | null {
+    return this.#talk.speech?.spoken.heard ?? null;
   }
 
   #open(again: boolean): void {

@@ -1,6 +1,6 @@
 import { DuplexConversation, type DuplexConversationOptions } from './duplex-conversation.ts';
 import type { Engine } from './engine.ts';
-import type { PastCall } from './past-call.ts';
+import type { HeardSentence, PastCall } from './past-call.ts';
 import type { TurnRecord } from './turn-record.ts';
 
 export interface DuplexEngineOptions extends Omit<DuplexConversationOptions, 'onGone'> {
@@ -30,6 +30,10 @@ export class DuplexEngine implements Engine {
   recall(past: PastCall): void {
     this.#suspended = true;
     this.#engine.recall(past);
+  }
+
+  get heardOfSpeech(): HeardSentence | null {
+    return this.#engine.heardOfSpeech;
   }
 
   audio(samples: Int16Array, position: number, arrivedAt: number): void {

@@ -1,5 +1,6 @@
 import type { ToolDefinition } from '../providers/ports.ts';
 import type { AgentConfig } from './agent-config.ts';
+import { openingOf } from './opening.ts';
 import { promptIn } from './spoken-language.ts';
 
 /**
@@ -7,14 +8,17 @@ import { promptIn } from './spoken-language.ts';
  * https://developers.openai.com/api/docs/guides/live-prompting, where each call or agent has its own words beneath them.
  */
 export function duplexInstructions(agent: AgentConfig, tools: readonly ToolDefinition[]): string {
-  const { prompt, greeting, language, keywords, faq } = agent;
+  const { prompt, language, keywords, faq } = agent;
+  const opening = openingOf(agent)
+    .map(({ text }) => text)
+    .join(' ');
   const parts = [
     promptIn(language, prompt),
     'You are speaking with a caller on the telephone. Keep what you say short and without any formatting.',
   ];
-  if (greeting !== '') {
+  if (opening !== '') {
     parts.push(
-      `At the beginning of the call the caller hears a recording of you saying: "${greeting}" Do not greet again.`,
+      `At the beginning of the call the caller hears a recording of you saying: "${opening}" Do not greet again.`,
     );
   }
   if (keywords.length > 0) parts.push(`Words that the caller is likely to say: ${keywords.join(', ')}.`);

@@ -32,11 +32,12 @@ export type CallEvent =
   /**
    * A sentence of the agent's: `planned`, it is to be said; `heard`, the caller has heard it to its end; `written`, no
    * more of the turn is to come; `over`, the turn is, and in the record. What is planned and not heard when the object dies is said again.
+   * `partly`, from time to time: all that was heard so far of a turn that a model speaks by itself.
    */
   | { type: 'agent.sentence'; state: 'planned'; text: string }
   | { type: 'agent.sentence'; state: 'written' }
   | { type: 'agent.sentence'; state: 'over' }
-  | ({ type: 'agent.sentence'; state: 'heard' } & HeardSentence)
+  | ({ type: 'agent.sentence'; state: 'heard' | 'partly' } & HeardSentence)
   /** What tools want done once the agent's words were heard: all of it, in place of what was told before. */
   | { type: 'agent.acts'; acts: readonly Afterwards[] }
   /** What the caller says. Interim text replaces the interim text before it. */

@@ -72,6 +72,9 @@ export class FixedLines {
         onSentence();
         events.emit({ type: 'transcript', role: 'agent', turn: turn.id, text: sentence, final: false });
       },
+      onPlanned: (sentence) => events.emit({ type: 'agent.sentence', state: 'planned', text: sentence }),
+      onWritten: () => events.emit({ type: 'agent.sentence', state: 'written' }),
+      onHeard: (sentence) => events.emit({ type: 'agent.sentence', state: 'heard', ...sentence }),
       onFirstAudio: () => {},
       onUsage,
       onFailure,
@@ -96,6 +99,7 @@ export class FixedLines {
     const { line } = this;
     this.line = null;
     this.#watchdog.stop();
+    if (line !== null) this.#options.events.emit({ type: 'agent.sentence', state: 'over' });
     return line;
   }
 

@@ -13,7 +13,7 @@ import { LaterActs } from './later-acts.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import { isEchoOfEnd, isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
-import type { PastCall } from './past-call.ts';
+import type { HeardSentence, PastCall } from './past-call.ts';
 import type { Reply, Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
@@ -170,6 +170,11 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#dtmf.press(digit);
   }
 
+  get heardOfSpeech(): HeardSentence | null {
+    const spoken = this.#reply?.spoken;
+    return spoken?.isModels ? spoken.heard : null;
+  }
+
   recall(past: PastCall): void {
     this.#suspended = true;
     this.#options.playout.hold(true);
@@ -241,9 +246,8 @@ export class Pipeline implements Engine, ListenerHandler {
     if (!this.#unanswered || this.#suspended || this.#finished) return;
     if (this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
     this.#unanswered = false;
-    if (this.#brokenOff) this.#record.note(BROKEN_OFF);
+    const answer = this.#agent.answerAgain(this.#brokenOff ? BROKEN_OFF : null);
     this.#brokenOff = false;
-    const answer = this.#agent.answerAgain();
     this.#run(new LatencyLedger(), true, answer.speak, undefined, answer.thinking);
   }
 

@@ -128,6 +128,23 @@ describe('a call held by a model that listens and speaks at the same time', () =
     await call.finish();
   });
 
+  it('tells at any time what was heard of its speech so far, and nothing once that is in the record', async () => {
+    const call = createDuplexCall();
+    call.engine.begin();
+    await call.silence(300);
+    expect(call.engine.heardOfSpeech).toBeNull();
+    call.model.say('We are open from Tuesday to Saturday until five.');
+    await call.silence(1_500);
+    const heard = call.engine.heardOfSpeech!;
+    expect('We are open from Tuesday to Saturday until five.'.startsWith(heard.text)).toBe(true);
+    expect(heard.text.length).toBeGreaterThan(10);
+    expect(heard.until - heard.from).toBeGreaterThan(800);
+    await call.silence(4_000);
+    expect(call.transcript()).toEqual(['agent: We are open from Tuesday to Saturday until five.']);
+    expect(call.engine.heardOfSpeech).toBeNull();
+    await call.finish();
+  });
+
   it('a murmur of the model while the caller speaks is heard, and takes the turn from nobody', async () => {
     const call = createDuplexCall();
     call.engine.begin();
@@ -360,6 +377,26 @@ describe('a call held by a model that listens and speaks at the same time', () =
         'note Internal note: the caller has just heard you say: "Hello there."',
       );
       expect(call.ofType('latency')).toEqual([]);
+      await call.finish();
+    });
+
+    it('the notice of the recording comes before the greeting, and cannot be interrupted', async () => {
+      const call = createDuplexCall({
+        agent: { greeting: 'Hello there.', recordingNotice: 'This call is recorded.' },
+      });
+      call.engine.begin();
+      await call.speak(600);
+      await call.silence(1_500);
+      expect(call.leg.actions).toEqual([]);
+      expect(call.transcript()[0]).toBe('agent: This call is recorded.');
+      expect(call.model.sessions[0]?.instructions).toContain('"This call is recorded. Hello there."');
+      await call.silence(2_000);
+      expect(call.transcript().at(-1)).toBe('agent: Hello there.');
+      // Written down sentence by sentence, and once each: so much of it can be said again.
+      const sentences = call.ofType('agent.sentence').map((event) => event.state);
+      expect(sentences.filter((state) => state === 'planned')).toHaveLength(2);
+      expect(sentences.filter((state) => state === 'heard')).toHaveLength(2);
+      expect(sentences.at(-1)).toBe('over');
       await call.finish();
     });
 
@@ -612,6 +649,7 @@ describe('a call held by a model that listens and speaks at the same time', () =
       const did: string[] = [];
       let record: TurnRecord | null = null;
       const other: Engine = {
+        heardOfSpeech: null,
         begin: () => did.push('begin'),
         recall: () => did.push('recall'),
         audio: (samples, position) => did.push(`audio ${samples.length} at ${position}`),

@@ -3,8 +3,11 @@ import { defaultSilence } from '../../../src/call/agent-config.ts';
 import type { CallOptions } from '../../../src/call/call.ts';
 import type { Leg } from '../../../src/call/leg.ts';
 import type { PastCall } from '../../../src/call/past-call.ts';
+import { CallProgress } from '../../../src/durable/call-progress.ts';
 import type { Message, ToolCall } from '../../../src/providers/ports.ts';
 import { createCall, spokenRequests } from '../../support/call-harness.ts';
+import { mapKv } from '../../support/map-kv.ts';
+import { scriptedSpeechModel } from '../../support/scripted-speech-model.ts';
 
 type TestCall = ReturnType<typeof createCall>;
 
@@ -186,12 +189,9 @@ describe('a client that comes back', () => {
 /** What is left of a call whose object was killed: its events and its spool. */
 function remains(call: TestCall): PastCall {
   const { call: facts } = call.ofType('call.started')[0]!;
-  const sentences = call.ofType('agent.sentence');
-  const sinceOver = sentences.slice(sentences.findLastIndex(({ state }) => state === 'over') + 1);
-  const heard = sinceOver.flatMap((event) => (event.state === 'heard' ? [event] : []));
-  const unheard = sinceOver
-    .flatMap((event) => (event.state === 'planned' ? [event.text] : []))
-    .slice(heard.length);
+  const progress = new CallProgress(mapKv());
+  for (const event of call.events) progress.hear(event);
+  const { heard, unheard, written, keys, acts } = progress.read();
   return {
     call: facts,
     history: call.events.flatMap((event): PastCall['history'] => {
@@ -200,9 +200,9 @@ function remains(call: TestCall): PastCall {
     }),
     heard,
     unheard,
-    written: sinceOver.length === 0 || sinceOver.some(({ state }) => state === 'written'),
-    keys: '',
-    acts: call.ofType('agent.acts').at(-1)?.acts ?? [],
+    written,
+    keys,
+    acts,
     language: call.ofType('language.heard').at(-1)?.language ?? null,
     counts: null,
     spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
@@ -330,6 +330,35 @@ describe('an object that is killed under a call', () => {
     for (const sentence of count(1, 1)) expect(agentSaid.split(sentence)).toHaveLength(2);
     expect(second.transcript().at(-1)).toBe('agent: And that is all.');
     expect(second.asked.messages[0]?.at(-1)?.role).toBe('system');
+  });
+
+  it('while a model spoke by itself: what was heard is kept, and it goes on from there', async () => {
+    const agent = { greeting: '' };
+    const first = createCall({
+      agent,
+      scriptedSpeech: (clock) =>
+        scriptedSpeechModel(clock, { transcripts: ['Hours?'], responses: [[long]] }).model,
+    });
+    await first.start();
+    await first.speak(600);
+    await first.silence(500 + 3_200);
+    const told: string[][] = [];
+    const second = await takenUp(first, {
+      agent,
+      scriptedSpeech: (clock) => {
+        const speech = scriptedSpeechModel(clock, { responses: [['Until five.']] });
+        told.push(speech.told);
+        return speech.model;
+      },
+    });
+    await second.silence(3_000);
+    const [heard, rest] = second.transcript();
+    // At most a second of it is lost, of three and a half.
+    expect(long.startsWith(heard!.replace('agent: ', ''))).toBe(true);
+    expect(heard!.length).toBeGreaterThan(2_200 / 50);
+    expect(rest).toBe('agent: Until five.');
+    expect(told[0]!.some((line) => line.includes(heard!.replace('agent: ', '')))).toBe(true);
+    expect(told[0]!.some((line) => line.includes('Go on where you stopped'))).toBe(true);
   });
 
   it('answers the turn whose answer was lost, knowing all that was said', async () => {
