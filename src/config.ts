@@ -8,8 +8,10 @@ import {
 } from './call/agent-config.ts';
 import { defaultDtmf } from './call/dtmf.ts';
 import { defaultSpeculation } from './call/speculation.ts';
+import { languageTag } from './call/spoken-language.ts';
 import { recordingChannels, recordingFormats } from './durable/recordings/format.ts';
-import { missingKeys, needsWorkersAi, providerSchema } from './provider-settings.ts';
+import { missingKeys, needsWorkersAi } from './provider-keys.ts';
+import { providerSchema } from './provider-settings.ts';
 import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from './settings.ts';
 import { builtInToolsSchema } from './tools/built-in.ts';
 import { httpToolsSchema } from './tools/http-tool.ts';
@@ -99,7 +101,11 @@ const configSchema = z.object({
   SILENCE_HANGUP_MS: whole(defaultSilence.hangUpMs, 1_000, 3_600_000),
   /** Whether the caller may interrupt the greeting. */
   AGENT_GREETING_INTERRUPTIBLE: flag(defaultInterruption.greeting),
-  AGENT_LANGUAGE: optionalText,
+  /** A BCP 47 tag; empty: the language is heard, where the transcriber tells it. */
+  AGENT_LANGUAGE: z.preprocess(
+    emptyIsUnset,
+    z.string().regex(languageTag, 'no BCP 47 tag, e.g. de-AT').optional(),
+  ),
   /** Voices for languages: JSON, `{"de": "…", "pt-br": "…"}`; `TTS_VOICE` speaks the others. */
   AGENT_VOICES: z.preprocess(json, voicesSchema.default({})),
   /** Phrases of the caller's, comma-separated, and a number of words (0: none), from which the stronger model answers. */
@@ -150,6 +156,11 @@ const configSchema = z.object({
 export const LEASE_MARGIN_MS = 60_000;
 
 export type Config = z.output<typeof configSchema>;
+
+/** Whether there is a setting of this name. */
+export function isSettingName(name: string): boolean {
+  return Object.hasOwn(configSchema.shape, name);
+}
 
 /** A setting is wrong; the message names it. */
 export class ConfigError extends Error {

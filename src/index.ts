@@ -1,11 +1,14 @@
 import { env } from 'cloudflare:workers';
-import { loadConfig } from './config.ts';
+import { log } from './log.ts';
 import { router } from './router.ts';
+import { settingsWithoutEffect } from './settings-without-effect.ts';
 
 export { CallSessionDO } from './CallSessionDO.ts';
 export { MetricsDO } from './MetricsDO.ts';
 
 // Settings are parsed here so that a wrong one stops the start, with a message that names it.
-loadConfig(env);
+for (const { setting, because } of settingsWithoutEffect(env)) {
+  log('warn', 'a setting has no effect', { setting, because });
+}
 
 export default router;

@@ -3,6 +3,7 @@ import {
   type LanguageModelVendor,
   languageModelVendors,
   type ProviderSettings,
+  type SpeechToSpeechVendor,
   type SpeechToTextVendor,
   speechToSpeechVendors,
   speechToTextVendors,
@@ -76,6 +77,8 @@ export const providerSchema = {
   // One model that hears, thinks and speaks; the three ports stand behind it.
   S2S_PROVIDER: vendor(speechToSpeechVendors),
   S2S_MODEL: optionalText,
+  /** Default: see `spokenOf`. */
+  S2S_VOICE: optionalText,
   S2S_API_KEY: optionalText,
   S2S_BASE_URL: url,
 
@@ -89,10 +92,10 @@ const providerObject = z.object(providerSchema);
 export type ProviderConfig = z.output<typeof providerObject>;
 
 type Port = 'STT' | 'LLM' | 'TTS' | 'S2S';
-type Prefix = Port | `${'STT' | 'LLM' | 'TTS'}_FALLBACK` | 'LLM_STRONG';
+export type Prefix = Port | `${'STT' | 'LLM' | 'TTS'}_FALLBACK` | 'LLM_STRONG';
 
 /** Which of the shared settings a vendor has its key and address from. */
-const shared = {
+export const sharedSettings = {
   openai: ['OPENAI_API_KEY', 'OPENAI_BASE_URL'],
   'openai-realtime': ['OPENAI_API_KEY', 'OPENAI_BASE_URL'],
   'openai-live': ['OPENAI_API_KEY', 'OPENAI_BASE_URL'],
@@ -102,7 +105,8 @@ const shared = {
 } as const;
 
 function memberOf<V extends string>(config: ProviderConfig, prefix: Prefix, vendor: V): VendorSettings<V> {
-  const [key, address] = vendor in shared ? shared[vendor as keyof typeof shared] : [null, null];
+  const [key, address] =
+    vendor in sharedSettings ? sharedSettings[vendor as keyof typeof sharedSettings] : [null, null];
   const ownAddress = vendor === 'bedrock' ? config.BEDROCK_BASE_URL : undefined;
   const apiKey = config[`${prefix}_API_KEY`] ?? (key === null ? undefined : config[key]);
   const baseUrl = config[`${prefix}_BASE_URL`] ?? (address === null ? ownAddress : config[address]);
@@ -184,12 +188,29 @@ export function providerSettings(config: ProviderConfig): ProviderSettings {
       voice,
       ...voices.map((fallback) => ({ ...fallback, ...(ownVoice === undefined ? {} : { voice: ownVoice }) })),
     ],
-    speechToSpeech: config.S2S_PROVIDER === undefined ? null : memberOf(config, 'S2S', config.S2S_PROVIDER),
+    speechToSpeech: spokenOf(config, vendors.textToSpeech),
     firstAnswerMs: {
       speechToText: config.STT_DEADLINE_MS,
       languageModel: config.LLM_DEADLINE_MS,
       textToSpeech: config.TTS_DEADLINE_MS,
     },
+  };
+}
+
+/** The default of OpenAI's Live API, and a voice of its Realtime API as well (types of the `openai` package 7.55). */
+const openAiVoice = 'marin';
+
+/** A model that speaks has the voices of text-to-speech, also those for languages, where these are of its vendor. */
+function spokenOf(
+  config: ProviderConfig,
+  voices: TextToSpeechVendor,
+): VendorSettings<SpeechToSpeechVendor> | null {
+  if (config.S2S_PROVIDER === undefined) return null;
+  const shared = voices === 'openai' || voices === 'openai-realtime';
+  const voice = config.S2S_VOICE ?? (shared ? undefined : openAiVoice);
+  return {
+    ...memberOf(config, 'S2S', config.S2S_PROVIDER),
+    ...(voice === undefined ? {} : { voice }),
   };
 }
 
@@ -209,42 +230,4 @@ function strongOf(
     apiKey: config.LLM_STRONG_API_KEY ?? (baseUrl === first.baseUrl ? first.apiKey : own.apiKey),
     ...(baseUrl === undefined ? {} : { baseUrl }),
   };
-}
-
-/** Names of the settings without which a port's first provider cannot be asked. */
-export function missingKeys(config: ProviderConfig): string[] {
-  const vendors = vendorsOf(config);
-  const missing = (['STT', 'LLM', 'TTS'] as const).flatMap((port, i) => {
-    const vendor = [vendors.speechToText, vendors.languageModel, vendors.textToSpeech][i]!;
-    if (vendor === 'workers-ai') return [];
-    if (vendor === 'bedrock') return missingAws(config);
-    const [key] = shared[vendor];
-    const found = config[`${port}_API_KEY`] ?? config[key];
-    if (found !== undefined) return [];
-    // One key serves all ports of a vendor: name that one, unless a port has been given its own.
-    const others = (['STT', 'LLM', 'TTS'] as const).some((other) => config[`${other}_API_KEY`] !== undefined);
-    return [others ? `${port}_API_KEY` : key];
-  });
-  const spoken = config.S2S_PROVIDER;
-  if (spoken !== undefined && (config.S2S_API_KEY ?? config[shared[spoken][0]]) === undefined) {
-    missing.push('S2S_API_KEY');
-  }
-  return [...new Set(missing)];
-}
-
-/** Whether any provider needs the Worker's binding to Workers AI. */
-export function needsWorkersAi(config: ProviderConfig): boolean {
-  const { speechToText, languageModel, strongLanguageModel, textToSpeech } = providerSettings(config);
-  return [...speechToText, ...languageModel, strongLanguageModel, ...textToSpeech].some(
-    (member) => member?.vendor === 'workers-ai',
-  );
-}
-
-function missingAws(config: ProviderConfig): string[] {
-  const region = config.AWS_REGION === undefined ? ['AWS_REGION'] : [];
-  if (config.AWS_BEARER_TOKEN_BEDROCK !== undefined) return region;
-  const pair = (['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'] as const).filter(
-    (name) => config[name] === undefined,
-  );
-  return [...region, ...pair];
 }

@@ -14,6 +14,7 @@ import { recordingRoutes } from './http/recordings-route.ts';
 import { describeError, log } from './log.ts';
 import { readTotals } from './metrics/read.ts';
 import { metricsOf, prometheusText, recentErrorRate } from './metrics/totals.ts';
+import { settingsWithoutEffect } from './settings-without-effect.ts';
 
 /** Above this share of failed calls the service is degraded (contract). */
 const DEGRADED_ERROR_RATE = 0.05;
@@ -54,6 +55,7 @@ router.get('/health', async (c) => {
   const now = Date.now();
   const totals = await readTotals(c.env, config.METRICS_SHARDS, now);
   const missing = missingSettings(config, c.env);
+  const idle = settingsWithoutEffect(c.env);
   const degraded = recentErrorRate(totals) > DEGRADED_ERROR_RATE || missing.length > 0;
   return c.json({
     status: degraded ? 'degraded' : 'ok',
@@ -62,6 +64,7 @@ router.get('/health', async (c) => {
     activeCalls: totals.active,
     uptime: Math.floor((now - (upSince ?? now)) / 1000),
     ...(missing.length > 0 ? { missingSettings: missing } : {}),
+    ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
   });
 });
 

@@ -1,48 +1,76 @@
-import type { Afterwards } from './answer-writer.ts';
+import type { Afterwards } from '../tools/afterwards.ts';
 import type { Clock, Timer } from './clock.ts';
+import type { LaterActs } from './later-acts.ts';
 
 /** What is to follow a speech is done without it, if none is heard in this time. */
 const WITHOUT_MS = 15_000;
 
-/** What tools want done once the caller has heard of it: a goodbye comes before the hang-up. */
+/** What tools want done once the caller has heard of it, where a model decides by itself when it speaks of it. */
 export class AfterSpeech {
   readonly #clock: Clock;
+  readonly #acts: LaterActs;
   readonly #onProblem: (problem: string) => void;
-  #acts: readonly Afterwards[] = [];
-  #from = 0;
+  /** Number of the first speech that can tell of it; null: the model does not know of it yet. */
+  #from: number | null = null;
   #timer: Timer | null = null;
+  /** The line is down. */
+  #suspended = false;
 
   /** @param onProblem told what could not be done. */
-  constructor(clock: Clock, onProblem: (problem: string) => void) {
+  constructor(clock: Clock, acts: LaterActs, onProblem: (problem: string) => void) {
     this.#clock = clock;
+    this.#acts = acts;
     this.#onProblem = onProblem;
   }
 
-  /** @param from number of the first speech that can tell of it. */
-  add(acts: readonly Afterwards[], from: number): void {
-    this.#acts = [...this.#acts, ...acts];
-    this.#from = from;
+  /** A tool wants it done. The model has still to be told of it: `tell` follows. */
+  plan(act: Afterwards): void {
+    this.#acts.add(act);
+    this.#from = null;
     this.#timer?.cancel();
-    this.#timer = this.#clock.after(WITHOUT_MS, () => this.#act());
+  }
+
+  /** The model knows what is to be done, and speaks of it. @param from number of the first speech that can. */
+  tell(from: number): void {
+    if (!this.#acts.waiting) return;
+    this.#from = from;
+    this.#wait();
   }
 
   /** A speech is over. One that was interrupted leaves nothing to be done: the caller wants something else. */
   heard(speech: number, whole: boolean): void {
-    if (speech < this.#from || this.#acts.length === 0) return;
+    if (this.#from === null || speech < this.#from || !this.#acts.waiting) return;
     if (whole) this.#act();
     else this.stop();
   }
 
-  /** Nothing is done any more. */
-  stop(): void {
-    this.#acts = [];
+  /** The line is down: nothing is done on it. */
+  suspend(): void {
+    this.#suspended = true;
     this.#timer?.cancel();
   }
 
+  resume(): void {
+    this.#suspended = false;
+    if (this.#acts.waiting && this.#from !== null) this.#wait();
+  }
+
+  /** Nothing is done any more. */
+  stop(): void {
+    this.#acts.forget();
+    this.#from = null;
+    this.#timer?.cancel();
+  }
+
+  #wait(): void {
+    this.#timer?.cancel();
+    if (!this.#suspended) this.#timer = this.#clock.after(WITHOUT_MS, () => this.#act());
+  }
+
   #act(): void {
-    const acts = this.#acts;
-    this.stop();
-    const problem = acts.map((act) => act()).find((told) => told !== null);
-    if (problem !== undefined && problem !== null) this.#onProblem(problem);
+    this.#from = null;
+    this.#timer?.cancel();
+    const [problem] = this.#acts.do();
+    if (problem !== undefined) this.#onProblem(problem);
   }
 }

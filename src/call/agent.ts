@@ -15,11 +15,13 @@ import type { Clock } from './clock.ts';
 import { spokenKeys } from './dtmf.ts';
 import type { CallEvents } from './events.ts';
 import { Faq } from './faq.ts';
+import type { LaterActs } from './later-acts.ts';
 import { tierFor } from './model-rule.ts';
 import type { Playout } from './playout.ts';
 import { Reply, type ReplyOptions, type Thinking } from './reply.ts';
 import { Speculation } from './speculation.ts';
 import { SpeechModel } from './speech-model.ts';
+import { languageTag, promptIn, spokenAs } from './spoken-language.ts';
 import type { Turn } from './turn.ts';
 import type { TurnRecord } from './turn-record.ts';
 
@@ -35,10 +37,14 @@ export interface AgentOptions {
   providers: Providers;
   agent: AgentConfig;
   sampleRate: 8000 | 16000;
+  /** The caller's language, as it was heard before the call's object lost its memory; null: it was not. */
+  languageHeard: string | null;
   speechCache: SpeechCache;
   record: TurnRecord;
   /** Makes the agent's tools, if it has any; `onRun` is told of each run before its result is used. */
   createTools(onRun: (run: ToolRun) => void): CallTools | null;
+  /** What tools want done once the agent's words were heard. */
+  later: LaterActs;
   onUsage(usage: Usage): void;
   onFailure(error: ProviderError): void;
 }
@@ -70,7 +76,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options;
     const { agent, events, providers, record } = options;
-    this.#language = agent.language;
+    this.#language = agent.language ?? options.languageHeard;
     this.#faq = new Faq(agent.faq);
     this.#tools = recorded(
       options.createTools((run) => record.tool(run)),
@@ -112,8 +118,11 @@ export class Agent {
   }
 
   languageHeard(language: string): void {
+    const { agent, events } = this.#options;
     // What the operator has set is not to be guessed.
-    if (this.#options.agent.language === null) this.#language = language;
+    if (agent.language !== null || language === this.#language || !languageTag.test(language)) return;
+    this.#language = language;
+    events.emit({ type: 'language.heard', language });
   }
 
   /** Keys are words to a model that hears, too. */
@@ -154,9 +163,17 @@ export class Agent {
       this.#speechModel?.add(message);
   }
 
-  /** The answer to the caller's last turn, which stands in the record and was not answered. */
-  answerAgain(): Answer {
+  /**
+   * The answer to the caller's last turn, which stands in the record and was not answered.
+   *
+   * @param note what the model has to know of it.
+   */
+  answerAgain(note: string | null): Answer {
     const speechModel = this.#speechModel;
+    if (note !== null) {
+      this.#options.record.note(note);
+      speechModel?.add({ role: 'system', content: note });
+    }
     if (speechModel?.lost === null) return { speak: (reply) => reply.converse(speechModel) };
     const request = this.#modelRequest();
     return { speak: (reply) => reply.answer(request) };
@@ -190,6 +207,7 @@ export class Agent {
       interruptible,
       agent,
       tools: this.#tools,
+      later: this.#options.later,
       spokenAs: this.#spokenAs,
       providers: thinking ?? { languageModel: providers.languageModel, textToSpeech },
       playout,
@@ -224,15 +242,14 @@ export class Agent {
   /** How the agent speaks: in the caller's language, with the voice for it. */
   get #spokenAs(): Omit<TextToSpeechRequest, 'text'> {
     const { agent, sampleRate } = this.#options;
-    const language = this.#language?.toLowerCase() ?? '';
-    const voice = agent.voices[language] ?? agent.voices[language.split('-')[0] ?? ''] ?? agent.voice;
-    return { sampleRate, voice, ...(this.#language === null ? {} : { language: this.#language }) };
+    return spokenAs(agent, sampleRate, this.#language);
   }
 
   /** @param next what the caller seems to be saying, and is not in the record yet. */
   #modelRequest(next?: string): LanguageModelRequest {
     const { prompt, historyMessages, maxOutputTokens, model } = this.#options.agent;
-    const messages = this.#options.record.messages(prompt, historyMessages, next);
+    const instructions = promptIn(this.#language, prompt);
+    const messages = this.#options.record.messages(instructions, historyMessages, next);
     const tools = this.#tools?.definitions ?? [];
     return {
       messages,
@@ -269,8 +286,8 @@ export class Agent {
       model: providers.speechToSpeech,
       session: {
         sampleRate,
-        instructions: agent.prompt,
-        // Of the language that is set: a session's voice is chosen before anybody has spoken.
+        instructions: promptIn(this.#language, agent.prompt),
+        // A session keeps its voice: it is chosen before anybody has spoken.
         voice: this.#spokenAs.voice,
         ...(agent.language === null ? {} : { language: agent.language }),
         ...(agent.keywords.length === 0 ? {} : { keywords: agent.keywords }),

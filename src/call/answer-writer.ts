@@ -9,13 +9,11 @@ import {
   type Usage,
 } from '../providers/ports.ts';
 import { SentenceChunker } from '../text/sentences.ts';
+import type { Afterwards } from '../tools/afterwards.ts';
 import type { ToolResult } from '../tools/tool.ts';
 import type { AsyncQueue } from './async-queue.ts';
 import type { Clock } from './clock.ts';
 import type { LatencyLedger } from './latency.ts';
-
-/** Done once an answer was heard; returns what went wrong, or null. */
-export type Afterwards = NonNullable<ToolResult['afterwards']>;
 
 /** What the model may ask for during a call: one tool box a call. */
 export interface Tools {
@@ -29,6 +27,8 @@ export interface AnswerWriterOptions {
   tools: Tools | null;
   ledger: LatencyLedger;
   clock: Clock;
+  /** A tool wants something done once the answer was heard. */
+  onAfterwards(act: Afterwards): void;
   onUsage(usage: Usage): void;
   onFailover(error: ProviderError): void;
 }
@@ -39,8 +39,8 @@ const MOST_ROUNDS = 5;
 /** Writes one answer, sentence by sentence, with whatever tools the model asks for on the way. */
 export class AnswerWriter {
   readonly #options: AnswerWriterOptions;
-  /** What tools want done once the answer was heard. */
-  readonly afterwards: Afterwards[] = [];
+  /** Tools want something done once the answer was heard. */
+  #acts = false;
 
   constructor(options: AnswerWriterOptions) {
     this.#options = options;
@@ -59,10 +59,8 @@ export class AnswerWriter {
         const definitions = round < MOST_ROUNDS ? (request.tools ?? []) : [];
         const { text, calls } = await this.#round({ ...request, messages }, definitions, sentences, signal);
         if (signal.aborted || calls.length === 0 || tools === null || definitions.length === 0) return;
-        const results = await Promise.all(calls.map((call) => tools.run(call)));
+        const results = await Promise.all(calls.map((call) => this.#run(call, tools, signal)));
         if (signal.aborted) return;
-        for (const result of results)
-          if (result.afterwards !== undefined) this.afterwards.push(result.afterwards);
         messages = [
           ...messages,
           { role: 'assistant', content: text, toolCalls: calls },
@@ -74,6 +72,16 @@ export class AnswerWriter {
     } finally {
       sentences.end();
     }
+  }
+
+  /** What is to be done is known at once: it is promised, whatever becomes of the other tools. */
+  async #run(call: ToolCall, tools: Tools, signal: AbortSignal): Promise<ToolResult> {
+    const result = await tools.run(call);
+    if (result.afterwards !== undefined && !signal.aborted) {
+      this.#acts = true;
+      this.#options.onAfterwards(result.afterwards);
+    }
+    return result;
   }
 
   /** Reads a stream to its end for its usage. It ends with the turn, or by the provider's own bounds. */
@@ -140,7 +148,7 @@ export class AnswerWriter {
       // What was written before the failure is worth hearing.
       add(chunker.flush());
       // A model that has hung up need not say anything more.
-      const saidEnough = this.afterwards.length > 0 && isEmptyReply(error);
+      const saidEnough = this.#acts && isEmptyReply(error);
       if (saidEnough) return { text, calls: [] };
       throw error;
     }

@@ -76,6 +76,8 @@ const FINISH_TIMEOUT_MS = 30_000;
 const MOST_PROTOCOL_ERRORS = 100;
 /** The caller's audio kept while the call is being set up. */
 const EARLY_AUDIO_MS = 5_000;
+/** How often it is written down what was heard of a model that speaks by itself: what of its words a crash may cost. */
+const HEARD_MS = 1_000;
 /** Keys kept meanwhile. */
 const EARLY_DIGITS = 32;
 
@@ -106,6 +108,8 @@ export class Call implements LegHandler {
   /** What tools did in this call, whichever engine asked for it. */
   readonly #runs: ToolRun[] = [];
   #recording = false;
+  /** What was told last of a speech under way. */
+  #toldHeard = '';
 
   constructor(options: CallOptions) {
     this.#options = options;
@@ -334,11 +338,19 @@ export class Call implements LegHandler {
       playout.settle();
       timeline.storeUntil(Math.min(this.#lostAt ?? clock.now(), playout.heardUntil));
     });
+    this.#every(HEARD_MS, () => this.#tellHeard());
     this.#every(limits.idleMs / 4, () => {
       const silent = clock.now() - this.#lastMessageAt >= limits.idleMs;
       if (silent && this.#lostAt === null) this.#end('idle');
     });
     return { call, timeline, playout };
+  }
+
+  #tellHeard(): void {
+    const heard = this.#engine?.heardOfSpeech ?? null;
+    if (heard === null || heard.text === this.#toldHeard || this.#state !== 'active') return;
+    this.#toldHeard = heard.text;
+    this.#options.events.emit({ type: 'agent.sentence', state: 'partly', ...heard });
   }
 
   async #setUp(call: RequestedCall, active: ActiveCall): Promise<void> {
@@ -403,6 +415,8 @@ export class Call implements LegHandler {
       agent,
       sampleRate,
       startTime,
+      languageHeard: this.#options.past?.language ?? null,
+      actions,
       leg: {
         get canClear() {
           return dialect().canClear;

@@ -4,7 +4,8 @@ import {
   ProviderError,
   type Usage,
 } from '../providers/ports.ts';
-import { type Afterwards, AnswerWriter, type Tools } from './answer-writer.ts';
+import type { Afterwards } from '../tools/afterwards.ts';
+import { AnswerWriter, type Tools } from './answer-writer.ts';
 import { AsyncQueue } from './async-queue.ts';
 import type { Clock } from './clock.ts';
 import { LatencyLedger } from './latency.ts';
@@ -18,8 +19,10 @@ export interface DelegationsOptions {
   request(): LanguageModelRequest;
   /** Hands a piece of the result to the model that delegated. */
   answer(delegation: string, text: string): void;
-  /** What tools want done once the result was heard. */
-  onAfterwards(acts: readonly Afterwards[]): void;
+  /** A tool wants something done once the result was heard. */
+  onAfterwards(act: Afterwards): void;
+  /** The model that delegated has the whole result. */
+  onTold(): void;
   /** One is done; `busy` tells whether others are not. */
   onDone(): void;
   onUsage(usage: Usage): void;
@@ -65,7 +68,7 @@ export class Delegations {
   }
 
   async #work(delegation: string, controller: AbortController): Promise<void> {
-    const { clock, onDone, onAfterwards, onFailure, answer, request, ...model } = this.#options;
+    const { clock, onDone, onTold, onFailure, answer, request, ...model } = this.#options;
     const { signal } = controller;
     let late = false;
     const timer = clock.after(STUCK_MS, () => {
@@ -108,7 +111,7 @@ export class Delegations {
     } else if (!told) {
       answer(delegation, NOTHING);
     }
-    if (writer.afterwards.length > 0) onAfterwards(writer.afterwards);
+    onTold();
     onDone();
   }
 }

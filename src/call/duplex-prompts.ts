@@ -1,20 +1,24 @@
 import type { ToolDefinition } from '../providers/ports.ts';
 import type { AgentConfig } from './agent-config.ts';
+import { openingOf } from './opening.ts';
+import { promptIn } from './spoken-language.ts';
 
 /**
  * What a model that listens and speaks at the same time is told for the whole call. The labelled policies are those of
  * https://developers.openai.com/api/docs/guides/live-prompting, where each call or agent has its own words beneath them.
  */
 export function duplexInstructions(agent: AgentConfig, tools: readonly ToolDefinition[]): string {
-  const { prompt, greeting, language, keywords, faq } = agent;
+  const { prompt, language, keywords, faq } = agent;
+  const opening = openingOf(agent)
+    .map(({ text }) => text)
+    .join(' ');
   const parts = [
-    prompt,
+    promptIn(language, prompt),
     'You are speaking with a caller on the telephone. Keep what you say short and without any formatting.',
   ];
-  if (language !== null) parts.push(`Speak the language with the BCP 47 tag ${language}.`);
-  if (greeting !== '') {
+  if (opening !== '') {
     parts.push(
-      `At the beginning of the call the caller hears a recording of you saying: "${greeting}" Do not greet again.`,
+      `At the beginning of the call the caller hears a recording of you saying: "${opening}" Do not greet again.`,
     );
   }
   if (keywords.length > 0) parts.push(`Words that the caller is likely to say: ${keywords.join(', ')}.`);
@@ -51,7 +55,7 @@ export function internalNote(text: string): string {
 /** The system prompt of the language model that does what was delegated to it. */
 export function delegatedPrompt(agent: AgentConfig): string {
   return [
-    agent.prompt,
+    promptIn(agent.language, agent.prompt),
     'You work behind an assistant who is speaking with the caller on the telephone at this moment, and has asked you for help with what ' +
       'the caller said last. The conversation is a transcript: it can contain mistakes, unfinished phrases and later corrections. ' +
       'Answer with what the assistant is to tell the caller: the facts, whether the task is done, and what comes next, in a few short ' +

@@ -1,4 +1,4 @@
-import type { PastCall } from './past-call.ts';
+import type { HeardSentence, PastCall } from './past-call.ts';
 
 /**
  * What makes the conversation of a call: takes the caller's audio, produces turns and the agent's audio. Here the
@@ -14,6 +14,11 @@ export interface Engine {
    * @param arrivedAt milliseconds since the epoch.
    */
   audio(samples: Int16Array, position: number, arrivedAt: number): void;
+  /**
+   * What the caller has heard so far of the speech under way, where a model speaks by itself and cannot be had to say it again; null
+   * where there is none. Whatever else is being said is told sentence by sentence (`agent.sentence`).
+   */
+  readonly heardOfSpeech: HeardSentence | null;
   /** The caller pressed a key. */
   dtmf(digit: string): void;
   /** The agent is to be silent and to listen, where it may be interrupted at all. */

@@ -1,6 +1,7 @@
 import type { ErrorCode, TurnLatency } from '../dialects/native-messages.ts';
 import type { ProviderFailure, Usage } from '../providers/ports.ts';
 import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
+import type { Afterwards } from '../tools/afterwards.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { OverlapKind } from './overlap.ts';
@@ -31,11 +32,14 @@ export type CallEvent =
   /**
    * A sentence of the agent's: `planned`, it is to be said; `heard`, the caller has heard it to its end; `written`, no
    * more of the turn is to come; `over`, the turn is, and in the record. What is planned and not heard when the object dies is said again.
+   * `partly`, from time to time: all that was heard so far of a turn that a model speaks by itself.
    */
   | { type: 'agent.sentence'; state: 'planned'; text: string }
   | { type: 'agent.sentence'; state: 'written' }
   | { type: 'agent.sentence'; state: 'over' }
-  | ({ type: 'agent.sentence'; state: 'heard' } & HeardSentence)
+  | ({ type: 'agent.sentence'; state: 'heard' | 'partly' } & HeardSentence)
+  /** What tools want done once the agent's words were heard: all of it, in place of what was told before. */
+  | { type: 'agent.acts'; acts: readonly Afterwards[] }
   /** What the caller says. Interim text replaces the interim text before it. */
   | { type: 'transcript'; role: 'caller' | 'agent'; turn: number; text: string; final: boolean }
   /** A turn is over and belongs to the record: the caller's words, or what was heard of the agent's. */
@@ -44,6 +48,8 @@ export type CallEvent =
   | { type: 'dtmf'; digit: string; durationMs: number }
   /** The leg has played everything up to this mark. */
   | { type: 'mark.played'; name: string }
+  /** The language that the caller speaks, as a BCP 47 tag: it is another one than was known. */
+  | { type: 'language.heard'; language: string }
   | { type: 'usage'; usage: Usage }
   /** A sentence that could have been ready audio was looked up. */
   | { type: 'cache'; hit: boolean }

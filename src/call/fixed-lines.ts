@@ -8,6 +8,7 @@ import { LatencyLedger } from './latency.ts';
 import type { Playout } from './playout.ts';
 import { Reply } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
+import { spokenAs } from './spoken-language.ts';
 import type { Turns } from './turn.ts';
 
 export interface FixedLinesOptions {
@@ -50,9 +51,7 @@ export class FixedLines {
   /** How the agent speaks. */
   get spokenAs(): Omit<TextToSpeechRequest, 'text'> {
     const { agent, sampleRate } = this.#options;
-    const language = agent.language?.toLowerCase() ?? '';
-    const voice = agent.voices[language] ?? agent.voices[language.split('-')[0] ?? ''] ?? agent.voice;
-    return { sampleRate, voice, ...(agent.language === null ? {} : { language: agent.language }) };
+    return spokenAs(agent, sampleRate, agent.language);
   }
 
   /** Says a text in a turn of its own. `onOver` follows where it was neither interrupted nor taken (`take`). */
@@ -64,6 +63,7 @@ export class FixedLines {
       interruptible,
       agent,
       tools: null,
+      later: { add: () => {}, forget: () => {}, waiting: false },
       spokenAs: this.spokenAs,
       providers: { languageModel: providers.languageModel, textToSpeech: this.#speech.textToSpeech },
       playout,
@@ -72,6 +72,9 @@ export class FixedLines {
         onSentence();
         events.emit({ type: 'transcript', role: 'agent', turn: turn.id, text: sentence, final: false });
       },
+      onPlanned: (sentence) => events.emit({ type: 'agent.sentence', state: 'planned', text: sentence }),
+      onWritten: () => events.emit({ type: 'agent.sentence', state: 'written' }),
+      onHeard: (sentence) => events.emit({ type: 'agent.sentence', state: 'heard', ...sentence }),
       onFirstAudio: () => {},
       onUsage,
       onFailure,
@@ -96,6 +99,7 @@ export class FixedLines {
     const { line } = this;
     this.line = null;
     this.#watchdog.stop();
+    if (line !== null) this.#options.events.emit({ type: 'agent.sentence', state: 'over' });
     return line;
   }
 

@@ -20,6 +20,8 @@ export type CallFact =
   | { type: 'failure'; failure: Omit<RecordedFailure, 'position'> }
   /** The call's id names another call in the database; this one is recorded there under `rowId`. */
   | { type: 'renamed'; rowId: string }
+  /** The caller speaks this language from now on: a BCP 47 tag. */
+  | { type: 'language'; language: string }
   | { type: 'usage'; usage: Usage }
   | { type: 'tool'; run: ToolRun }
   | { type: 'counted'; counts: CallCounts }

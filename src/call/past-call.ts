@@ -1,4 +1,5 @@
 import type { RecordedTurn } from '../records/call-records.ts';
+import type { Afterwards } from '../tools/afterwards.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { StartedCallFacts } from './events.ts';
@@ -18,10 +19,14 @@ export interface PastCall {
   /** Of a turn of the agent's that was not over: what was heard of it, and what was still to be said. */
   heard: readonly HeardSentence[];
   unheard: readonly string[];
+  /** What tools want done once the agent's words were heard. */
+  acts: readonly Afterwards[];
   /** Whether that turn was written to its end; false: more of it was to come. */
   written: boolean;
   /** Keys that the caller pressed and that stand in no turn yet. */
   keys: string;
+  /** The language that the caller was last heard to speak; null: none was told. */
+  language: string | null;
   counts: CallCounts | null;
   /** Samples of the recording that are stored: all of it before this one. */
   spooledSamples: number;

@@ -1,5 +1,6 @@
 import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import { ProviderError, type Usage } from '../providers/ports.ts';
+import type { CallActions } from '../tools/tool.ts';
 import { Agent, type AgentOptions } from './agent.ts';
 import { CallerSound } from './caller-sound.ts';
 import { CallerTurn, type FinishedTurn } from './caller-turn.ts';
@@ -8,10 +9,11 @@ import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import type { Engine } from './engine.ts';
 import type { EndReason, FailureCode } from './events.ts';
 import { LatencyLedger } from './latency.ts';
+import { LaterActs } from './later-acts.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import { isEchoOfEnd, isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
-import type { PastCall } from './past-call.ts';
+import type { HeardSentence, PastCall } from './past-call.ts';
 import type { Reply, Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
@@ -19,7 +21,9 @@ import { Turns } from './turn.ts';
 import { TurnEnd } from './turn-end.ts';
 import { TurnRecord } from './turn-record.ts';
 
-export interface PipelineOptions extends Omit<AgentOptions, 'record' | 'onUsage' | 'onFailure'> {
+export interface PipelineOptions extends Omit<AgentOptions, 'record' | 'later' | 'onUsage' | 'onFailure'> {
+  /** What tools may do to the call. */
+  actions: CallActions;
   detector: VoiceActivityDetector;
   /** The conversation so far, where another engine has held it. */
   record?: TurnRecord;
@@ -61,6 +65,8 @@ export class Pipeline implements Engine, ListenerHandler {
   #awaited = 0;
   readonly #agent: Agent;
   readonly #dtmf: DtmfCollector;
+  /** Done once the agent's answer was heard to its end. */
+  readonly #later: LaterActs;
   readonly #abort = new AbortController();
   readonly #watchdog: ReplyWatchdog;
   /** What the agent said last, and until when: to know its echo. */
@@ -86,9 +92,11 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#options = options;
     const { clock, agent } = options;
     this.#record = options.record ?? new TurnRecord(options);
+    this.#later = new LaterActs(options);
     this.#agent = new Agent({
       ...options,
       record: this.#record,
+      later: this.#later,
       onUsage: (usage) => this.usage(usage),
       onFailure: (error) => this.#fail(error),
     });
@@ -162,6 +170,11 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#dtmf.press(digit);
   }
 
+  get heardOfSpeech(): HeardSentence | null {
+    const spoken = this.#reply?.spoken;
+    return spoken?.isModels ? spoken.heard : null;
+  }
+
   recall(past: PastCall): void {
     this.#suspended = true;
     this.#options.playout.hold(true);
@@ -176,6 +189,7 @@ export class Pipeline implements Engine, ListenerHandler {
     const lastIsAgents = last !== undefined && 'turn' in last && last.turn.role === 'agent';
     this.#unanswered = spoken ? !past.written : last !== undefined && !lastIsAgents;
     this.#brokenOff = spoken && this.#unanswered;
+    for (const act of past.acts) this.#later.add(act);
     // What comes back of the agent's last words is still its echo.
     const said = past.heard.at(-1)?.text ?? (lastIsAgents ? last.turn.text : '');
     this.#lastReply = { text: said, until: this.#options.clock.now() };
@@ -232,9 +246,8 @@ export class Pipeline implements Engine, ListenerHandler {
     if (!this.#unanswered || this.#suspended || this.#finished) return;
     if (this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
     this.#unanswered = false;
-    if (this.#brokenOff) this.#record.note(BROKEN_OFF);
+    const answer = this.#agent.answerAgain(this.#brokenOff ? BROKEN_OFF : null);
     this.#brokenOff = false;
-    const answer = this.#agent.answerAgain();
     this.#run(new LatencyLedger(), true, answer.speak, undefined, answer.thinking);
   }
 
@@ -379,13 +392,24 @@ export class Pipeline implements Engine, ListenerHandler {
     // What was said over words that may not be interrupted is answered after them.
     if (this.#reply === null) this.#callerTurn.release();
     this.#answerUnanswered();
+    this.#doLaterActs();
     this.#listenIfIdle();
+  }
+
+  /** What is to follow the agent's words, now that they were heard. */
+  #doLaterActs(): void {
+    if (this.#suspended || this.#finished || this.#unanswered || this.#reply !== null) return;
+    const problems = this.#later.do();
+    // What could not be done is told, or the caller waits for it in vain.
+    if (problems.length > 0 && !this.#finished) this.#tellOf(problems.join(' '));
   }
 
   #answer(turn: FinishedTurn): void {
     const { clock } = this.#options;
     this.#unanswered = false;
     this.#toldOfProblem = false;
+    // Who says something new wants something else than what an object before this one has promised.
+    this.#later.forget();
     this.#recordCaller(turn, turn.text);
     const ledger = new LatencyLedger();
     ledger.mark('lastVoiced', turn.lastVoicedAt);
@@ -480,9 +504,7 @@ export class Pipeline implements Engine, ListenerHandler {
       // Once the caller has heard the first of it: when the lines are needed, speech may be down.
       void this.#agent.prepare(this.#abort.signal);
       then?.();
-      // What could not be done is told, or the caller waits for it in vain.
-      const problems = reply.afterwards.map((act) => act()).filter((problem) => problem !== null);
-      if (problems.length > 0 && !this.#finished) this.#tellOf(problems.join(' '));
+      this.#doLaterActs();
       this.#callerMayFinish();
     });
   }
@@ -517,6 +539,8 @@ export class Pipeline implements Engine, ListenerHandler {
     playout.clear(leg.canClear);
     if (audible) leg.clear();
     this.#agent.record(reply, true);
+    // What an interrupted answer has announced is not done: the caller wants something else.
+    this.#later.forget();
     this.#endReply(reply);
   }
 

@@ -3,11 +3,12 @@ import { ProviderError } from '../providers/ports.ts';
 import type { Providers } from '../providers/registry.ts';
 import { sentencesOf } from '../text/sentences.ts';
 import type { AgentConfig } from './agent-config.ts';
-import { type Afterwards, AnswerWriter, type Tools } from './answer-writer.ts';
+import { AnswerWriter, type Tools } from './answer-writer.ts';
 import { AsyncQueue } from './async-queue.ts';
 import type { Clock } from './clock.ts';
 import { HoldLine } from './hold-line.ts';
 import type { LatencyMark } from './latency.ts';
+import type { LaterActs } from './later-acts.ts';
 import type { HeardSentence } from './past-call.ts';
 import type { Playout, Segment } from './playout.ts';
 import type { SpeechModel } from './speech-model.ts';
@@ -24,6 +25,8 @@ export interface ReplyOptions {
   agent: AgentConfig;
   providers: Thinking;
   tools: Tools | null;
+  /** What tools want done once the reply was heard. */
+  later: Pick<LaterActs, 'add' | 'forget' | 'waiting'>;
   spokenAs: Omit<TextToSpeechRequest, 'text'>;
   playout: Playout;
   clock: Clock;
@@ -61,7 +64,6 @@ export class Reply {
   /** What of it was sent, and what of that was heard. */
   readonly spoken = new Spoken();
   readonly #options: ReplyOptions;
-  #afterwards: readonly Afterwards[] = [];
   #holdLine: Segment | null = null;
   /** Audio of the answer has come. */
   #begunAudio = false;
@@ -72,11 +74,6 @@ export class Reply {
     this.turn = options.turn;
     this.interruptible = options.interruptible;
     this.#options = options;
-  }
-
-  /** What tools want done now that it was heard to its end. */
-  get afterwards(): readonly Afterwards[] {
-    return this.#afterwards;
   }
 
   /** Responses of a model that speaks of which the caller has heard nothing. */
@@ -157,7 +154,7 @@ export class Reply {
     try {
       const whole = await answer(holdLine);
       // Nobody is hung up on with an apology.
-      if (!whole) this.#afterwards = [];
+      if (!whole) this.#options.later.forget();
       if (!whole && !turn.signal.aborted && agent.apology !== '') await this.speak(agent.apology);
       await playout.waitUntilQueued(0);
     } finally {
@@ -167,7 +164,7 @@ export class Reply {
 
   /** An answer without a word leaves the caller waiting: it has failed, unless there is something to be done instead. */
   #saidSomething(): boolean {
-    if (this.turn.signal.aborted || this.#begunAudio || this.#afterwards.length > 0) return true;
+    if (this.turn.signal.aborted || this.#begunAudio || this.#options.later.waiting) return true;
     return this.#fail(
       new ProviderError('pipeline', 'malformed', 'The answer holds nothing that can be spoken'),
     );
@@ -179,16 +176,16 @@ export class Reply {
     sentences: AsyncQueue<string>,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { providers, tools, clock, onUsage, onFailure } = this.#options;
+    const { providers, tools, later, clock, onUsage, onFailure } = this.#options;
     const writer = new AnswerWriter({
       languageModel: providers.languageModel,
       tools,
       ledger: this.turn.ledger,
       clock,
       onUsage: (usage) => onUsage(usage),
+      onAfterwards: (act) => later.add(act),
       onFailover: (error) => onFailure(error),
     });
-    this.#afterwards = writer.afterwards;
     try {
       await writer.write(request, sentences, signal);
       if (!signal.aborted) this.#options.onWritten?.();
@@ -263,7 +260,7 @@ export class Reply {
 
   /** One response of a model that speaks. True where it asked for tools, and has to be asked again. */
   async #respond(model: SpeechModel): Promise<boolean> {
-    const { clock, turn, tools } = this.#options;
+    const { clock, turn, tools, later } = this.#options;
     const { ledger } = turn;
     ledger.mark('modelRequested', clock.now());
     const { response, events } = model.respond(turn.signal);
@@ -292,13 +289,15 @@ export class Reply {
       segment.end(complete);
     }
     if (tools === null || calls.length === 0) return false;
-    const results = await Promise.all(calls.map((call) => tools.run(call)));
+    const results = await Promise.all(
+      calls.map(async (call) => {
+        const result = await tools.run(call);
+        if (result.afterwards !== undefined && !turn.signal.aborted) later.add(result.afterwards);
+        return result;
+      }),
+    );
     // Also of a reply that was interrupted meanwhile: what a tool did is a fact.
     for (const [i, { content }] of results.entries()) model.toolResult(calls[i]!.id, content);
-    this.#afterwards = [
-      ...this.#afterwards,
-      ...results.flatMap(({ afterwards }) => (afterwards === undefined ? [] : [afterwards])),
-    ];
     return true;
   }
 

@@ -1,3 +1,4 @@
+import type { HeardSentence } from './past-call.ts';
 import type { Segment } from './playout.ts';
 
 /** What of a reply went out, in the order in which it is heard, and what of that the caller has heard. */
@@ -36,6 +37,17 @@ export class Spoken {
     const first = spans[0];
     const last = spans.at(-1);
     return first === undefined || last === undefined ? null : { from: first.from, until: last.until };
+  }
+
+  /** Both of them; null if no word was heard. */
+  get heard(): HeardSentence | null {
+    const { heardSpan: span, heardText: text } = this;
+    return span === null || text === '' ? null : { text, ...span };
+  }
+
+  /** Whether a model that speaks has spoken any of it: it cannot say that again. */
+  get isModels(): boolean {
+    return this.#parts.some(({ response }) => response !== null);
   }
 
   /** True where a part was not heard to its end. */

@@ -76,14 +76,15 @@ export class TurnRecord {
 
   /** What the caller heard of the agent, if anything. */
   agent(reply: Pick<Reply, 'spoken' | 'turn'>, interrupted: boolean): void {
-    const { heardSpan: span, heardText: text } = reply.spoken;
-    if (span === null || text === '') return;
+    const { heard } = reply.spoken;
+    if (heard === null) return;
+    const { text, from, until } = heard;
     this.#events.emit({ type: 'transcript', role: 'agent', turn: reply.turn.id, text, final: true });
     this.#add({
       role: 'agent',
       text,
-      startMs: span.from - this.#startTime,
-      endMs: span.until - this.#startTime,
+      startMs: from - this.#startTime,
+      endMs: until - this.#startTime,
       interrupted,
       latency: reply.turn.ledger.parts(),
     });

@@ -85,7 +85,7 @@ export class CallArchive {
   past(): PastCall & { resumeToken: string } {
     const journaled = this.#journal.read();
     if (journaled === null || journaled.end !== null) throw new Error('there is no call to take up');
-    const { call, resumeToken, history } = journaled;
+    const { call, resumeToken, history, language } = journaled;
     const { chunks, samples } = this.#journal.audioExtent(call.chunkSamples);
     const progress = this.#progress.read();
     const lastMs = Math.max(
@@ -100,8 +100,10 @@ export class CallArchive {
       // Copies: the progress goes on with what is said next.
       heard: [...progress.heard],
       unheard: [...progress.unheard],
+      acts: progress.acts,
       written: progress.written,
       keys: progress.keys,
+      language,
       counts: progress.counts,
       spooledSamples: samples,
       callerAudio: (fromSample) => this.#callerAudio(fromSample, chunks, call.chunkSamples),
@@ -208,6 +210,9 @@ export class CallArchive {
       }
       case 'usage':
         this.#journal.append({ type: 'usage', usage: event.usage });
+        return;
+      case 'language.heard':
+        this.#journal.append({ type: 'language', language: event.language });
         return;
       case 'tool.ran':
         this.#journal.append({ type: 'tool', run: event.run });

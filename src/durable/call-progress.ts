@@ -2,15 +2,27 @@ import { CallCounter, type CallCounts } from '../call/call-counts.ts';
 import { hasKeys } from '../call/dtmf.ts';
 import type { CallEvent } from '../call/events.ts';
 import type { HeardSentence } from '../call/past-call.ts';
+import type { Afterwards } from '../tools/afterwards.ts';
 
 interface Progress {
   /** Of the agent's turn that is not over. */
   heard: HeardSentence[];
   unheard: string[];
   written: boolean;
+  /** `heard` is all that was heard of a turn that a model speaks by itself. */
+  partly: boolean;
   /** What the caller pressed and nobody has taken down yet. */
   keys: string;
+  /** To be done once the agent's words were heard. */
+  acts: readonly Afterwards[];
   counts: CallCounts | null;
+}
+
+/** What it needs of an object's `storage.kv`. */
+export interface ValueStore {
+  get<T>(key: string): T | undefined;
+  put<T>(key: string, value: T): void;
+  delete(key: string): boolean;
 }
 
 const KEY = 'progress';
@@ -19,23 +31,19 @@ const MOST_SENTENCES = 200;
 const MOST_KEYS = 64;
 
 /**
- * Where the agent's turn and the caller's keys stand, in one entry of the object's storage: written with each sentence and each key,
- * so that a call that is taken up again says what was not heard, nothing twice, and asks for no key again.
+ * Where the agent's turn stands, what is to follow it, and the caller's keys, in one entry of the object's storage: written with each
+ * sentence and each key, so that a call that is taken up again says what was not heard, nothing twice, and asks for no key again.
  */
 export class CallProgress {
-  readonly #kv: SyncKvStorage;
+  readonly #kv: ValueStore;
   readonly #progress: Progress;
   readonly #counter: CallCounter;
 
-  constructor(kv: SyncKvStorage) {
+  constructor(kv: ValueStore) {
     this.#kv = kv;
-    this.#progress = kv.get<Progress>(KEY) ?? {
-      heard: [],
-      unheard: [],
-      written: true,
-      keys: '',
-      counts: null,
-    };
+    const empty = { heard: [], unheard: [], written: true, acts: [], keys: '', partly: false, counts: null };
+    // One that was written by an older version lacks the newer ones.
+    this.#progress = { ...empty, ...kv.get<Progress>(KEY) };
     this.#counter = new CallCounter(this.#progress.counts);
   }
 
@@ -45,36 +53,71 @@ export class CallProgress {
 
   hear(event: CallEvent): void {
     this.#counter.hear(event);
-    const { heard, unheard } = this.#progress;
-    if (event.type === 'agent.sentence') {
-      if (event.state === 'planned') {
-        if (unheard.length + heard.length === 0) this.#progress.written = false;
-        if (unheard.length + heard.length < MOST_SENTENCES) unheard.push(event.text);
-      } else if (event.state === 'written') {
-        if (this.#progress.written) return;
-        this.#progress.written = true;
-      } else if (event.state === 'over') {
-        if (heard.length + unheard.length === 0) return;
-        heard.length = 0;
-        unheard.length = 0;
-        this.#progress.written = true;
-      } else if (event.state === 'heard') {
-        const { text, from, until } = event;
-        const planned = unheard.indexOf(text);
-        // What was planned before it was skipped: its speech has failed.
-        if (planned >= 0) unheard.splice(0, planned + 1);
-        heard.push({ text, from, until });
-      }
-    } else if (event.type === 'dtmf') {
-      this.#progress.keys = (this.#progress.keys + event.digit).slice(-MOST_KEYS);
-    } else if (event.type === 'turn.recorded' && event.turn.role === 'caller') {
-      if (this.#progress.keys === '' || !hasKeys(event.turn.text)) return;
-      this.#progress.keys = '';
-    } else {
-      return;
-    }
+    if (!this.#take(event)) return;
     this.#progress.counts = this.#counter.counts;
     this.#kv.put(KEY, this.#progress);
+  }
+
+  /** Whether anything is another now. */
+  #take(event: CallEvent): boolean {
+    switch (event.type) {
+      case 'agent.sentence':
+        return this.#takeSentence(event);
+      case 'dtmf':
+        this.#progress.keys = (this.#progress.keys + event.digit).slice(-MOST_KEYS);
+        return true;
+      case 'turn.recorded':
+        if (event.turn.role === 'agent') return this.#turnOver();
+        if (this.#progress.keys === '' || !hasKeys(event.turn.text)) return false;
+        this.#progress.keys = '';
+        return true;
+      case 'agent.acts':
+        this.#progress.acts = event.acts;
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #takeSentence(event: Extract<CallEvent, { type: 'agent.sentence' }>): boolean {
+    const progress = this.#progress;
+    const { heard, unheard } = progress;
+    switch (event.state) {
+      case 'planned':
+        if (unheard.length + heard.length === 0) progress.written = false;
+        if (unheard.length + heard.length < MOST_SENTENCES) unheard.push(event.text);
+        return true;
+      case 'written':
+        if (progress.written) return false;
+        progress.written = true;
+        return true;
+      case 'heard': {
+        // It is in there.
+        if (progress.partly) return false;
+        const planned = unheard.indexOf(event.text);
+        // What was planned before it was skipped: its speech has failed.
+        if (planned >= 0) unheard.splice(0, planned + 1);
+        heard.push({ text: event.text, from: event.from, until: event.until });
+        return true;
+      }
+      case 'partly':
+        heard.splice(0, heard.length, { text: event.text, from: event.from, until: event.until });
+        progress.partly = true;
+        progress.written = false;
+        return true;
+      case 'over':
+        return this.#turnOver();
+    }
+  }
+
+  #turnOver(): boolean {
+    const { heard, unheard } = this.#progress;
+    if (heard.length + unheard.length === 0) return false;
+    heard.length = 0;
+    unheard.length = 0;
+    this.#progress.written = true;
+    this.#progress.partly = false;
+    return true;
   }
 
   /** The call has been delivered. */

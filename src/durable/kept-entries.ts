@@ -1,15 +1,18 @@
 import type { Writes } from './kept-writes.ts';
 
+/** What is used of an object's `storage.kv`. */
+export type Entries = Pick<SyncKvStorage, 'get' | 'put' | 'delete'>;
+
 /** The object's small entries, of which one that waits to be written is read as if it were. */
-export class KeptEntries implements SyncKvStorage {
-  readonly #kv: SyncKvStorage;
+export class KeptEntries implements Entries {
+  readonly #kv: Entries;
   readonly #writes: Writes;
   readonly #prefix: string;
   /** `undefined`: deleted. */
   readonly #waiting = new Map<string, unknown>();
 
   /** @param prefix of the keys under which its writes wait. */
-  constructor(kv: SyncKvStorage, writes: Writes, prefix: string) {
+  constructor(kv: Entries, writes: Writes, prefix: string) {
     this.#kv = kv;
     this.#writes = writes;
     this.#prefix = prefix;
@@ -17,11 +20,6 @@ export class KeptEntries implements SyncKvStorage {
 
   get<T = unknown>(key: string): T | undefined {
     return this.#waiting.has(key) ? (this.#waiting.get(key) as T | undefined) : this.#kv.get<T>(key);
-  }
-
-  /** What is stored: what waits is not in it. */
-  list<T = unknown>(options?: SyncKvListOptions): Iterable<[string, T]> {
-    return this.#kv.list<T>(options);
   }
 
   put<T>(key: string, value: T): void {

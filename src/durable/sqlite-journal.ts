@@ -26,6 +26,8 @@ export interface JournaledCall {
   tools: ToolRun[];
   /** Turns and tools' runs, in order. */
   history: ({ turn: RecordedTurn } | { run: ToolRun })[];
+  /** The language that the caller was last heard to speak. */
+  language: string | null;
   counts: CallCounts | null;
   end: Extract<CallFact, { type: 'ended' }> | null;
 }
@@ -89,6 +91,7 @@ export class SqliteJournal implements Journal {
           usage: [],
           tools: [],
           history: [],
+          language: null,
           counts: null,
           end: null,
         };
@@ -102,6 +105,7 @@ export class SqliteJournal implements Journal {
         result?.tools.push(fact.run);
         result?.history.push({ run: fact.run });
       } else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
+      else if (fact.type === 'language' && result !== null) result.language = fact.language;
       else if (fact.type === 'usage') addUsage(usage, fact.usage);
       else if (fact.type === 'ended' && result !== null) result.end = fact;
     }

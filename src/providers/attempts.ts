@@ -1,4 +1,5 @@
 import type { Clock, Random } from '../call/clock.ts';
+import { GivenUp } from './given-up.ts';
 import type { ProviderError } from './ports.ts';
 
 /** One attempt at a request has failed before it yielded anything. */
@@ -48,7 +49,11 @@ export async function withAttempts<T>(attempt: () => Promise<T>, options: Attemp
       if (!(error instanceof AttemptFailed)) throw error;
       if (!error.again || retries >= maxRetries || error.afterMs > longestPauseMs) throw error.error;
       const backOff = firstPauseMs * 2 ** retries * (1 + jitter * (2 * random.fraction() - 1));
-      await pause(clock, Math.min(longestPauseMs, Math.max(error.afterMs, backOff)), signal);
+      const until = clock.now() + error.afterMs;
+      const givenUp = () => {
+        if (signal.reason instanceof GivenUp) signal.reason.tell(error.error, until - clock.now());
+      };
+      await pause(clock, Math.min(longestPauseMs, Math.max(error.afterMs, backOff)), signal, givenUp);
     }
   }
 }
@@ -86,10 +91,11 @@ export function isTransientStatus(status: number): boolean {
   return status === 408 || status === 409 || status === 429 || status >= 500;
 }
 
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+function pause(clock: Clock, ms: number, signal: AbortSignal, onAborted: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {
       timer.cancel();
+      onAborted();
       reject(signal.reason);
     };
     const timer = clock.after(ms, () => {

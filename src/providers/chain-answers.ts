@@ -79,8 +79,7 @@ async function* answerOf<Port, Event extends { type: string }>(
     return null;
   } catch (thrown) {
     if (signal.aborted) return null;
-    const error =
-      watchdog.expired === null ? member.errorOf(thrown) : member.error('timeout', watchdog.expired);
+    const error = watchdog.failure(member.name) ?? member.errorOf(thrown);
     circuit.failed(error);
     if (error.failure !== 'rejected') member.rest(error);
     for (const event of early) if (outlivesFailure(event)) yield event;

@@ -2,6 +2,7 @@ import { AsyncQueue } from '../call/async-queue.ts';
 import type { Clock } from '../call/clock.ts';
 import type { Member, Members } from './chain-members.ts';
 import { KeptUtterance } from './chain-utterance.ts';
+import { GivenUp } from './given-up.ts';
 import type {
   ProviderError,
   SpeechToText,
@@ -9,6 +10,7 @@ import type {
   SpeechToTextOptions,
   SpeechToTextSession,
 } from './ports.ts';
+import { failureOf } from './watchdog.ts';
 
 export interface ChainSessionOptions {
   members: Members<SpeechToText>;
@@ -168,7 +170,7 @@ export class ChainSession implements SpeechToTextSession {
     utterance.deadline = clock.after(withinMs, () => {
       // Its own deadlines go on: late is better than nobody.
       if (members.available(new Set([...utterance.tried, member])) === null) return;
-      this.#lose(serving, member.error('timeout', `no final text within ${Math.round(withinMs)} ms`));
+      this.#giveUp(serving, new GivenUp(`no final text within ${Math.round(withinMs)} ms`));
     });
   }
 
@@ -228,6 +230,13 @@ export class ChainSession implements SpeechToTextSession {
     this.#replace(serving.member, error);
   }
 
+  /** A member's session is not waited for any longer. */
+  #giveUp(serving: Serving, reason: GivenUp): void {
+    if (this.#serving !== serving) return;
+    this.#drop(reason);
+    this.#replace(serving.member, failureOf(serving.member.name, reason));
+  }
+
   /** A member has failed with everything that it had. */
   #replace(failed: Member<SpeechToText>, error: ProviderError): void {
     const { members } = this.#options;
@@ -268,10 +277,10 @@ export class ChainSession implements SpeechToTextSession {
   }
 
   /** Ends the member's session without another one. */
-  #drop(): void {
+  #drop(reason?: GivenUp): void {
     const serving = this.#serving;
     this.#serving = null;
-    serving?.abort.abort();
+    serving?.abort.abort(reason);
   }
 
   /** Keeps what is kept within its bounds, at the expense of the oldest. */

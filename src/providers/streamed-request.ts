@@ -26,10 +26,7 @@ export async function* streamedRequest<Event>(
     if (!signal.aborted) yield* run(watchdog);
   } catch (error) {
     if (signal.aborted) return;
-    if (watchdog.expired !== null) {
-      throw new ProviderError(provider, 'timeout', `${provider}: ${watchdog.expired}`);
-    }
-    throw request.toProviderError(provider, error);
+    throw watchdog.failure(provider) ?? request.toProviderError(provider, error);
   } finally {
     watchdog.close();
   }

@@ -1,4 +1,6 @@
 import type { Clock, Timer } from '../call/clock.ts';
+import { GivenUp } from './given-up.ts';
+import { ProviderError } from './ports.ts';
 
 /**
  * One request's abort signal: it fires with the caller's, or when a wait that was begun is not over in time. Waits
@@ -9,7 +11,7 @@ export class Watchdog {
   readonly #caller: AbortSignal;
   readonly #controller = new AbortController();
   #timer: Timer | null = null;
-  #expired: string | null = null;
+  #givenUp: GivenUp | null = null;
 
   constructor(clock: Clock, caller: AbortSignal) {
     this.#clock = clock;
@@ -24,7 +26,12 @@ export class Watchdog {
 
   /** What was waited for in vain, or null. */
   get expired(): string | null {
-    return this.#expired;
+    return this.#givenUp?.message ?? null;
+  }
+
+  /** The failure of a request that was waited for in vain, or null: with how long the vendor wants to be left alone, where it told. */
+  failure(provider: string): ProviderError | null {
+    return this.#givenUp === null ? null : failureOf(provider, this.#givenUp);
   }
 
   /** Begins a wait, in place of one that runs. `Infinity` waits for ever. */
@@ -32,8 +39,8 @@ export class Watchdog {
     this.relax();
     if (!Number.isFinite(withinMs)) return;
     this.#timer = this.#clock.after(withinMs, () => {
-      this.#expired = `no ${what} within ${withinMs} ms`;
-      this.#controller.abort(new DOMException(this.#expired, 'TimeoutError'));
+      this.#givenUp = new GivenUp(`no ${what} within ${withinMs} ms`);
+      this.#controller.abort(this.#givenUp);
     });
   }
 
@@ -58,4 +65,16 @@ export class Watchdog {
   readonly #onCallerAbort = (): void => {
     this.#controller.abort(this.#caller.reason);
   };
+}
+
+/** What a provider has failed with whose request was given up: that it took too long, or what it was left alone for meanwhile. */
+export function failureOf(provider: string, { message, asked }: GivenUp): ProviderError {
+  const late = `${provider}: ${message}`;
+  if (asked === null) return new ProviderError(provider, 'timeout', late);
+  const { error, forMs } = asked;
+  return new ProviderError(provider, error.failure, `${late}: ${error.message}`, {
+    ...(error.status === undefined ? {} : { status: error.status }),
+    retryAfterMs: forMs,
+    cause: error,
+  });
 }

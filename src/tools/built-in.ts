@@ -85,14 +85,11 @@ export function hangUp(): Tool {
     timeoutMs,
     // What it does is done afterwards, and comes to nothing if the caller speaks again.
     repeat: 'always',
-    run: async (_, { actions }) => ({
+    run: async () => ({
       ok: true,
       content:
         'The call ends once the caller has heard what you say next. Say goodbye in one short sentence, unless you have done so.',
-      afterwards: () => {
-        actions.hangUp();
-        return null;
-      },
+      afterwards: { act: 'hangUp' },
     }),
   });
 }
@@ -116,7 +113,7 @@ export function transferCall(options: NonNullable<BuiltInTools['transfer']>): To
     }),
     timeoutMs,
     repeat: 'always',
-    run: async ({ to }, { actions }) => {
+    run: async ({ to }) => {
       const address = destinationOf(to, options);
       if (address === null) {
         throw new ToolError(`Callers cannot be transferred there. Possible: ${listed || prefixed}.`);
@@ -125,7 +122,7 @@ export function transferCall(options: NonNullable<BuiltInTools['transfer']>): To
         ok: true,
         content:
           'The caller is connected after having heard what you say next. Tell the caller so in one short sentence.',
-        afterwards: () => (actions.transfer(address) ? null : 'The call could not be transferred.'),
+        afterwards: { act: 'transfer', to: address },
       };
     },
   });

@@ -164,7 +164,7 @@ export class ToolBox {
       const { signal } = running.controller;
       const answer = await tool.run(args.value, { call, actions, idempotencyKey: key, signal });
       if (bytesOfText(answer.content) > mostContentBytes) throw new AnswerTooLong();
-      result = this.#withAfterwards(answer, tool.definition.name);
+      result = answer;
     } catch (error) {
       if (running.over) return;
       result = this.#failed(error, tool);
@@ -197,25 +197,6 @@ export class ToolBox {
     return 'The tool failed.';
   }
 
-  #withAfterwards(answer: ToolResult, tool: string): ToolResult {
-    const { afterwards, ...result } = answer;
-    if (afterwards === undefined) return result;
-    // Every request that joined the run has it: whichever is spoken first does it.
-    let done = false;
-    return {
-      ...result,
-      afterwards: () => {
-        if (done || this.#closed) return null;
-        done = true;
-        try {
-          return afterwards();
-        } catch (error) {
-          return this.#told(error, tool);
-        }
-      },
-    };
-  }
-
   #finish(running: Running, result: ToolResult): void {
     if (running.over) return;
     running.over = true;
@@ -224,7 +205,8 @@ export class ToolBox {
     const { tool, idempotencyKey } = running;
     const earlier = this.#earlierOf(running.request);
     if (result.ok && idempotencyKey !== null) {
-      earlier.succeeded ??= { result, idempotencyKey };
+      // What was to be done afterwards is not done again.
+      earlier.succeeded ??= { result: { ok: true, content: result.content }, idempotencyKey };
       if (tool.repeat !== 'always') earlier.occurrences++;
     }
     for (const waiting of running.waiting) this.#answer(waiting, result, idempotencyKey);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ToolDefinition } from '../providers/ports.ts';
+import type { Afterwards } from './afterwards.ts';
 
 /** The call that a tool is run for. What of it a tool may tell the model is the tool's own choice. */
 export interface ToolCallFacts {
@@ -37,11 +38,7 @@ export interface ToolResult {
   content: string;
   /** False: it failed, and `content` says how. */
   ok: boolean;
-  /**
-   * To be done once what the agent says next was heard to its end: a goodbye comes before the hang-up. Returns what went wrong, for
-   * the model to tell the caller, or null.
-   */
-  afterwards?: () => string | null;
+  afterwards?: Afterwards;
 }
 
 /**

@@ -13,6 +13,7 @@ import { defaultModelRule } from '../../src/call/model-rule.ts';
 import { anonymous } from '../../src/call/principal.ts';
 import { defaultSpeculation } from '../../src/call/speculation.ts';
 import type { Dialect, LegHandler, StartRequest } from '../../src/dialects/dialect.ts';
+import type { TextToSpeechRequest } from '../../src/providers/ports.ts';
 import type { SpeechToSpeech } from '../../src/providers/speech-to-speech.ts';
 import { FakeClock } from './fake-clock.ts';
 import { type Script, scriptedProviders } from './scripted-providers.ts';
@@ -183,4 +184,15 @@ export function createCall(
         event.type === 'turn.recorded' ? [`${event.turn.role}: ${event.turn.text}`] : [],
       ),
   };
+}
+
+/** What text-to-speech is asked for from now on. */
+export function spokenRequests(call: ReturnType<typeof createCall>): TextToSpeechRequest[] {
+  const requests: TextToSpeechRequest[] = [];
+  const { speak } = call.providers.textToSpeech;
+  call.providers.textToSpeech.speak = (request, signal) => {
+    requests.push(request);
+    return speak(request, signal);
+  };
+  return requests;
 }

@@ -60,6 +60,11 @@ export function createDuplexCall(
     sampleRate: 8000,
     speechCache: readyAudio(),
     createTools: () => null,
+    actions: {
+      hangUp: () => leg.actions.push('hang up'),
+      transfer: (to) => leg.actions.push(`transfer ${to}`) > 0,
+      pressDigits: (digits) => leg.actions.push(`press ${digits}`) > 0,
+    },
     detector,
     startTime,
     leg: {

@@ -12,6 +12,9 @@ const tools = JSON.stringify([
   },
 ]);
 
+const ports = { STT_API_KEY: 'k', LLM_API_KEY: 'k', TTS_API_KEY: 'k' };
+const awsKeys = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'];
+
 describe('settings', () => {
   it('have the contract’s names and defaults', () => {
     expect(loadConfig({})).toMatchObject({
@@ -56,6 +59,8 @@ describe('settings', () => {
     ['CORS_ORIGINS', 'https://a.example,nonsense'],
     ['LLM_PROVIDER', 'unknown'],
     ['METRICS_SHARDS', '0'],
+    ['AGENT_LANGUAGE', 'German'],
+    ['AGENT_LANGUAGE', 'de_DE'],
   ])('%s = %s stops the start with a message that names it', (name, value) => {
     expect(() => loadConfig({ [name]: value })).toThrow(ConfigError);
     expect(() => loadConfig({ [name]: value })).toThrow(name);
@@ -168,6 +173,17 @@ describe('settings', () => {
     expect(providerSettings(loadConfig({})).speechToSpeech).toBeNull();
   });
 
+  it('give a model that speaks the voice of text-to-speech where that is of its vendor, or one of its own', () => {
+    const voice = (more: object) =>
+      providerSettings(loadConfig({ S2S_PROVIDER: 'openai-live', ...more })).speechToSpeech?.voice;
+    // As the call asks for: `TTS_VOICE`, or the one for the language.
+    expect(voice({})).toBeUndefined();
+    expect(voice({ TTS_PROVIDER: 'openai' })).toBeUndefined();
+    expect(voice({ TTS_PROVIDER: 'elevenlabs' })).toBe('marin');
+    expect(voice({ TTS_PROVIDER: 'elevenlabs', S2S_VOICE: 'cedar' })).toBe('cedar');
+    expect(voice({ S2S_VOICE: 'cedar' })).toBe('cedar');
+  });
+
   it.each(speechToSpeechVendors)('reach %s by OpenAI’s key and address, and no other vendor’s', (vendor) => {
     const given = { S2S_PROVIDER: vendor, OPENAI_API_KEY: 'k', BEDROCK_BASE_URL: 'https://bedrock.example' };
     expect(providerSettings(loadConfig(given)).speechToSpeech).toEqual({ vendor, apiKey: 'k' });
@@ -226,6 +242,25 @@ describe('settings', () => {
     ],
     [{ TTS_PROVIDER: 'elevenlabs', OPENAI_API_KEY: 'k' }, ['ELEVENLABS_API_KEY']],
     [{ OPENAI_API_KEY: 'k', AGENT_HTTP_TOOLS: tools }, ['AGENT_HTTP_TOOL_SECRETS']],
+    [{ S2S_PROVIDER: 'openai-live' }, ['OPENAI_API_KEY']],
+    [{ S2S_PROVIDER: 'openai-live', ...ports }, ['S2S_API_KEY']],
+    // What stands behind the first provider is needed on the day on which that one fails: it is too late to be told then.
+    [{ OPENAI_API_KEY: 'k', STT_FALLBACK_PROVIDER: 'deepgram' }, ['DEEPGRAM_API_KEY']],
+    [
+      { OPENAI_API_KEY: 'k', STT_FALLBACK_PROVIDER: 'deepgram', TTS_FALLBACK_PROVIDER: 'deepgram' },
+      ['DEEPGRAM_API_KEY'],
+    ],
+    [{ OPENAI_API_KEY: 'k', TTS_FALLBACK_PROVIDER: 'elevenlabs', TTS_FALLBACK_API_KEY: 'k' }, []],
+    [{ OPENAI_API_KEY: 'k', LLM_FALLBACK_PROVIDER: 'bedrock', AWS_REGION: 'r' }, awsKeys],
+    [{ OPENAI_API_KEY: 'k', LLM_FALLBACK_PROVIDER: 'workers-ai' }, ['the binding AI']],
+    [{ OPENAI_API_KEY: 'k', LLM_STRONG_PROVIDER: 'anthropic' }, ['ANTHROPIC_API_KEY']],
+    [{ OPENAI_API_KEY: 'k', LLM_FALLBACK_MODEL: 'm', LLM_STRONG_MODEL: 'm' }, []],
+    [{ LLM_FALLBACK_MODEL: 'm' }, ['OPENAI_API_KEY']],
+    [{ ...ports, LLM_FALLBACK_BASE_URL: 'https://other.example' }, ['LLM_FALLBACK_API_KEY']],
+    [
+      { ...ports, LLM_STRONG_BASE_URL: 'https://other.example', LLM_STRONG_MODEL: 'm' },
+      ['LLM_STRONG_API_KEY'],
+    ],
   ])('that %o lacks are named', (given, missing) => {
     const database = { SUPABASE_URL: 'https://x.supabase.co', SUPABASE_SERVICE_ROLE_KEY: 'k' };
     expect(missingSettings(loadConfig({ ...database, ...given }))).toEqual(missing);

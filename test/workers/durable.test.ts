@@ -2,7 +2,11 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { systemRandom } from '../../src/call/clock.ts';
 import type { StartedCallFacts } from '../../src/call/events.ts';
+import { loadConfig } from '../../src/config.ts';
 import { Alarms } from '../../src/durable/alarms.ts';
+import { CallArchive } from '../../src/durable/call-archive.ts';
+import { CallProgress } from '../../src/durable/call-progress.ts';
+import { writeThrough } from '../../src/durable/kept-writes.ts';
 import { type Delivery, Outbox } from '../../src/durable/outbox.ts';
 import { SqliteJournal } from '../../src/durable/sqlite-journal.ts';
 import { hasTables, migrate } from '../../src/durable/storage.ts';
@@ -191,6 +195,46 @@ describe('a call whose object was lost', () => {
     const recording = await bindings.RECORDINGS.head(data.recording);
     expect(recording?.size).toBe(44 + 32_000);
     expect(await runInDurableObject(stub, (_, { storage }) => hasTables(storage.sql))).toBe(false);
+  });
+});
+
+describe('what a call owes and knows', () => {
+  it('is there for the next object: the language that was heard, what tools want done and is not done yet', async () => {
+    await inObject(({ storage }) => {
+      const desk = { act: 'transfer', to: '+493012345' } as const;
+      const archive = () =>
+        new CallArchive({
+          storage,
+          writes: writeThrough,
+          alarms: new Alarms(storage),
+          env: bindings,
+          config: loadConfig(bindings),
+          // Nothing is delivered: it stands still.
+          clock: new FakeClock(call.startTime),
+          random: systemRandom,
+        });
+      const first = archive();
+      new SqliteJournal(storage.sql).append({ type: 'started', call, resumeToken: 'token' });
+      expect(first.past()).toMatchObject({ language: null, acts: [] });
+      for (const language of ['fr', 'de']) first.hear({ type: 'language.heard', language }, 0, 'token');
+      first.hear({ type: 'agent.sentence', state: 'planned', text: 'I will connect you.' }, 0, 'token');
+      first.hear({ type: 'agent.acts', acts: [desk] }, 0, 'token');
+      expect(archive().past()).toMatchObject({
+        language: 'de',
+        acts: [desk],
+        unheard: ['I will connect you.'],
+      });
+      first.hear({ type: 'agent.sentence', state: 'over' }, 0, 'token');
+      first.hear({ type: 'agent.acts', acts: [] }, 0, 'token');
+      expect(archive().past()).toMatchObject({ acts: [], unheard: [] });
+    });
+  });
+
+  it('is nothing where an object of an older version wrote down how far its agent had come', async () => {
+    await inObject(({ storage }) => {
+      storage.kv.put('progress', { heard: [], unheard: ['Hello.'], written: true, counts: null });
+      expect(new CallProgress(storage.kv).read()).toMatchObject({ unheard: ['Hello.'], acts: [] });
+    });
   });
 });
 

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { version } from '../../package.json';
 import { loadConfig } from '../../src/config.ts';
 import { metricsShard } from '../../src/metrics/read.ts';
+import { router } from '../../src/router.ts';
 import { bindings, fetchWorker } from './support.ts';
 
 // The runtime is shared with the other files' calls.
@@ -21,6 +22,18 @@ describe('the HTTP surface', () => {
       uptime: expect.any(Number),
     });
     expect(Math.abs(Number(health.timestamp) - Date.now())).toBeLessThan(5_000);
+  });
+
+  it('names in /health the settings that are missing, and those that do nothing', async () => {
+    const settings = { ...bindings, STT_FALLBACK_PROVIDER: 'deepgram', TTS_FALLBACK_VOICE: 'v' };
+    const response = await router.request('/health', {}, settings);
+    expect(await response.json()).toMatchObject({
+      status: 'degraded',
+      missingSettings: ['DEEPGRAM_API_KEY'],
+      settingsWithoutEffect: [{ setting: 'TTS_FALLBACK_VOICE' }],
+    });
+    const call = await router.request('/ws/call-session', { headers: { Upgrade: 'websocket' } }, settings);
+    expect([call.status, await call.text()]).toEqual([503, expect.stringContaining('DEEPGRAM_API_KEY')]);
   });
 
   it('turns degraded when more than 5 % of the calls ended lately have failed', async () => {

@@ -1,10 +1,13 @@
 import type { Clock } from '../../src/call/clock.ts';
+import { voiceFor } from '../../src/call/spoken-language.ts';
 import { type Config, loadConfig, missingSettings } from '../../src/config.ts';
+import { configuredProviders, missingKeysOf } from '../../src/provider-keys.ts';
 import { providerSettings } from '../../src/provider-settings.ts';
 import type { Dial } from '../../src/providers/vendor-socket.ts';
+import { type SettingWithoutEffect, settingsWithoutEffect } from '../../src/settings-without-effect.ts';
 import { adviceOn } from './advice.ts';
 import { type DatabaseTrial, tryDatabase } from './database.ts';
-import { type Member, membersOf, missingOf } from './members.ts';
+import { type Member, membersOf } from './members.ts';
 import { type ModelEnd, ModelEnds } from './model-ends.ts';
 import type { FoundSettings, SettingSource } from './settings.ts';
 import { type Trial, tryMember } from './trial.ts';
@@ -31,6 +34,8 @@ export interface Examination {
   ok: boolean;
   /** Names of the settings without which no call can be answered and kept. */
   missing: string[];
+  /** They stop nothing, and do nothing. */
+  withoutEffect: SettingWithoutEffect[];
   /** Names of the settings that were found, by where. */
   sources: Partial<Record<SettingSource, string[]>>;
   rows: Row[];
@@ -70,11 +75,15 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
     limitMs,
     signal,
   });
-  const missing = missingSettings(config);
+  const missing = missingSettings(config, settings.bindings);
   const works = rows.every(({ outcome: { result } }) => result === 'ok' || result === 'untried');
   return {
     ok: works && database.result === 'ok' && missing.length === 0,
     missing,
+    // What stands in the environment of this process may be meant for other programs.
+    withoutEffect: settingsWithoutEffect(settings.values).filter(
+      ({ setting }) => settings.sources.get(setting) !== 'the environment',
+    ),
     sources: sourcesOf(settings),
     rows,
     database,
@@ -84,7 +93,9 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
 async function rowOf(member: Member, config: Config, ends: ModelEnds, options: ExamineOptions): Promise<Row> {
   const { title, model, settings } = member;
   const row = { title, vendor: settings.vendor, model };
-  const missing = missingOf(member);
+  const missing = configuredProviders(config)
+    .filter(({ prefix }) => prefix === member.prefixes[0])
+    .flatMap((provider) => missingKeysOf(config, provider));
   if (missing.length > 0) return { ...row, outcome: { result: 'missing', settings: missing }, end: null };
   if (settings.vendor === 'workers-ai') {
     return { ...row, outcome: { result: 'untried', why: workersAi }, end: null };
@@ -96,7 +107,10 @@ async function rowOf(member: Member, config: Config, ends: ModelEnds, options: E
     limitMs,
     signal,
     agent: {
-      voice: config.TTS_VOICE,
+      voice: voiceFor(
+        { voice: config.TTS_VOICE, voices: config.AGENT_VOICES },
+        config.AGENT_LANGUAGE ?? null,
+      ),
       keywords: config.AGENT_KEYWORDS,
       maxOutputTokens: config.AGENT_MAX_OUTPUT_TOKENS,
       ...(config.AGENT_LANGUAGE === undefined ? {} : { language: config.AGENT_LANGUAGE }),

@@ -106,7 +106,7 @@ export function settingNames({ port, prefixes, settings: { vendor } }: Member): 
       port === 'textToSpeech'
         ? [...own('VOICE'), 'TTS_VOICE']
         : port === 'speechToSpeech'
-          ? ['TTS_VOICE']
+          ? ['S2S_VOICE', 'TTS_VOICE']
           : [],
   };
 }
@@ -114,21 +114,4 @@ export function settingNames({ port, prefixes, settings: { vendor } }: Member): 
 /** `OPENAI` for every API of OpenAI's. */
 function sharedPrefix(vendor: string): string {
   return (vendor.startsWith('openai') ? 'openai' : vendor).toUpperCase();
-}
-
-/** Names of the settings without which it cannot be asked. */
-export function missingOf({ settings: { vendor, apiKey, aws } }: Member): string[] {
-  if (vendor === 'workers-ai') return [];
-  if (vendor !== 'bedrock') return apiKey === '' ? [`${sharedPrefix(vendor)}_API_KEY`] : [];
-  if (aws === undefined) return ['AWS_REGION'];
-  const { region, credentials } = aws;
-  return [
-    ...(region === '' ? ['AWS_REGION'] : []),
-    ...('apiKey' in credentials
-      ? []
-      : [
-          ...(credentials.accessKeyId === '' ? ['AWS_ACCESS_KEY_ID'] : []),
-          ...(credentials.secretAccessKey === '' ? ['AWS_SECRET_ACCESS_KEY'] : []),
-        ]),
-  ];
 }

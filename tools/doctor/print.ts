@@ -46,7 +46,7 @@ function endLine({ date, days }: ModelEnd): string | null {
 
 /** The database, and what there is to do. */
 export function summaryLines(examination: Examination): string[] {
-  const { database, missing, sources, rows } = examination;
+  const { database, missing, withoutEffect, sources, rows } = examination;
   const head = `  ${'database'.padEnd(titleWidth)}${'supabase'.padEnd(vendorWidth + modelWidth + 2)}`;
   const lines: string[] = [];
   if (database.result === 'ok') lines.push(`${head}ok, all ${ms(database.totalMs)}`);
@@ -61,6 +61,9 @@ export function summaryLines(examination: Examination): string[] {
   lines.push('');
   if (rows.every(({ outcome }) => outcome.result === 'missing')) lines.push(...nothingSet);
   else if (missing.length > 0) lines.push(`Settings that are missing: ${missing.join(', ')}.`);
+  for (const { setting, because } of withoutEffect) {
+    lines.push(`WARNING: ${setting} has no effect: ${because}.`);
+  }
   if (sources['the environment'] !== undefined) {
     lines.push(
       `From the environment of this process: ${sources['the environment'].join(', ')}. A Worker does not see it: put them into .dev.vars, or store them with \`npm run secret:set\`.`,

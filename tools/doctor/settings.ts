@@ -8,6 +8,8 @@ export type SettingSource = 'the environment' | '.dev.vars or .env' | 'wrangler.
 export interface FoundSettings {
   values: Record<string, unknown>;
   sources: ReadonlyMap<string, SettingSource>;
+  /** Those of the Worker's bindings that providers need. */
+  bindings?: { AI?: unknown };
 }
 
 /** The files that hold settings cannot be read; the message says which and why. */
@@ -33,7 +35,8 @@ export async function readSettings(options: SettingsOptions): Promise<FoundSetti
   const { root, environment, variables } = options;
   const values: Record<string, unknown> = {};
   const sources = new Map<string, SettingSource>();
-  for (const [name, binding] of Object.entries(await readFiles(root, environment))) {
+  const files = await readFiles(root, environment);
+  for (const [name, binding] of Object.entries(files.variables)) {
     values[name] = binding.value;
     sources.set(name, binding.type === 'secret_text' ? '.dev.vars or .env' : 'wrangler.toml');
   }
@@ -43,7 +46,7 @@ export async function readSettings(options: SettingsOptions): Promise<FoundSetti
     values[name] = value;
     sources.set(name, 'the environment');
   }
-  return { values, sources };
+  return { values, sources, bindings: files.bindings };
 }
 
 /** The settings of providers, database and agent: all that is used here. */
@@ -54,16 +57,17 @@ function isSetting(name: string): boolean {
 async function readFiles(
   root: string,
   environment: string | undefined,
-): Promise<Record<string, { type: string; value: unknown }>> {
+): Promise<{ variables: Record<string, { type: string; value: unknown }>; bindings: { AI?: unknown } }> {
   // Takes a second to load: not for `--help`, nor for `--local`.
   const { unstable_getVarsForDev, unstable_readConfig } = await import('wrangler');
   try {
     const file = path.join(root, 'wrangler.toml');
-    const { vars } = unstable_readConfig(
+    const { vars, ai } = unstable_readConfig(
       { config: file, ...(environment === undefined ? {} : { env: environment }) },
       { hideWarnings: true },
     );
-    return unstable_getVarsForDev(file, undefined, vars, environment, true);
+    const variables = await unstable_getVarsForDev(file, undefined, vars, environment, true);
+    return { variables, bindings: ai?.binding === 'AI' ? { AI: ai } : {} };
   } catch (cause) {
     throw new SettingsError((cause as Error).message, { cause });
   }

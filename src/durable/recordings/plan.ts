@@ -1,3 +1,4 @@
+import type { Entries } from '../kept-entries.ts';
 import type { RecordingShape } from './format.ts';
 
 /** What was decided about a call's recording; from then on no change of settings and no other row moves it. */
@@ -12,9 +13,9 @@ const KEY = 'recording';
 
 /** The call's {@link RecordingPlan} in the object's storage. */
 export class RecordingPlans {
-  readonly #kv: SyncKvStorage;
+  readonly #kv: Entries;
 
-  constructor(kv: SyncKvStorage) {
+  constructor(kv: Entries) {
     this.#kv = kv;
   }
 

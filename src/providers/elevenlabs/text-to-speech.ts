@@ -1,6 +1,7 @@
 import { type Clock, type Random, systemClock, systemRandom } from '../../call/clock.ts';
 import { AttemptFailed, unlessAborted, withAttempts } from '../attempts.ts';
 import { bytesOf, startOfText } from '../bodies.ts';
+import { GivenUp } from '../given-up.ts';
 import { ProviderError, type TextToSpeech } from '../ports.ts';
 import { speechFromBytes } from '../raw-speech.ts';
 import { streamedRequest } from '../streamed-request.ts';
@@ -218,7 +219,7 @@ async function* spoken(
   const stop = (): void => {
     context.cancel();
     // Nothing came in time: the connection may be dead, and the next sentence must not wait for it as well.
-    if (signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError') socket.retire();
+    if (signal.reason instanceof GivenUp) socket.retire();
   };
   signal.addEventListener('abort', stop, { once: true });
   try {

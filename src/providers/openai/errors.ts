@@ -53,8 +53,3 @@ function messageOf(error: unknown): string {
 export function malformed(provider: string, message: string): ProviderError {
   return new ProviderError(provider, 'malformed', `${provider}: ${message}`);
 }
-
-/** Nothing came in time. */
-export function timedOut(provider: string, message: string): ProviderError {
-  return new ProviderError(provider, 'timeout', `${provider}: ${message}`);
-}

@@ -7,7 +7,7 @@ import type { SpeechToText, Usage } from '../ports.ts';
 import { Watchdog } from '../watchdog.ts';
 import { WindowedSession } from '../windowed-session.ts';
 import { createOpenAiClient, type OpenAiRequests, type OpenAiSettings, requestOpenAi } from './client.ts';
-import { malformed, timedOut, toProviderError } from './errors.ts';
+import { malformed, toProviderError } from './errors.ts';
 
 export interface OpenAiSpeechToTextSettings extends OpenAiSettings {
   /** Speech longer than this is transcribed while the caller still talks; 0 or Infinity: never. Default 2,000. */
@@ -98,8 +98,7 @@ async function transcribeWindow(
     const seconds = request.samples.length / request.sampleRate;
     return { text: parsed.data.text, usage: usageOf(provider, seconds, parsed.data.usage) };
   } catch (error) {
-    if (watchdog.expired !== null) throw timedOut(provider, watchdog.expired);
-    throw toProviderError(provider, error);
+    throw watchdog.failure(provider) ?? toProviderError(provider, error);
   } finally {
     watchdog.close();
   }

@@ -5,7 +5,7 @@ import { encodePcm16 } from '../../audio/pcm.ts';
 import { wavHeader } from '../../audio/wav.ts';
 import { type Clock, type Random, systemClock, systemRandom } from '../../call/clock.ts';
 import { startOfText } from '../bodies.ts';
-import { ProviderError, type SpeechToText, type SpeechToTextOptions, type Usage } from '../ports.ts';
+import type { SpeechToText, SpeechToTextOptions, Usage } from '../ports.ts';
 import { malformed } from '../streamed-request.ts';
 import { Watchdog } from '../watchdog.ts';
 import { WindowedSession } from '../windowed-session.ts';
@@ -151,10 +151,7 @@ async function transcribe(
     if (heard === null) throw malformed(provider, 'answered with no transcription');
     return { text: heard.text, usage: { provider, audioSeconds: heard.seconds ?? seconds } };
   } catch (error) {
-    if (watchdog.expired !== null) {
-      throw new ProviderError(provider, 'timeout', `${provider}: ${watchdog.expired}`);
-    }
-    throw toProviderError(provider, error);
+    throw watchdog.failure(provider) ?? toProviderError(provider, error);
   } finally {
     watchdog.close();
   }

@@ -128,6 +128,23 @@ describe('a call held by a model that listens and speaks at the same time', () =
     await call.finish();
   });
 
+  it('tells at any time what was heard of its speech so far, and nothing once that is in the record', async () => {
+    const call = createDuplexCall();
+    call.engine.begin();
+    await call.silence(300);
+    expect(call.engine.heardOfSpeech).toBeNull();
+    call.model.say('We are open from Tuesday to Saturday until five.');
+    await call.silence(1_500);
+    const heard = call.engine.heardOfSpeech!;
+    expect('We are open from Tuesday to Saturday until five.'.startsWith(heard.text)).toBe(true);
+    expect(heard.text.length).toBeGreaterThan(10);
+    expect(heard.until - heard.from).toBeGreaterThan(800);
+    await call.silence(4_000);
+    expect(call.transcript()).toEqual(['agent: We are open from Tuesday to Saturday until five.']);
+    expect(call.engine.heardOfSpeech).toBeNull();
+    await call.finish();
+  });
+
   it('a murmur of the model while the caller speaks is heard, and takes the turn from nobody', async () => {
     const call = createDuplexCall();
     call.engine.begin();
@@ -363,6 +380,26 @@ describe('a call held by a model that listens and speaks at the same time', () =
       await call.finish();
     });
 
+    it('the notice of the recording comes before the greeting, and cannot be interrupted', async () => {
+      const call = createDuplexCall({
+        agent: { greeting: 'Hello there.', recordingNotice: 'This call is recorded.' },
+      });
+      call.engine.begin();
+      await call.speak(600);
+      await call.silence(1_500);
+      expect(call.leg.actions).toEqual([]);
+      expect(call.transcript()[0]).toBe('agent: This call is recorded.');
+      expect(call.model.sessions[0]?.instructions).toContain('"This call is recorded. Hello there."');
+      await call.silence(2_000);
+      expect(call.transcript().at(-1)).toBe('agent: Hello there.');
+      // Written down sentence by sentence, and once each: so much of it can be said again.
+      const sentences = call.ofType('agent.sentence').map((event) => event.state);
+      expect(sentences.filter((state) => state === 'planned')).toHaveLength(2);
+      expect(sentences.filter((state) => state === 'heard')).toHaveLength(2);
+      expect(sentences.at(-1)).toBe('over');
+      await call.finish();
+    });
+
     it('one that may not be interrupted is heard to its end, and what the model said meanwhile after it', async () => {
       const call = createDuplexCall({
         agent: { greeting: long, interruption: { ...defaultInterruption, greeting: false } },
@@ -459,6 +496,11 @@ describe('a call held by a model that listens and speaks at the same time', () =
       const create = () => {
         const call = createDuplexCall({
           engine: {
+            actions: {
+              hangUp: () => hangUps.push(call.clock.now() - call.startTime),
+              transfer: () => false,
+              pressDigits: () => false,
+            },
             createTools: () => ({
               definitions: [
                 { name: 'hang_up', description: 'Ends the call.', parameters: { type: 'object' } },
@@ -466,10 +508,7 @@ describe('a call held by a model that listens and speaks at the same time', () =
               run: async () => ({
                 content: 'after the goodbye',
                 ok: true,
-                afterwards: () => {
-                  hangUps.push(call.clock.now() - call.startTime);
-                  return null;
-                },
+                afterwards: { act: 'hangUp' },
               }),
               close: () => {},
             }),
@@ -610,6 +649,7 @@ describe('a call held by a model that listens and speaks at the same time', () =
       const did: string[] = [];
       let record: TurnRecord | null = null;
       const other: Engine = {
+        heardOfSpeech: null,
         begin: () => did.push('begin'),
         recall: () => did.push('recall'),
         audio: (samples, position) => did.push(`audio ${samples.length} at ${position}`),
@@ -701,6 +741,8 @@ describe('a call held by a model that listens and speaks at the same time', () =
         written: true,
         unheard: ['Or at ten.'],
         keys: '',
+        language: null,
+        acts: [{ act: 'hangUp' }],
         counts: null,
         spooledSamples: 16_000,
         callerAudio: function* (fromSample) {
@@ -722,6 +764,12 @@ describe('a call held by a model that listens and speaks at the same time', () =
       await call.silence(2_000);
       expect(call.transcript()).toEqual(['agent: At nine.', 'agent: Or at ten.']);
       expect(call.turns()[1]?.position).toBe(2);
+      // What the object before it has promised follows what the model says next.
+      expect(call.leg.actions).not.toContain('hang up');
+      call.model.say('Goodbye.');
+      await call.silence(3_000);
+      expect(call.leg.actions.filter((action) => action === 'hang up')).toHaveLength(1);
+      expect(call.ofType('agent.acts').at(-1)?.acts).toEqual([]);
       await call.finish();
     });
 

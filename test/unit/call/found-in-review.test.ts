@@ -280,7 +280,7 @@ it('a transfer that fails again and again is told once', async () => {
         run: async () => ({
           ok: true,
           content: 'Announced.',
-          afterwards: () => `It failed ${++transfers} times.`,
+          afterwards: { act: 'transfer', to: '+493012345' },
         }),
         close: () => {},
       }),
@@ -290,6 +290,10 @@ it('a transfer that fails again and again is told once', async () => {
       answer: (messages) => (messages.at(-1)?.role === 'tool' ? ['I will connect you.'] : [lookUp]),
     },
   });
+  call.dialect.transfer = () => {
+    transfers++;
+    return false;
+  };
   await call.start();
   await call.speak(600);
   await call.silence(9_000);
@@ -299,7 +303,6 @@ it('a transfer that fails again and again is told once', async () => {
 
 it('nobody is hung up on with an apology', async () => {
   const outage = new ProviderError('vendor', 'unavailable', 'down');
-  let hungUp = false;
   const call = createCall({
     agent: { greeting: '' },
     call: {
@@ -308,10 +311,7 @@ it('nobody is hung up on with an apology', async () => {
         run: async () => ({
           ok: true,
           content: 'Say goodbye.',
-          afterwards: () => {
-            hungUp = true;
-            return null;
-          },
+          afterwards: { act: 'hangUp' },
         }),
         close: () => {},
       }),
@@ -325,5 +325,7 @@ it('nobody is hung up on with an apology', async () => {
   await call.speak(600);
   await call.silence(4_000);
   expect(spoken(call)).toEqual(['Sorry about that.']);
-  expect(hungUp).toBe(false);
+  expect(call.leg.closed).toBeNull();
+  // Nor after a restart.
+  expect(call.ofType('agent.acts').map(({ acts }) => acts)).toEqual([[{ act: 'hangUp' }], []]);
 });

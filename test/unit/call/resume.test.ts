@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { defaultSilence } from '../../../src/call/agent-config.ts';
+import type { CallOptions } from '../../../src/call/call.ts';
 import type { Leg } from '../../../src/call/leg.ts';
 import type { PastCall } from '../../../src/call/past-call.ts';
-import { createCall } from '../../support/call-harness.ts';
+import { CallProgress } from '../../../src/durable/call-progress.ts';
+import type { Message, ToolCall } from '../../../src/providers/ports.ts';
+import { createCall, spokenRequests } from '../../support/call-harness.ts';
+import { mapKv } from '../../support/map-kv.ts';
+import { scriptedSpeechModel } from '../../support/scripted-speech-model.ts';
 
 type TestCall = ReturnType<typeof createCall>;
 
@@ -184,12 +189,9 @@ describe('a client that comes back', () => {
 /** What is left of a call whose object was killed: its events and its spool. */
 function remains(call: TestCall): PastCall {
   const { call: facts } = call.ofType('call.started')[0]!;
-  const sentences = call.ofType('agent.sentence');
-  const sinceOver = sentences.slice(sentences.findLastIndex(({ state }) => state === 'over') + 1);
-  const heard = sinceOver.flatMap((event) => (event.state === 'heard' ? [event] : []));
-  const unheard = sinceOver
-    .flatMap((event) => (event.state === 'planned' ? [event.text] : []))
-    .slice(heard.length);
+  const progress = new CallProgress(mapKv());
+  for (const event of call.events) progress.hear(event);
+  const { heard, unheard, written, keys, acts } = progress.read();
   return {
     call: facts,
     history: call.events.flatMap((event): PastCall['history'] => {
@@ -198,8 +200,10 @@ function remains(call: TestCall): PastCall {
     }),
     heard,
     unheard,
-    written: sinceOver.length === 0 || sinceOver.some(({ state }) => state === 'written'),
-    keys: '',
+    written,
+    keys,
+    acts,
+    language: call.ofType('language.heard').at(-1)?.language ?? null,
     counts: null,
     spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
     *callerAudio(fromSample) {
@@ -328,6 +332,35 @@ describe('an object that is killed under a call', () => {
     expect(second.asked.messages[0]?.at(-1)?.role).toBe('system');
   });
 
+  it('while a model spoke by itself: what was heard is kept, and it goes on from there', async () => {
+    const agent = { greeting: '' };
+    const first = createCall({
+      agent,
+      scriptedSpeech: (clock) =>
+        scriptedSpeechModel(clock, { transcripts: ['Hours?'], responses: [[long]] }).model,
+    });
+    await first.start();
+    await first.speak(600);
+    await first.silence(500 + 3_200);
+    const told: string[][] = [];
+    const second = await takenUp(first, {
+      agent,
+      scriptedSpeech: (clock) => {
+        const speech = scriptedSpeechModel(clock, { responses: [['Until five.']] });
+        told.push(speech.told);
+        return speech.model;
+      },
+    });
+    await second.silence(3_000);
+    const [heard, rest] = second.transcript();
+    // At most a second of it is lost, of three and a half.
+    expect(long.startsWith(heard!.replace('agent: ', ''))).toBe(true);
+    expect(heard!.length).toBeGreaterThan(2_200 / 50);
+    expect(rest).toBe('agent: Until five.');
+    expect(told[0]!.some((line) => line.includes(heard!.replace('agent: ', '')))).toBe(true);
+    expect(told[0]!.some((line) => line.includes('Go on where you stopped'))).toBe(true);
+  });
+
   it('answers the turn whose answer was lost, knowing all that was said', async () => {
     const agent = { greeting: 'Hello there.' };
     const first = createCall({ agent, script: { transcripts: ['And now?'], firstTokenMs: 60_000 } });
@@ -360,6 +393,141 @@ describe('an object that is killed under a call', () => {
     // Where it was said, not where it was heard again.
     expect(turn!.startMs).toBeGreaterThan(500);
     expect(turn!.endMs).toBe(2_000);
+  });
+
+  describe('with a transfer that is to follow what the agent says', () => {
+    const desk = { act: 'transfer', to: '+493012345' } as const;
+    const asked: ToolCall = { id: 'call_1', name: 'transfer_call', arguments: '{}' };
+    const createTools: CallOptions['createTools'] = (_agent, _facts, _actions, onRun) => ({
+      definitions: [{ name: 'transfer_call', description: 'Transfers.', parameters: { type: 'object' } }],
+      run: async ({ id, name, arguments: args }) => {
+        const content = 'Tell the caller so.';
+        onRun({ id, name, arguments: args, content, ok: true, at: 0, tookMs: 0, idempotencyKey: 'k' });
+        return { ok: true, content, afterwards: desk };
+      },
+      close: () => {},
+    });
+    const options = { agent: { greeting: '' }, call: { createTools } };
+    const answers = (announcement: string[]) => ({
+      transcripts: ['A human, please.'],
+      answer: (messages: readonly Message[]) => (messages.at(-1)?.role === 'tool' ? announcement : [asked]),
+    });
+    const transfersOf = (call: TestCall) =>
+      call.leg.actions.filter((action) => action.startsWith('transfer'));
+    /** Up to some time after the end of the caller's turn. */
+    const begun = async (announcement: string[], ms: number) => {
+      const call = createCall({ ...options, script: answers(announcement) });
+      await call.start();
+      await call.speak(600);
+      await call.silence(500 + ms);
+      return call;
+    };
+
+    it('makes it once what was not heard was said again', async () => {
+      const first = await begun(
+        count(1, 2).map((text) => `${text} `),
+        1_000,
+      );
+      expect(transfersOf(first)).toEqual([]);
+      const second = await takenUp(first, options);
+      await second.silence(2_000);
+      expect(transfersOf(second)).toEqual([]);
+      await second.silence(6_000);
+      expect(transfersOf(second)).toEqual(['transfer +493012345']);
+      expect(second.ofType('agent.acts').at(-1)?.acts).toEqual([]);
+    });
+
+    it('killed twice in it, makes it once', async () => {
+      const first = await begun(
+        count(1, 3).map((text) => `${text} `),
+        1_000,
+      );
+      const second = await takenUp(first, options);
+      await second.silence(3_000);
+      second.events.unshift(
+        ...first.events.filter(({ type }) => type === 'call.started' || type === 'turn.recorded'),
+      );
+      const third = await takenUp(second, options);
+      await third.silence(8_000);
+      expect([first, second, third].flatMap(transfersOf)).toEqual(['transfer +493012345']);
+    });
+
+    it('killed between the last word and the transfer, makes it when the line stands again', async () => {
+      const first = await begun(['I will connect you.'], 3_000);
+      expect(transfersOf(first)).toEqual(['transfer +493012345']);
+      const past: PastCall = { ...remains(first), acts: [desk] };
+      const second = createCall({ ...options, call: { createTools, past }, startsAt: first.clock.now() });
+      await second.clock.advance(1_000);
+      // Nobody can be transferred on a dead line.
+      expect(transfersOf(second)).toEqual([]);
+      second.call.attach(second.callLeg);
+      await second.clock.advance(0);
+      expect(transfersOf(second)).toEqual(['transfer +493012345']);
+      expect(second.asked.messages).toEqual([]);
+    });
+
+    it('killed after it, does not make it again', async () => {
+      const first = await begun(['I will connect you.'], 3_000);
+      const second = await takenUp(first, options);
+      await second.silence(8_000);
+      expect([transfersOf(first), transfersOf(second)]).toEqual([['transfer +493012345'], []]);
+    });
+
+    it('killed before its announcement was written, makes it after that, however often it is asked for', async () => {
+      const first = createCall({ ...options, script: { ...answers([]), firstTokenMs: 1_500 } });
+      await first.start();
+      await first.speak(600);
+      await first.silence(500 + 2_000);
+      expect(first.ofType('tool.ran')).toHaveLength(1);
+      let rounds = 0;
+      const second = await takenUp(first, {
+        ...options,
+        script: { answer: () => (rounds++ === 0 ? [{ ...asked, id: 'call_2' }] : ['I will connect you.']) },
+      });
+      await second.silence(5_000);
+      expect(second.transcript().at(-1)).toBe('agent: I will connect you.');
+      expect(transfersOf(second)).toEqual(['transfer +493012345']);
+    });
+
+    it('makes none that the caller has interrupted, before the restart or after it', async () => {
+      const first = await begun(
+        count(1, 3).map((text) => `${text} `),
+        1_000,
+      );
+      const interrupted = await takenUp(first, { ...options, script: { transcripts: ['No, wait.'] } });
+      await interrupted.silence(1_000);
+      await interrupted.speak(800);
+      await interrupted.silence(9_000);
+      expect(interrupted.transcript()).toContain('caller: No, wait.');
+      expect(transfersOf(interrupted)).toEqual([]);
+      interrupted.events.unshift(...first.ofType('call.started'));
+      const last = await takenUp(interrupted, options);
+      await last.silence(5_000);
+      expect(transfersOf(last)).toEqual([]);
+    });
+  });
+
+  it('still speaks the language that the caller was heard to speak, and listens for another one', async () => {
+    const agent = { greeting: '', voices: { fr: 'Zoé' } };
+    const first = createCall({ agent, script: { transcripts: ['Bonjour.'] } });
+    await first.start();
+    first.asked.hear({ type: 'language', language: 'fr' });
+    await first.speak(600);
+    await first.silence(4_000);
+    const second = await takenUp(first, { agent, script: { transcripts: ['Et demain ?', 'And now?'] } });
+    const requests = spokenRequests(second);
+    await second.speak(600);
+    await second.silence(3_000);
+    second.asked.hear({ type: 'language', language: 'en' });
+    await second.speak(600);
+    await second.silence(3_000);
+    expect(requests.filter(({ text }) => text === 'All right.')).toMatchObject([
+      { voice: 'Zoé', language: 'fr' },
+      { voice: 'voice', language: 'en' },
+    ]);
+    expect(second.asked.messages.map(([prompt]) => prompt?.content.split('tag ')[1])).toEqual(['fr.', 'en.']);
+    // What is known of it is no setting: the transcriber still tells.
+    expect(second.asked.languages).toEqual([undefined]);
   });
 
   it('keeps the recording’s timeline: silence while the line was down, both sides in their places', async () => {

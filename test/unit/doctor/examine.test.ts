@@ -217,6 +217,18 @@ describe('the doctor', () => {
     expect(examination.ok).toBe(false);
   });
 
+  it('names settings that do nothing, unless they may be meant for other programs', async () => {
+    const values = { LLM_STRONG_API_KEY: 'key', AWS_REGION: 'eu-central-1' };
+    const sources = new Map([
+      ['LLM_STRONG_API_KEY', 'wrangler.toml' as const],
+      ['AWS_REGION', 'the environment' as const],
+    ]);
+    const { withoutEffect } = await run(values, { settings: { values, sources } });
+    expect(withoutEffect).toEqual([
+      { setting: 'LLM_STRONG_API_KEY', because: 'LLM_STRONG_PROVIDER or LLM_STRONG_MODEL is not set' },
+    ]);
+  });
+
   it('names a wrong setting', async () => {
     await expect(run({ STT_PROVIDER: 'nobody' })).rejects.toThrow(ConfigError);
   });

@@ -8,7 +8,7 @@ import {
   textToSpeechVendors,
 } from '../../../src/providers/registry.ts';
 import type { Examination, Row } from '../../../tools/doctor/examine.ts';
-import { type Member, missingOf, settingNames } from '../../../tools/doctor/members.ts';
+import { type Member, settingNames } from '../../../tools/doctor/members.ts';
 import { printable, rowLines, summaryLines } from '../../../tools/doctor/print.ts';
 
 const row: Row = {
@@ -46,6 +46,7 @@ describe('the summary', () => {
   const examination: Examination = {
     ok: false,
     missing: ['OPENAI_API_KEY'],
+    withoutEffect: [],
     sources: {},
     rows: [{ ...row, outcome: { ...missing, settings: [...missing.settings] } }],
     database: { result: 'ok', totalMs: 12 },
@@ -62,6 +63,13 @@ describe('the summary', () => {
     const lines = summaryLines({ ...examination, rows: [row, ...examination.rows] }).join('\n');
     expect(lines).toContain('Settings that are missing: OPENAI_API_KEY.');
     expect(lines).not.toContain('embedded');
+  });
+
+  it('warns of settings that do nothing', () => {
+    const withoutEffect = [{ setting: 'TTS_FALLBACK_VOICE', because: 'there is no fall-back' }];
+    expect(summaryLines({ ...examination, withoutEffect })).toContain(
+      'WARNING: TTS_FALLBACK_VOICE has no effect: there is no fall-back.',
+    );
   });
 
   it('says which settings a Worker would not see', () => {
@@ -117,8 +125,7 @@ describe('the names of settings', () => {
     } as unknown as Member;
     const { keys, addresses, models, voices } = settingNames(member);
     // Workers AI has neither: it is a binding.
-    const shared = vendor === 'workers-ai' ? [] : [...keys, ...addresses, ...missingOf(member)];
+    const shared = vendor === 'workers-ai' ? [] : [...keys, ...addresses];
     for (const name of [...shared, ...models, ...voices]) expect(Object.keys(providerSchema)).toContain(name);
-    if (vendor !== 'workers-ai') expect(missingOf(member).length).toBeGreaterThan(0);
   });
 });

@@ -21,6 +21,8 @@ TTS_MODEL = "of the toml"
 AGENT_MAX_OUTPUT_TOKENS = 200
 [env.production.vars]
 STT_MODEL = "of production"
+[env.production.ai]
+binding = "AI"
 `,
   );
   writeFileSync(path.join(root, 'index.ts'), 'export default {};');
@@ -55,6 +57,11 @@ describe('settings', () => {
       SUPABASE_URL: 'http://s',
     });
     expect(values).toEqual({ STT_MODEL: 'of production', SUPABASE_URL: 'http://s' });
+  });
+
+  it('tell whether the Worker has the binding of Workers AI', async () => {
+    expect(Object.keys((await read()).bindings ?? {})).toEqual([]);
+    expect(Object.keys((await read('production')).bindings ?? {})).toEqual(['AI']);
   });
 
   it('of an environment have its own file, and no other environment’s', async () => {

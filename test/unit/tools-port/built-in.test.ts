@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ToolCall } from '../../../src/providers/ports.ts';
+import { doAfterwards } from '../../../src/tools/afterwards.ts';
 import { builtInTools, builtInToolsSchema } from '../../../src/tools/built-in.ts';
 import type { CallActions, ToolCallFacts } from '../../../src/tools/tool.ts';
 import { ToolBox } from '../../../src/tools/tool-box.ts';
@@ -53,14 +54,14 @@ describe('hang_up', () => {
     const result = await tools({}).run(asked('hang_up'));
     expect(result.ok).toBe(true);
     expect(done).toEqual([]);
-    expect(result.afterwards!()).toBeNull();
+    expect(doAfterwards(result.afterwards!, actions)).toBeNull();
     expect(done).toEqual(['hang up']);
   });
 
   it('can be asked for again after the caller has interrupted the goodbye', async () => {
     const box = tools({});
     await box.run(asked('hang_up'));
-    (await box.run(asked('hang_up'))).afterwards!();
+    doAfterwards((await box.run(asked('hang_up'))).afterwards!, actions);
     expect(done).toEqual(['hang up']);
   });
 });
@@ -73,7 +74,7 @@ describe('transfer_call', () => {
   const transferred = async (settings: unknown, to: string) => {
     const result = await tools({ transfer: settings }).run(asked('transfer_call', { to }));
     expect(done).toEqual([]);
-    result.afterwards?.();
+    if (result.afterwards !== undefined) doAfterwards(result.afterwards, actions);
     return { ok: result.ok, done: done.splice(0) };
   };
 
@@ -118,7 +119,7 @@ describe('transfer_call', () => {
   it('says so when the leg cannot transfer, instead of leaving the caller in silence', async () => {
     can = false;
     const result = await tools({ transfer }).run(asked('transfer_call', { to: 'sales' }));
-    expect(result.afterwards!()).toBe('The call could not be transferred.');
+    expect(doAfterwards(result.afterwards!, actions)).toBe('The call could not be transferred.');
   });
 
   it.each([

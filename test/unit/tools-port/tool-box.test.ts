@@ -469,31 +469,11 @@ describe('ToolBox, whatever a tool does', () => {
 });
 
 describe('ToolBox, of what is done afterwards', () => {
-  it('hangs up once, whichever of the turns that asked for it is heard first', async () => {
-    const hangUp = vi.fn(() => null);
-    const tools = box([immediate(async () => ({ ...done(), afterwards: hangUp }))]);
-    const [first, second] = await Promise.all([tools.run(asked(friday)), tools.run(asked(friday))]);
-    const third = await tools.run(asked(friday));
-    expect(hangUp).not.toHaveBeenCalled();
-    for (const result of [third, first, second]) expect(result!.afterwards!()).toBeNull();
-    expect(hangUp).toHaveBeenCalledTimes(1);
-  });
-
-  it('does nothing to a call that is over', async () => {
-    const transfer = vi.fn(() => null);
-    const tools = box([immediate(async () => ({ ...done(), afterwards: transfer }))]);
-    const result = await tools.run(asked(friday));
-    tools.close();
-    result.afterwards!();
-    expect(transfer).not.toHaveBeenCalled();
-  });
-
-  it('does not throw into the call', async () => {
-    const afterwards = () => {
-      throw new Error('socket closed');
-    };
-    const result = await box([immediate(async () => ({ ...done(), afterwards }))]).run(asked(friday));
-    expect(result.afterwards!()).toBe('The tool failed.');
-    expect(errors).toEqual([new Error('socket closed')]);
+  it('promises it to whoever waits for the run, and not again to one who asks later', async () => {
+    const afterwards = { act: 'hangUp' } as const;
+    const tools = box([immediate(async () => ({ ...done(), afterwards }))]);
+    const together = await Promise.all([tools.run(asked(friday)), tools.run(asked(friday))]);
+    expect(together.map((result) => result.afterwards)).toEqual([afterwards, afterwards]);
+    expect((await tools.run(asked(friday))).afterwards).toBeUndefined();
   });
 });
