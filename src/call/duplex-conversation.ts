@@ -416,6 +416,7 @@ export class DuplexConversation implements Engine, CallerEarHandler {
       ? null
       : this.#wait.answered(this.#options.clock.now(), this.#ear.lastVoicedAt);
     if (ledger === null) return new LatencyLedger();
+    ledger.served(this.#options.duplex.provider);
     this.#caller.settle();
     return ledger;
   }
