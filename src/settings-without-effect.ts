@@ -156,10 +156,8 @@ function ofStrongModel(config: Config, providers: readonly ConfiguredProvider[])
       ];
 }
 
-/** Transcribers that tell which language they hear; that are sent files; that take no words to expect. */
-const tellsLanguage = ['openai-realtime', 'deepgram'];
+/** Transcribers that are sent files. */
 const takesFiles = ['openai', 'workers-ai'];
-const takesNoKeywords = ['openai'];
 
 function ofSpeech(config: Config, providers: readonly ConfiguredProvider[]): Finding[] {
   const findings: Finding[] = [];
@@ -172,16 +170,12 @@ function ofSpeech(config: Config, providers: readonly ConfiguredProvider[]): Fin
     }
   }
   const ears = at('STT', 'STT_FALLBACK').map(({ settings }) => settings.vendor);
-  const spoken = at('S2S').map(({ settings }) => settings.vendor);
   if (!ears.some((vendor) => takesFiles.includes(vendor))) {
     const because = 'speech is streamed to this provider as it is spoken';
     findings.push({ settings: ['AUDIO_BUFFER_MS', 'STT_RUN_AHEAD'], because });
   }
-  if (spoken.length === 0 && ears.every((vendor) => takesNoKeywords.includes(vendor))) {
-    findings.push({ settings: ['AGENT_KEYWORDS'], because: 'this transcriber takes no words to expect' });
-  }
   if (config.AGENT_LANGUAGE === undefined) {
-    if (![...ears, ...spoken].some((vendor) => tellsLanguage.includes(vendor))) {
+    if (!at('STT', 'STT_FALLBACK', 'S2S').some(({ settings }) => tellsLanguage(settings))) {
       const because =
         'AGENT_LANGUAGE is not set, and this transcriber does not tell the language that it hears';
       findings.push({ settings: ['AGENT_VOICES'], because });
@@ -192,6 +186,12 @@ function ofSpeech(config: Config, providers: readonly ConfiguredProvider[]): Fin
     findings.push({ settings: ['TTS_VOICE'], because: `AGENT_VOICES has one for ${config.AGENT_LANGUAGE}` });
   }
   return findings;
+}
+
+/** Whether a transcriber, or a model that hears, tells which language it hears. */
+function tellsLanguage({ vendor, model }: VendorSettings<string>): boolean {
+  if (vendor !== 'openai') return vendor === 'openai-realtime' || vendor === 'deepgram';
+  return (model ?? defaultModels.speechToText.openai).startsWith('gpt-transcribe');
 }
 
 function ofAgent(config: Config): Finding[] {
