@@ -11,6 +11,7 @@ import { defaultSpeculation } from './call/speculation.ts';
 import { languageTag } from './call/spoken-language.ts';
 import { missingKeys, needsWorkersAi } from './provider-keys.ts';
 import { providerSchema } from './provider-settings.ts';
+import { voicesSchema } from './providers/voices.ts';
 import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from './settings.ts';
 import { builtInToolsSchema } from './tools/built-in.ts';
 import { httpToolsSchema } from './tools/http-tool.ts';
@@ -24,8 +25,6 @@ const faqSchema = z
     }),
   )
   .max(200);
-
-const voicesSchema = z.record(z.string().regex(/^[a-z]{2,3}(-[a-z0-9]{2,8})*$/), z.string().min(1).max(128));
 
 /** Every setting with its default. Overridden by environment variables (`vars`, secrets) of the same names. */
 const configSchema = z.object({
