@@ -12,6 +12,7 @@ import { languageTag } from './call/spoken-language.ts';
 import { recordingChannels, recordingFormats } from './durable/recordings/format.ts';
 import { missingKeys, needsWorkersAi } from './provider-keys.ts';
 import { providerSchema } from './provider-settings.ts';
+import { voicesSchema } from './providers/voices.ts';
 import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from './settings.ts';
 import { builtInToolsSchema } from './tools/built-in.ts';
 import { httpToolsSchema } from './tools/http-tool.ts';
@@ -42,8 +43,6 @@ const campaignSchema = z
 const campaignsSchema = z
   .record(z.string().min(1).max(128), campaignSchema)
   .refine((campaigns) => Object.keys(campaigns).length <= 200, 'at most 200 campaigns');
-
-const voicesSchema = z.record(z.string().regex(/^[a-z]{2,3}(-[a-z0-9]{2,8})*$/), z.string().min(1).max(128));
 
 /** Every setting with its default. Overridden by environment variables (`vars`, secrets) of the same names. */
 const configSchema = z.object({

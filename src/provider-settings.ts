@@ -11,7 +11,8 @@ import {
   textToSpeechVendors,
   type VendorSettings,
 } from './providers/registry.ts';
-import { emptyIsUnset, flag, optionalText, optionalWhole, text, url, whole } from './settings.ts';
+import { voicesSchema } from './providers/voices.ts';
+import { emptyIsUnset, flag, json, optionalText, optionalWhole, text, url, whole } from './settings.ts';
 
 const vendor = <T extends readonly [string, ...string[]]>(vendors: T) =>
   z.preprocess(emptyIsUnset, z.enum(vendors).optional());
@@ -65,6 +66,8 @@ export const providerSchema = {
   TTS_FALLBACK_PROVIDER: vendor(textToSpeechVendors),
   TTS_FALLBACK_MODEL: optionalText,
   TTS_FALLBACK_VOICE: optionalText,
+  /** As `AGENT_VOICES`, which are the first provider's. */
+  TTS_FALLBACK_VOICES: z.preprocess(json, voicesSchema.default({})),
   TTS_FALLBACK_API_KEY: optionalText,
   TTS_FALLBACK_BASE_URL: url,
 
@@ -177,6 +180,7 @@ export function providerSettings(config: ProviderConfig): ProviderSettings {
   const vendors = vendorsOf(config);
   const [voice, ...voices] = chainOf(config, 'TTS', vendors.textToSpeech, config.TTS_FALLBACK_PROVIDER);
   const ownVoice = config.TTS_FALLBACK_VOICE;
+  const ownVoices = config.TTS_FALLBACK_VOICES;
   const strong =
     config.LLM_STRONG_PROVIDER ?? (config.LLM_STRONG_MODEL === undefined ? undefined : vendors.languageModel);
   return {
@@ -186,7 +190,11 @@ export function providerSettings(config: ProviderConfig): ProviderSettings {
     strongLanguageModel: strong === undefined ? null : strongOf(config, strong, vendors.languageModel),
     textToSpeech: [
       voice,
-      ...voices.map((fallback) => ({ ...fallback, ...(ownVoice === undefined ? {} : { voice: ownVoice }) })),
+      ...voices.map((fallback) => ({
+        ...fallback,
+        ...(ownVoice === undefined ? {} : { voice: ownVoice }),
+        ...(Object.keys(ownVoices).length === 0 ? {} : { voices: ownVoices }),
+      })),
     ],
     speechToSpeech: spokenOf(config, vendors.textToSpeech),
     firstAnswerMs: {

@@ -1,8 +1,8 @@
-import { voiceFor } from './call/spoken-language.ts';
 import { type Config, isSettingName, loadConfig } from './config.ts';
 import { type ConfiguredProvider, configuredProviders } from './provider-keys.ts';
 import { type Prefix, sharedSettings } from './provider-settings.ts';
 import { defaultModels, type VendorSettings } from './providers/registry.ts';
+import { voiceFor } from './providers/voices.ts';
 import { emptyIsUnset } from './settings.ts';
 
 /** A setting that was given and does nothing beside the others: somebody expects something of it. */
@@ -56,7 +56,7 @@ const needed: Record<Prefix, readonly string[]> = {
   LLM_STRONG: ['PROVIDER', 'MODEL'],
   S2S: ['PROVIDER'],
 };
-const suffixes = ['PROVIDER', 'MODEL', 'API_KEY', 'BASE_URL', 'VOICE'];
+const suffixes = ['PROVIDER', 'MODEL', 'API_KEY', 'BASE_URL', 'VOICE', 'VOICES'];
 
 function ofProviders(config: Config, providers: readonly ConfiguredProvider[]): Finding[] {
   return (Object.keys(needed) as Prefix[]).flatMap((prefix): Finding[] => {
@@ -100,7 +100,7 @@ function isSame(
   const defaults: Record<string, string> = defaultsOf[prefix.split('_')[0] as keyof typeof defaultsOf];
   const told = (settings: VendorSettings<string>) => {
     const { vendor, apiKey, model = defaults[vendor], baseUrl = null } = settings;
-    return JSON.stringify([vendor, apiKey, model, baseUrl, settings.voice ?? voice]);
+    return JSON.stringify([vendor, apiKey, model, baseUrl, settings.voice ?? voice, settings.voices ?? {}]);
   };
   return told(a) === told(b);
 }
@@ -156,10 +156,8 @@ function ofStrongModel(config: Config, providers: readonly ConfiguredProvider[])
       ];
 }
 
-/** Transcribers that tell which language they hear; that are sent files; that take no words to expect. */
-const tellsLanguage = ['openai-realtime', 'deepgram'];
+/** Transcribers that are sent files. */
 const takesFiles = ['openai', 'workers-ai'];
-const takesNoKeywords = ['openai'];
 
 function ofSpeech(config: Config, providers: readonly ConfiguredProvider[]): Finding[] {
   const findings: Finding[] = [];
@@ -172,26 +170,36 @@ function ofSpeech(config: Config, providers: readonly ConfiguredProvider[]): Fin
     }
   }
   const ears = at('STT', 'STT_FALLBACK').map(({ settings }) => settings.vendor);
-  const spoken = at('S2S').map(({ settings }) => settings.vendor);
   if (!ears.some((vendor) => takesFiles.includes(vendor))) {
     const because = 'speech is streamed to this provider as it is spoken';
     findings.push({ settings: ['AUDIO_BUFFER_MS', 'STT_RUN_AHEAD'], because });
   }
-  if (spoken.length === 0 && ears.every((vendor) => takesNoKeywords.includes(vendor))) {
-    findings.push({ settings: ['AGENT_KEYWORDS'], because: 'this transcriber takes no words to expect' });
-  }
   if (config.AGENT_LANGUAGE === undefined) {
-    if (![...ears, ...spoken].some((vendor) => tellsLanguage.includes(vendor))) {
+    if (!at('STT', 'STT_FALLBACK', 'S2S').some(({ settings }) => tellsLanguage(settings))) {
       const because =
         'AGENT_LANGUAGE is not set, and this transcriber does not tell the language that it hears';
-      findings.push({ settings: ['AGENT_VOICES'], because });
+      findings.push({ settings: ['AGENT_VOICES', 'TTS_FALLBACK_VOICES'], because });
     }
-  } else if (voiceFor({ voices: config.AGENT_VOICES, voice: '' }, config.AGENT_LANGUAGE) === '') {
-    findings.push({ settings: ['AGENT_VOICES'], because: `none of them is for ${config.AGENT_LANGUAGE}` });
-  } else {
-    findings.push({ settings: ['TTS_VOICE'], because: `AGENT_VOICES has one for ${config.AGENT_LANGUAGE}` });
+    return findings;
+  }
+  for (const [voices, voice] of [
+    ['AGENT_VOICES', 'TTS_VOICE'],
+    ['TTS_FALLBACK_VOICES', 'TTS_FALLBACK_VOICE'],
+  ] as const) {
+    const has = voiceFor(config[voices], config.AGENT_LANGUAGE, '') !== '';
+    findings.push(
+      has
+        ? { settings: [voice], because: `${voices} has one for ${config.AGENT_LANGUAGE}` }
+        : { settings: [voices], because: `none of them is for ${config.AGENT_LANGUAGE}` },
+    );
   }
   return findings;
+}
+
+/** Whether a transcriber, or a model that hears, tells which language it hears. */
+function tellsLanguage({ vendor, model }: VendorSettings<string>): boolean {
+  if (vendor !== 'openai') return vendor === 'openai-realtime' || vendor === 'deepgram';
+  return (model ?? defaultModels.speechToText.openai).startsWith('gpt-transcribe');
 }
 
 function ofAgent(config: Config): Finding[] {

@@ -1,6 +1,6 @@
 import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import type { Duplex, DuplexEvent } from '../providers/duplex.ts';
-import type { ProviderError } from '../providers/ports.ts';
+import type { ProviderError, Usage } from '../providers/ports.ts';
 import type { Providers } from '../providers/registry.ts';
 import type { CallActions } from '../tools/tool.ts';
 import { AfterSpeech } from './after-speech.ts';
@@ -14,10 +14,9 @@ import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import { DuplexModel } from './duplex-model.ts';
 import { delegatedPrompt, duplexInstructions } from './duplex-prompts.ts';
 import type { DuplexSpeech, TextFragment } from './duplex-speech.ts';
-import { DuplexTalk } from './duplex-talk.ts';
+import { DuplexVoice, type DuplexVoiceHandler } from './duplex-voice.ts';
 import type { Engine } from './engine.ts';
 import type { FailureCode } from './events.ts';
-import { FixedLines } from './fixed-lines.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { MissingLine } from './missing-line.ts';
@@ -29,7 +28,6 @@ import type { PipelineLeg } from './pipeline.ts';
 import type { Reply } from './reply.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { TalkOver } from './talk-over.ts';
-import { Turns } from './turn.ts';
 import { TurnRecord } from './turn-record.ts';
 
 export interface DuplexConversationOptions
@@ -59,22 +57,16 @@ export interface DuplexConversationOptions
  * - **Barge-in.** The call's own voice activity silences the agent at once, as in the pipeline; the caller's words decide whether it goes
  *   on, or what it had left to say is thrown away. The record holds what was heard. What the model itself believes it has said
  *   cannot be truncated: no duplex API has that. It hears the caller as well and stops by itself; what was heard is told it in a note.
- * - **Fixed lines** (the greeting, the question to a silent caller, the goodbye, the hold line, the apology) are spoken by
- *   text-to-speech, word for word, as ready audio where there is some, also before the model has a session. The price is that they are in
- *   the text-to-speech provider's voice: configure the same one for both. A model asked to greet would choose its own words.
  * - **Tools** are used by the call's language model, to which the model delegates; see {@link Delegations}.
  */
-export class DuplexConversation implements Engine, CallerEarHandler {
+export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoiceHandler {
   readonly #options: DuplexConversationOptions;
   readonly #record: TurnRecord;
-  readonly #turns = new Turns();
   readonly #ear: CallerEar;
   readonly #sound: CallerSound;
   readonly #caller: CallerTranscript;
   readonly #talkOver: TalkOver;
-  /** What the model says. Never heard at the same time as a fixed line. */
-  readonly #talk: DuplexTalk;
-  readonly #lines: FixedLines;
+  readonly #voice: DuplexVoice;
   readonly #tools: CallTools | null;
   readonly #delegations: Delegations;
   readonly #afterwards: AfterSpeech;
@@ -83,8 +75,6 @@ export class DuplexConversation implements Engine, CallerEarHandler {
   readonly #model: DuplexModel;
   readonly #missing: MissingLine;
   readonly #wait = new AnswerWait();
-  /** The question to a silent caller: every word is an answer to it. */
-  #silenceLine: Reply | null = null;
   /** The line is down. */
   #suspended = false;
   #finished = false;
@@ -92,8 +82,6 @@ export class DuplexConversation implements Engine, CallerEarHandler {
   constructor(options: DuplexConversationOptions) {
     this.#options = options;
     const { clock, agent, providers, events, sampleRate, playout, leg } = options;
-    const onUsage: AgentOptions['onUsage'] = (usage) => events.emit({ type: 'usage', usage });
-    const onFailure = (error: ProviderError) => this.#tell(error);
     this.#record = new TurnRecord(options);
     this.#ear = new CallerEar({
       clock,
@@ -112,7 +100,7 @@ export class DuplexConversation implements Engine, CallerEarHandler {
       ...options,
       record: this.#record,
       answeringTurn: () =>
-        (this.#caller.settling ? this.#talk.speech?.turn.id : undefined) ?? this.#turns.nextId,
+        (this.#caller.settling ? this.#voice.speech?.turn.id : undefined) ?? this.#voice.turns.nextId,
       voice: () => (this.#ear.speaking ? { from: this.#ear.voicedFrom, until: this.#ear.voicedUntil } : null),
       onClosed: (words) => {
         if (words) this.#silence.reset();
@@ -126,26 +114,15 @@ export class DuplexConversation implements Engine, CallerEarHandler {
       leg,
       options: agent.interruption,
       callerSpeaks: () => this.#sound.speaks,
-      agentTalk: () => this.#agentTalk(),
+      agentTalk: () => this.#voice.interruptible,
       onInterrupt: (because, text) => this.#interrupt(because, text),
       onEcho: (text) => this.#caller.withdraw(text),
     });
-    this.#lines = new FixedLines({
+    this.#voice = new DuplexVoice({
       ...options,
-      turns: this.#turns,
-      waitsForCaller: () => this.#ear.speaking || this.#suspended,
-      onSentence: () => this.#sound.agentSpeaks(),
-      onUsage,
-      onFailure,
-    });
-    this.#talk = new DuplexTalk({
-      ...options,
-      turns: this.#turns,
-      mayPlay: () => this.#modelMaySpeak(),
-      onBegin: () => this.#beginTalk(),
-      onFirstSent: () => this.#sound.agentSpeaks(),
-      onEnding: ({ turn }) => this.#caller.settling && this.#caller.close(turn.id),
-      onOver: (speech, interrupted) => this.#endTalk(speech, interrupted),
+      record: this.#record,
+      signal: () => this.#model.signal,
+      handler: this,
     });
     this.#tools = options.createTools((run) => this.#record.tool(run));
     this.#delegations = new Delegations({
@@ -158,10 +135,10 @@ export class DuplexConversation implements Engine, CallerEarHandler {
       },
       answer: (delegation, text) => this.#model.answer(delegation, text),
       onAfterwards: (act) => this.#afterwards.plan(act),
-      onTold: () => this.#afterwards.tell(this.#talk.speeches),
+      onTold: () => this.#afterwards.tell(this.#voice.speeches),
       onDone: () => this.#listenIfIdle(),
-      onUsage,
-      onFailure,
+      onUsage: (usage) => this.usage(usage),
+      onFailure: (error) => this.#tell(error),
     });
     this.#afterwards = new AfterSpeech(clock, new LaterActs(options), (problem) =>
       this.#model.instruct(`Tell the caller now: ${problem}`),
@@ -170,10 +147,10 @@ export class DuplexConversation implements Engine, CallerEarHandler {
       clock,
       options: agent.silence,
       isMissing: () => {
-        const speaks = this.#lines.line !== null || this.#talk.speech !== null || this.#sound.speaks;
+        const speaks = this.#voice.speaks || this.#sound.speaks;
         return !speaks && (!this.#model.connected || this.#delegations.busy);
       },
-      say: (text, then) => this.#say(text, true, then),
+      say: (text, then) => this.#voice.say(text, true, then),
     });
     this.#model = new DuplexModel({
       clock,
@@ -181,7 +158,7 @@ export class DuplexConversation implements Engine, CallerEarHandler {
       session: {
         sampleRate,
         // A session keeps its voice. The Live API tells no language, so it is that of the language that is set.
-        voice: this.#lines.spokenAs.voice,
+        voice: this.#voice.spokenAs.voice,
         instructions: duplexInstructions(agent, this.#tools?.definitions ?? []),
         history: () => this.#messages(''),
       },
@@ -193,9 +170,7 @@ export class DuplexConversation implements Engine, CallerEarHandler {
     this.#silence = new SilenceWatch({
       clock,
       options: agent.silence,
-      say: (text, then) => {
-        this.#silenceLine = this.#say(text, true, then);
-      },
+      say: (text, then) => this.#voice.ask(text, then),
       hangUp: () => {
         // Somebody is there after all.
         if (this.#ear.speaking || this.#caller.text !== '') this.#silence.reset();
@@ -214,7 +189,7 @@ export class DuplexConversation implements Engine, CallerEarHandler {
     // Who has spoken over the line before, or pressed a key, is answered, not greeted.
     const callerSpoke = this.#caller.text !== '' || this.#ear.speaking || this.#dtmf.pending !== '';
     if (line === undefined || (line.interruptible && callerSpoke)) return;
-    this.#say(line.text, line.interruptible, () => this.#sayOpening(rest));
+    this.#voice.say(line.text, line.interruptible, () => this.#sayOpening(rest));
   }
 
   recall(past: PastCall): void {
@@ -227,12 +202,12 @@ export class DuplexConversation implements Engine, CallerEarHandler {
     for (const act of past.acts) this.#afterwards.plan(act);
     // The conversation that it begins with tells the model of them.
     this.#afterwards.suspend();
-    this.#afterwards.tell(this.#talk.speeches);
+    this.#afterwards.tell(this.#voice.speeches);
     this.#open(true);
     const { current, rest } = openingLeft(this.#options.agent, past);
     if (past.unheard.length > 0) {
       const interruptible = current?.interruptible ?? true;
-      this.#say(past.unheard.join(' '), interruptible, () => this.#sayOpening(rest));
+      this.#voice.say(past.unheard.join(' '), interruptible, () => this.#sayOpening(rest));
     } else {
       this.#sayOpening(rest);
     }
@@ -252,14 +227,14 @@ export class DuplexConversation implements Engine, CallerEarHandler {
 
   /** What the caller has heard so far of what the model says: it cannot say it again. */
   get heardOfSpeech(): HeardSentence | null {
-    return this.#talk.speech?.spoken.heard ?? null;
+    return this.#voice.speech?.spoken.heard ?? null;
   }
 
   #open(again: boolean): void {
     const { providers } = this.#options;
     this.#model.open(again);
     providers.languageModel.warm?.();
-    providers.textToSpeech.warm?.(this.#lines.spokenAs);
+    providers.textToSpeech.warm?.(this.#voice.spokenAs);
   }
 
   audio(samples: Int16Array, position: number, arrivedAt: number): void {
@@ -272,12 +247,12 @@ export class DuplexConversation implements Engine, CallerEarHandler {
     if (this.#finished) return;
     this.#silence.reset();
     // Keys are no backchannel: who presses them has heard enough.
-    if (this.#agentTalk() !== null) this.#interrupt('speech', digit);
+    if (this.#voice.interruptible !== null) this.#interrupt('speech', digit);
     this.#dtmf.press(digit);
   }
 
   interrupt(): void {
-    if (this.#finished || this.#agentTalk() === null) return;
+    if (this.#finished || this.#voice.interruptible === null) return;
     this.#silence.reset();
     this.#interrupt('speech', '');
     // Nothing was said that would have to be answered.
@@ -319,12 +294,12 @@ export class DuplexConversation implements Engine, CallerEarHandler {
     this.#silence.suspend();
     this.#missing.cancel();
     // What comes after the answer has begun is another turn.
-    if (this.#caller.settling && this.#talk.speech !== null) this.#caller.close();
+    if (this.#caller.settling && this.#voice.speech !== null) this.#caller.close();
     this.#caller.unsettle();
     this.#wait.callerSpeaks();
     // What is left of it is quiet.
-    if (this.#talk.speech?.audible === false) this.#talk.end(false);
-    const over = this.#talkOver.begins(this.#talk.lineMs);
+    this.#voice.endQuietSpeech();
+    const over = this.#talkOver.begins(this.#voice.lineMs);
     this.#sound.begins(over || this.#caller.text !== '', over ? () => this.#talkOver.hold() : null);
   }
 
@@ -338,8 +313,8 @@ export class DuplexConversation implements Engine, CallerEarHandler {
     const { clock, events } = this.#options;
     const now = clock.now();
     this.#wait.turnOver(now);
-    if (this.#lines.line === null && this.#talk.speech === null) {
-      events.emit({ type: 'thinking', turn: this.#turns.nextId });
+    if (!this.#voice.speaks) {
+      events.emit({ type: 'thinking', turn: this.#voice.turns.nextId });
       this.#missing.reset();
       this.#holdLineIfMissing(now);
     }
@@ -348,7 +323,7 @@ export class DuplexConversation implements Engine, CallerEarHandler {
 
   #hear({ text, untilMs }: TextFragment): void {
     // Late words of a turn whose answer has begun.
-    const late = this.#caller.settling && this.#talk.speech !== null;
+    const late = this.#caller.settling && this.#voice.speech !== null;
     this.#caller.add(text);
     if (text.trim() === '' || this.#finished) return;
     this.#sound.hasWords();
@@ -370,23 +345,12 @@ export class DuplexConversation implements Engine, CallerEarHandler {
     this.#listenIfIdle();
   }
 
-  /** What the agent is saying, if the caller may interrupt it. */
-  #agentTalk(): { text: string; asked: boolean } | null {
-    const { line } = this.#lines;
-    if (line !== null) {
-      const asked = line === this.#silenceLine;
-      return line.interruptible ? { text: line.spoken.latest, asked } : null;
-    }
-    const { speech } = this.#talk;
-    return speech?.audible ? { text: speech.text, asked: false } : null;
-  }
-
   #interrupt(because: OverlapKind, text: string): void {
     const { events } = this.#options;
-    const { speech } = this.#talk;
+    const { speech } = this.#voice;
     events.emit({ type: 'overlap', outcome: 'interrupted', because, text });
-    this.#stopTalking();
-    events.emit({ type: 'thinking', turn: this.#turns.nextId });
+    this.#voice.stop();
+    events.emit({ type: 'thinking', turn: this.#voice.turns.nextId });
     if (speech === null) return;
     const { heardText } = speech.spoken;
     if (heardText === speech.text.trim()) return;
@@ -406,11 +370,11 @@ export class DuplexConversation implements Engine, CallerEarHandler {
         this.#hear(event);
         return;
       case 'begun':
-        this.#talk.reset();
+        this.#voice.reset();
         return;
       case 'lost':
         this.#tell(event.error);
-        this.#talk.reset();
+        this.#voice.reset();
         if (this.#wait.decidedAt !== null) this.#holdLineIfMissing(this.#options.clock.now());
         return;
       case 'refused':
@@ -419,12 +383,27 @@ export class DuplexConversation implements Engine, CallerEarHandler {
     }
     if (this.#finished) return;
     if (event.type === 'delegated') this.#delegations.begin(event.delegation);
-    else if (event.type === 'agentText') this.#talk.text(event);
-    else this.#talk.audio(event.samples, event.atMs);
+    else if (event.type === 'agentText') this.#voice.text(event);
+    else this.#voice.audio(event.samples, event.atMs);
   }
 
-  /** A speech of the model's begins. */
-  #beginTalk(): LatencyLedger {
+  // --- DuplexVoiceHandler: what the agent says -------------------------------------------------------------------
+
+  isOver(): boolean {
+    return this.#finished;
+  }
+
+  waitsForCaller(): boolean {
+    return this.#ear.speaking || this.#suspended;
+  }
+
+  lineBegins(): void {
+    this.#silence.agentSpeaks();
+    this.#missing.cancel();
+    if (this.#suspended) this.#talkOver.suspend();
+  }
+
+  speechBegins(): LatencyLedger {
     this.#silence.agentSpeaks();
     this.#missing.cancel();
     // A sound that the model makes while the caller speaks is no answer.
@@ -432,56 +411,53 @@ export class DuplexConversation implements Engine, CallerEarHandler {
       ? null
       : this.#wait.answered(this.#options.clock.now(), this.#ear.lastVoicedAt);
     if (ledger === null) return new LatencyLedger();
+    ledger.served(this.#options.duplex.provider);
     this.#caller.settle();
     return ledger;
   }
 
-  #endTalk(speech: DuplexSpeech, interrupted: boolean): void {
-    this.#record.agent(speech, interrupted);
-    this.#turns.cancel('the speech is over');
-    this.#rest(speech.text);
+  audible(): void {
+    this.#sound.agentSpeaks();
+  }
+
+  answers(turn: number): void {
+    if (this.#caller.settling) this.#caller.close(turn);
+  }
+
+  isSilentHoldLine(line: Reply): boolean {
+    return this.#missing.isSilent(line);
+  }
+
+  silenced(): void {
+    this.#talkOver.stop();
+  }
+
+  rests(said: string): void {
+    this.#caller.agentSaid(said);
+    this.#talkOver.rests();
+  }
+
+  lineHeard(text: string): void {
+    this.#model.note(`the caller has just heard you say: "${text}"`);
+  }
+
+  speechOver(speech: DuplexSpeech, interrupted: boolean): void {
     this.#afterwards.heard(speech.number, !interrupted);
     if (interrupted) return;
     if (this.#delegations.busy) this.#holdLineIfMissing(this.#options.clock.now());
     this.#listenIfIdle();
   }
 
-  /** Whether the model may be heard: not while a fixed line is said. */
-  #modelMaySpeak(): boolean {
-    const { line } = this.#lines;
-    // The answer is there: a line that only says that it is late has nothing more to say.
-    if (line !== null && this.#missing.isSilent(line)) this.#stopTalking();
-    return this.#lines.line === null;
+  lineOver(): void {
+    this.#listenIfIdle();
   }
 
-  // --- fixed lines -----------------------------------------------------------------------------------------------
-
-  /** Says a fixed text; `then` follows if it was not interrupted. */
-  #say(text: string, interruptible: boolean, then?: () => void): Reply {
-    this.#stopTalking();
-    this.#silence.agentSpeaks();
-    this.#missing.cancel();
-    if (this.#suspended) this.#talkOver.suspend();
-    return this.#lines.say(text, interruptible, () => {
-      this.#endLine(false);
-      then?.();
-      if (this.#finished) return;
-      void this.#lines.prepare(this.#model.signal);
-      this.#talk.playWaiting();
-      this.#listenIfIdle();
-    });
+  usage(usage: Usage): void {
+    this.#options.events.emit({ type: 'usage', usage });
   }
 
-  #endLine(interrupted: boolean): void {
-    const line = this.#lines.take();
-    if (line === null) return;
-    if (this.#caller.settling) this.#caller.close(line.turn.id);
-    this.#record.agent(line, interrupted || line.spoken.cutShort);
-    const { heardText, latest } = line.spoken;
-    this.#rest(latest);
-    if (heardText !== '') {
-      this.#model.note(`the caller has just heard you say: "${heardText}"`);
-    }
+  failed(error: ProviderError): void {
+    this.#tell(error);
   }
 
   /** Something is missing without which there is no answer, for too long: the line is not left dead. */
@@ -489,28 +465,8 @@ export class DuplexConversation implements Engine, CallerEarHandler {
     if (!this.#finished && !this.#suspended) this.#missing.await(since);
   }
 
-  /** Silences the agent for good. What the caller heard of it stands in the record. */
-  #stopTalking(): void {
-    const { playout, leg } = this.#options;
-    this.#talk.forgetWaiting();
-    if (this.#lines.line === null && this.#talk.speech === null) return;
-    const audible = playout.busy && !playout.held;
-    this.#turns.cancel('the agent is to be silent');
-    playout.clear(leg.canClear);
-    if (audible) leg.clear();
-    this.#talkOver.stop();
-    this.#endLine(true);
-    this.#talk.end(true);
-  }
-
-  /** The agent says nothing any more. */
-  #rest(said: string): void {
-    this.#caller.agentSaid(said);
-    this.#talkOver.rests();
-  }
-
   #listenIfIdle(): void {
-    const talking = this.#lines.line !== null || this.#talk.speech !== null || this.#delegations.busy;
+    const talking = this.#voice.speaks || this.#delegations.busy;
     const hearing = this.#ear.speaking || this.#caller.settling || this.#caller.text !== '';
     if (this.#finished || this.#suspended || talking || hearing) return;
     this.#options.events.emit({ type: 'listening' });
@@ -532,7 +488,7 @@ export class DuplexConversation implements Engine, CallerEarHandler {
     } else if (agent.apology === '') {
       leg.hangUp('error');
     } else {
-      this.#say(agent.apology, false, () => leg.hangUp('error'));
+      this.#voice.say(agent.apology, false, () => leg.hangUp('error'));
     }
   }
 
@@ -540,7 +496,7 @@ export class DuplexConversation implements Engine, CallerEarHandler {
   #stop(): void {
     this.#sound.stop();
     this.#afterwards.stop();
-    this.#stopTalking();
+    this.#voice.stop();
     const keys = this.#dtmf.take();
     if (keys !== '') this.#takeKeys(keys);
     this.#delegations.close();

@@ -281,6 +281,7 @@ export class Reply {
           ledger.mark('firstAudio', clock.now());
           this.#holdLine?.withdraw();
           this.#begunAudio = true;
+          ledger.served(model.provider);
           segment.push(event.samples);
         }
       }

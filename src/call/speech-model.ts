@@ -51,6 +51,11 @@ export class SpeechModel {
     return this.#lost;
   }
 
+  /** Who has served a turn that it answers. */
+  get provider(): string {
+    return this.#model.provider;
+  }
+
   /** Answers the conversation as the model has heard it. The events throw `ProviderError`. */
   respond(signal: AbortSignal): { response: number; events: AsyncIterable<SpokenEvent> } {
     const session = this.#session;

@@ -1,14 +1,9 @@
 import type { TextToSpeechRequest } from '../providers/ports.ts';
+import { voiceFor } from '../providers/voices.ts';
 import type { AgentConfig } from './agent-config.ts';
 
 /** A BCP 47 tag (RFC 5646) as providers and settings give them: a language, and what tells it more exactly. */
 export const languageTag = /^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,7}$/;
-
-/** The voice for a language: that of its tag, of the tag's first part, or the agent's own. */
-export function voiceFor({ voices, voice }: Pick<AgentConfig, 'voices' | 'voice'>, language: string | null) {
-  const tag = language?.toLowerCase() ?? '';
-  return voices[tag] ?? voices[tag.split('-')[0] ?? ''] ?? voice;
-}
 
 /** How the agent's words are spoken where the call's language is this one; null: it is not known. */
 export function spokenAs(
@@ -16,7 +11,7 @@ export function spokenAs(
   sampleRate: 8000 | 16000,
   language: string | null,
 ): Omit<TextToSpeechRequest, 'text'> {
-  const voice = voiceFor(agent, language);
+  const voice = voiceFor(agent.voices, language, agent.voice);
   return { sampleRate, voice, ...(language === null ? {} : { language }) };
 }
 

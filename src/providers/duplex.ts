@@ -5,6 +5,8 @@ import type { Connectable, Message, ProviderError, Usage } from './ports.ts';
  * an utterance, asks for a response, cancels or truncates one. What the caller is given to hear of it is the call's affair.
  */
 export interface Duplex extends Connectable {
+  /** Provider and model, e.g. `openai/gpt-live-1`: who has served a turn. */
+  readonly provider: string;
   /** Opens the conversation of one leg. Does not wait: connecting happens behind it. */
   open(options: DuplexOptions): DuplexSession;
 }

@@ -18,6 +18,7 @@ import { openAiRealtimeTextToSpeech } from './openai-realtime/text-to-speech.ts'
 import type { LanguageModel, SpeechToText, TextToSpeech } from './ports.ts';
 import type { SpeechToSpeech } from './speech-to-speech.ts';
 import type { Dial } from './vendor-socket.ts';
+import { type Voices, withVoices } from './voices.ts';
 import type { WorkersAi } from './workers-ai/binding.ts';
 import { workersAiLanguageModel } from './workers-ai/language-model.ts';
 import { workersAiSpeechToText } from './workers-ai/speech-to-text.ts';
@@ -49,6 +50,8 @@ export interface VendorSettings<Vendor extends string> {
   model?: string;
   /** Speaks in place of the voice that is asked for, which is another provider's. */
   voice?: string;
+  /** Speak certain languages in place of `voice`. Text to speech only. */
+  voices?: Voices;
   /** Bedrock only. */
   aws?: { region: string; credentials: AwsCredentials | BedrockApiKey };
 }
@@ -156,7 +159,11 @@ export function createProviders(
     }
   };
 
-  const textToSpeech = (member: VendorSettings<TextToSpeechVendor>): TextToSpeech => {
+  const textToSpeech = ({ voices, ...member }: VendorSettings<TextToSpeechVendor>): TextToSpeech => {
+    if (voices !== undefined) {
+      const { voice, ...rest } = member;
+      return withVoices(textToSpeech(rest), voices, voice);
+    }
     const own = { ...member, ...socket, model: modelOf('textToSpeech', member) };
     switch (member.vendor) {
       case 'openai':

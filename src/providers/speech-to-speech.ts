@@ -13,6 +13,8 @@ import type {
  * each response and cuts it off; a session never answers by itself.
  */
 export interface SpeechToSpeech extends Connectable {
+  /** Provider and model, e.g. `openai/gpt-realtime-2.1`: who has served a turn. */
+  readonly provider: string;
   /** Opens the session of one leg. Does not wait: connecting happens behind it. */
   open(options: SpeechToSpeechOptions): SpeechToSpeechSession;
 }

@@ -13,7 +13,12 @@ import { isSilent, quietestCut } from './window-cut.ts';
 export type Transcribe = (
   samples: Int16Array,
   signal: AbortSignal,
-) => Promise<{ text: string; usage: Usage }>;
+) => Promise<{
+  text: string;
+  usage: Usage;
+  /** BCP 47 tag of what was heard; null or absent: it was not told. */
+  language?: string | null;
+}>;
 
 export interface WindowOptions {
   /**
@@ -95,6 +100,8 @@ export class WindowedSession implements SpeechToTextSession {
   #oldest = 0;
   #waiting: { utterance: Utterance; window: Window; samples: Int16Array }[] = [];
   #inFlight = 0;
+  /** The one that was told last. */
+  #language: string | null = null;
 
   constructor(transcribe: Transcribe, options: SpeechToTextOptions, windows: WindowOptions) {
     this.#transcribe = transcribe;
@@ -229,9 +236,10 @@ export class WindowedSession implements SpeechToTextSession {
 
   async #run(utterance: Utterance, window: Window, samples: Int16Array): Promise<void> {
     try {
-      const { text, usage } = await this.#transcribe(samples, window.abort.signal);
+      const { text, usage, language = null } = await this.#transcribe(samples, window.abort.signal);
       window.text = text;
       this.#queue.push({ event: { type: 'usage', usage }, utterance });
+      this.#tellLanguage(utterance, language);
     } catch (error) {
       window.text = '';
       window.error = error as ProviderError;
@@ -239,6 +247,14 @@ export class WindowedSession implements SpeechToTextSession {
     this.#inFlight--;
     this.#startWaiting();
     this.#settle();
+  }
+
+  #tellLanguage(utterance: Utterance, language: string | null): void {
+    if (language === null || language === this.#language || utterance.discarded) return;
+    // One that was given is not to be guessed.
+    if (this.#options.language !== undefined) return;
+    this.#language = language;
+    this.#queue.push({ event: { type: 'language', language }, utterance });
   }
 
   /** Emits what has become certain. */

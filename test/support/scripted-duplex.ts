@@ -60,6 +60,7 @@ export function scriptedDuplex(clock: Clock, { beginMs = 0 }: { beginMs?: number
   };
 
   const duplex: Duplex = {
+    provider: 'scripted/duplex',
     open(options) {
       sessions.push(options);
       events = new AsyncQueue();

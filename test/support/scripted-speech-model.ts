@@ -29,6 +29,7 @@ export function scriptedSpeechModel(clock: Clock, script: Partial<SpeechModelScr
   let open = 0;
   let lose: (error: ProviderError) => void = () => {};
   const model: SpeechToSpeech = {
+    provider: 'scripted/speech',
     open(given) {
       options = given;
       open++;

@@ -119,6 +119,23 @@ describe('settings', () => {
     });
   });
 
+  it('give the fall-back of text to speech voices of its own, for languages as well', () => {
+    const { textToSpeech } = providerSettings(
+      loadConfig({
+        TTS_FALLBACK_PROVIDER: 'deepgram',
+        DEEPGRAM_API_KEY: 'd',
+        TTS_FALLBACK_VOICE: 'aura-2-thalia-en',
+        TTS_FALLBACK_VOICES: '{"es":"aura-2-celeste-es"}',
+      }),
+    );
+    expect(textToSpeech[0]).not.toHaveProperty('voices');
+    expect(textToSpeech[1]).toMatchObject({
+      voice: 'aura-2-thalia-en',
+      voices: { es: 'aura-2-celeste-es' },
+    });
+    expect(() => loadConfig({ TTS_FALLBACK_VOICES: '{"Spanish":"x"}' })).toThrow('TTS_FALLBACK_VOICES');
+  });
+
   it('make a fall-back of another vendor, with that vendor’s key and address and nothing of the first one’s', () => {
     const settings = providerSettings(
       loadConfig({

@@ -47,9 +47,15 @@ const cases: [idle: string[], given: Record<string, unknown>, remedy: Record<str
   ],
   [['AUDIO_BUFFER_MS'], { ...streamed, AUDIO_BUFFER_MS: '3000' }, { STT_FALLBACK_PROVIDER: 'openai' }],
   [['STT_RUN_AHEAD'], { ...streamed, STT_RUN_AHEAD: 'false' }, { STT_FALLBACK_PROVIDER: 'workers-ai' }],
-  [['AGENT_KEYWORDS'], { AGENT_KEYWORDS: 'Acme' }, streamed],
-  [['AGENT_VOICES'], { AGENT_VOICES: voices }, streamed],
+  [['AGENT_VOICES'], { AGENT_VOICES: voices, STT_MODEL: 'whisper-1' }, { STT_MODEL: 'gpt-transcribe' }],
+  [['AGENT_VOICES'], { AGENT_VOICES: voices, STT_PROVIDER: 'workers-ai' }, streamed],
   [['AGENT_VOICES'], { AGENT_VOICES: voices, AGENT_LANGUAGE: 'fr' }, { AGENT_LANGUAGE: 'de-AT' }],
+  [['TTS_FALLBACK_VOICES'], { TTS_FALLBACK_VOICES: voices }, { ...streamed, TTS_FALLBACK_MODEL: 'm' }],
+  [
+    ['TTS_FALLBACK_VOICES'],
+    { TTS_FALLBACK_VOICES: voices, TTS_FALLBACK_MODEL: 'm', AGENT_LANGUAGE: 'fr' },
+    { AGENT_LANGUAGE: 'de-AT' },
+  ],
   [['TTS_VOICE'], { TTS_VOICE: 'v', AGENT_VOICES: voices, AGENT_LANGUAGE: 'de' }, { AGENT_VOICES: '' }],
   [
     ['AGENT_HTTP_TOOL_SECRETS'],

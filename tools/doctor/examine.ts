@@ -1,9 +1,9 @@
 import type { Clock } from '../../src/call/clock.ts';
-import { voiceFor } from '../../src/call/spoken-language.ts';
 import { type Config, loadConfig, missingSettings } from '../../src/config.ts';
 import { configuredProviders, missingKeysOf } from '../../src/provider-keys.ts';
 import { providerSettings } from '../../src/provider-settings.ts';
 import type { Dial } from '../../src/providers/vendor-socket.ts';
+import { voiceFor } from '../../src/providers/voices.ts';
 import { type SettingWithoutEffect, settingsWithoutEffect } from '../../src/settings-without-effect.ts';
 import { adviceOn } from './advice.ts';
 import { type DatabaseTrial, tryDatabase } from './database.ts';
@@ -107,10 +107,7 @@ async function rowOf(member: Member, config: Config, ends: ModelEnds, options: E
     limitMs,
     signal,
     agent: {
-      voice: voiceFor(
-        { voice: config.TTS_VOICE, voices: config.AGENT_VOICES },
-        config.AGENT_LANGUAGE ?? null,
-      ),
+      voice: voiceFor(config.AGENT_VOICES, config.AGENT_LANGUAGE, config.TTS_VOICE),
       keywords: config.AGENT_KEYWORDS,
       maxOutputTokens: config.AGENT_MAX_OUTPUT_TOKENS,
       ...(config.AGENT_LANGUAGE === undefined ? {} : { language: config.AGENT_LANGUAGE }),

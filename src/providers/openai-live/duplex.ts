@@ -30,6 +30,7 @@ export function openAiLiveDuplex(
 ): Duplex {
   const conversations = new Set<LiveConversation>();
   return {
+    provider: providerOf(settings),
     open(options) {
       const conversation = new LiveConversation(settings, options, clock, random);
       conversations.add(conversation);
@@ -40,6 +41,10 @@ export function openAiLiveDuplex(
       conversations.clear();
     },
   };
+}
+
+function providerOf({ model = defaultModel }: OpenAiLiveSettings): string {
+  return `openai/${model}`;
 }
 
 class LiveConversation implements DuplexSession {
@@ -66,7 +71,7 @@ class LiveConversation implements DuplexSession {
   ) {
     const { sampleRate, signal } = options;
     this.#options = options;
-    this.#provider = `openai/${settings.model ?? defaultModel}`;
+    this.#provider = providerOf(settings);
     this.#decoder = new WireDecoder(sampleRate);
     this.events = this.#iterate();
     this.#link = new LiveLink({

@@ -61,6 +61,7 @@ export function openAiRealtimeSpeechToSpeech(
 ): SpeechToSpeech {
   const sessions = new Set<RealtimeConversation>();
   return {
+    provider: providerOf(settings),
     open(options) {
       const session = new RealtimeConversation(settings, options, clock, random);
       sessions.add(session);
@@ -71,6 +72,10 @@ export function openAiRealtimeSpeechToSpeech(
       sessions.clear();
     },
   };
+}
+
+function providerOf({ model = defaultModel }: OpenAiRealtimeSpeechToSpeechSettings): string {
+  return `openai/${model}`;
 }
 
 class RealtimeConversation implements SpeechToSpeechSession {
@@ -93,7 +98,7 @@ class RealtimeConversation implements SpeechToSpeechSession {
   ) {
     const { sampleRate, language, signal } = options;
     const model = settings.model ?? defaultModel;
-    const provider = `openai/${model}`;
+    const provider = providerOf(settings);
     this.#options = options;
     this.events = this.#iterate();
     const emit = (event: SpeechToSpeechEvent) => this.#queue.push(event);

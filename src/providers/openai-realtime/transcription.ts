@@ -1,4 +1,5 @@
 import type { AudioTranscription } from 'openai/resources/realtime/realtime';
+import { keywordsOf, languageCode, promptWith } from '../openai/transcription-hints.ts';
 
 export const defaultTranscriptionModel = 'gpt-live-transcribe';
 
@@ -13,10 +14,6 @@ export interface TranscriptionHints {
   delay?: AudioTranscription['delay'] | undefined;
 }
 
-/** The port's own bounds. */
-const mostKeywords = 100;
-const longestKeyword = 50;
-
 /**
  * The hints in the fields that the model knows (https://developers.openai.com/api/docs/guides/realtime-transcription, "Add
  * transcription context"): `gpt-transcribe` and `gpt-live-transcribe` take `languages` and `keywords`, and a session with `language`
@@ -24,18 +21,8 @@ const longestKeyword = 50;
  */
 export function transcriptionOf(hints: TranscriptionHints): AudioTranscription {
   const { model, prompt, delay } = hints;
-  // ISO 639-1: the language without its region.
-  const language = hints.language?.split('-')[0]?.toLowerCase();
-  const keywords = (hints.keywords ?? [])
-    // The server refuses these characters in a keyword.
-    .map((word) =>
-      word
-        .replace(/[<>\r\n]/g, ' ')
-        .trim()
-        .slice(0, longestKeyword),
-    )
-    .filter((word) => word !== '')
-    .slice(0, mostKeywords);
+  const language = languageCode(hints.language);
+  const keywords = keywordsOf(hints.keywords);
   const common = { model, ...(delay === undefined ? {} : { delay }) };
   if (/^gpt-(?:live-)?transcribe/.test(model)) {
     return {
@@ -45,10 +32,10 @@ export function transcriptionOf(hints: TranscriptionHints): AudioTranscription {
       ...(prompt === undefined ? {} : { prompt }),
     };
   }
-  const words = [prompt, keywords.join(', ')].filter((part) => part !== undefined && part !== '').join(' ');
+  const words = promptWith(prompt, keywords);
   return {
     ...common,
     ...(language === undefined ? {} : { language }),
-    ...(words === '' || model.startsWith('gpt-realtime-whisper') ? {} : { prompt: words }),
+    ...(words === null || model.startsWith('gpt-realtime-whisper') ? {} : { prompt: words }),
   };
 }

@@ -5,9 +5,10 @@ import { wavHeader } from '../../audio/wav.ts';
 import { type Clock, type Random, systemClock, systemRandom } from '../../call/clock.ts';
 import type { SpeechToText, Usage } from '../ports.ts';
 import { Watchdog } from '../watchdog.ts';
-import { WindowedSession } from '../windowed-session.ts';
+import { type Transcribe, WindowedSession } from '../windowed-session.ts';
 import { createOpenAiClient, type OpenAiRequests, type OpenAiSettings, requestOpenAi } from './client.ts';
 import { malformed, toProviderError } from './errors.ts';
+import { keywordsOf, languageCode, promptWith } from './transcription-hints.ts';
 
 export interface OpenAiSpeechToTextSettings extends OpenAiSettings {
   /** Speech longer than this is transcribed while the caller still talks; 0 or Infinity: never. Default 2,000. */
@@ -31,6 +32,11 @@ const longestText = 50_000;
 
 const transcriptionSchema = z.object({
   text: z.string().max(longestText),
+  /** Those that were heard; empty where none could be told. `gpt-transcribe` only. */
+  languages: z
+    .array(z.object({ code: z.string().max(35) }))
+    .nullish()
+    .catch(null),
   usage: z
     .union([
       z.object({ type: z.literal('duration'), seconds: z.number() }),
@@ -69,6 +75,7 @@ interface WindowRequest {
   samples: Int16Array;
   sampleRate: number;
   language?: string;
+  keywords?: readonly string[];
   signal: AbortSignal;
 }
 
@@ -76,7 +83,7 @@ async function transcribeWindow(
   client: OpenAI,
   requests: OpenAiRequests & { settings: OpenAiSpeechToTextSettings },
   request: WindowRequest,
-): Promise<{ text: string; usage: Usage }> {
+): ReturnType<Transcribe> {
   const { provider, settings, clock } = requests;
   const watchdog = new Watchdog(clock, request.signal);
   watchdog.expect('transcript', settings.deadlineMs ?? defaultDeadlineMs);
@@ -86,9 +93,7 @@ async function transcribeWindow(
       file: wavFile(request.samples, request.sampleRate),
       model: settings.model,
       response_format: 'json' as const,
-      // The endpoint takes ISO 639 codes: the language without its region.
-      ...(request.language === undefined ? {} : { language: request.language.split('-')[0]!.toLowerCase() }),
-      ...(settings.prompt === undefined ? {} : { prompt: settings.prompt }),
+      ...hintsOf(settings, request),
     };
     const answer: unknown = await requestOpenAi(requests, signal, () =>
       client.audio.transcriptions.create(body, { signal }),
@@ -96,12 +101,30 @@ async function transcribeWindow(
     const parsed = transcriptionSchema.safeParse(answer);
     if (!parsed.success) throw malformed(provider, 'answered with no transcription');
     const seconds = request.samples.length / request.sampleRate;
-    return { text: parsed.data.text, usage: usageOf(provider, seconds, parsed.data.usage) };
+    const { text, languages, usage } = parsed.data;
+    return { text, usage: usageOf(provider, seconds, usage), language: languages?.[0]?.code ?? null };
   } catch (error) {
     throw watchdog.failure(provider) ?? toProviderError(provider, error);
   } finally {
     watchdog.close();
   }
+}
+
+/**
+ * What the call tells of its language and its words, in the fields that the model knows: `keywords` are for `gpt-transcribe` alone
+ * (types of the `openai` package 7.55, `TranscriptionCreateParams`); other models, and other servers', take a prompt.
+ */
+function hintsOf({ model, prompt }: OpenAiSpeechToTextSettings, request: WindowRequest) {
+  const language = languageCode(request.language);
+  const keywords = keywordsOf(request.keywords);
+  const takesKeywords = model.startsWith('gpt-transcribe');
+  const words = promptWith(prompt, takesKeywords ? [] : keywords);
+  return {
+    ...(language === undefined ? {} : { language }),
+    ...(takesKeywords && keywords.length > 0 ? { keywords } : {}),
+    // Diarising takes no prompt.
+    ...(words === null || model.includes('diarize') ? {} : { prompt: words }),
+  };
 }
 
 function wavFile(samples: Int16Array, sampleRate: number): File {

@@ -56,7 +56,10 @@ describe('a call held by a model that listens and speaks at the same time', () =
     expect(latency!.totalMs).toBe(latency!.endpointWaitMs + latency!.providerMs);
     expect(latency!.totalMs).toBeGreaterThan(800);
     expect(latency!.totalMs).toBeLessThan(1_100);
-    expect(call.turns()[1]?.latency).toMatchObject({ totalMs: latency!.totalMs });
+    expect(call.turns()[1]?.latency).toMatchObject({
+      totalMs: latency!.totalMs,
+      providers: ['scripted/duplex'],
+    });
     await call.finish();
   });
 

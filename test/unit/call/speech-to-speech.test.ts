@@ -34,6 +34,8 @@ describe('a model that hears, thinks and speaks', () => {
     await call.silence(3_000);
     expect(call.transcript()).toEqual(['caller: When do you open?', 'agent: At nine.']);
     expect(call.ofType('latency')[0]).toMatchObject({ endpointWaitMs: 500, providerMs: 300, totalMs: 800 });
+    // Who served the turn is in its ledger.
+    expect(call.ofType('turn.recorded')[1]?.turn.latency?.providers).toEqual(['scripted/speech']);
     expect(call.ofType('usage')[0]?.usage.provider).toBe('scripted/speech');
     expect(call.asked.messages).toEqual([]);
     expect(call.asked.spoken.filter((text) => text === 'At nine.')).toEqual([]);

@@ -60,6 +60,17 @@ async function outcome(events: AsyncIterable<SpeechToTextEvent>): Promise<Speech
   return seen;
 }
 
+/** The same events go on after it. */
+async function* upToFinal(events: AsyncIterable<SpeechToTextEvent>) {
+  const iterator = events[Symbol.asyncIterator]();
+  for (;;) {
+    const { done, value } = await iterator.next();
+    if (done === true) return;
+    yield value;
+    if (value.type === 'final') return;
+  }
+}
+
 async function transcribeOne(settings?: Partial<OpenAiSpeechToTextSettings>) {
   const session = open(settings);
   session.push(second);
@@ -90,6 +101,38 @@ describe('OpenAI speech to text', () => {
       sampleRate: 16_000,
       samples: second,
     });
+  });
+
+  it('tells words to expect: as keywords to the model that takes them, in the prompt to others', async () => {
+    double.script(path, json({ text: 'a' }), json({ text: 'b' }));
+    const keywords = ['Calzone', ' <Acme> '];
+    for (const model of ['gpt-transcribe', 'whisper-1']) {
+      const session = open({ model, prompt: 'A pizzeria.' }, { keywords });
+      session.push(second);
+      session.endUtterance();
+      await outcome(session.events);
+    }
+    const [one, other] = await Promise.all(double.requests.map(formOf));
+    expect([one!.getAll('keywords[]'), one!.get('prompt')]).toEqual([['Calzone', 'Acme'], 'A pizzeria.']);
+    expect([other!.has('keywords[]'), other!.get('prompt')]).toEqual([false, 'A pizzeria. Calzone, Acme']);
+  });
+
+  it('tells the language that was heard once, and none where one was given', async () => {
+    const heard = (code: string) => json({ text: 'Oui.', languages: code === '' ? [] : [{ code }] });
+    double.script(path, heard('fr'), heard('fr'), heard(''), heard('en'), heard('fr'));
+    const languages = async (options: Partial<SpeechToTextOptions>, utterances: number) => {
+      const session = open({}, options);
+      const told: string[] = [];
+      for (let i = 0; i < utterances; i++) {
+        session.push(second);
+        session.endUtterance();
+        for await (const event of upToFinal(session.events))
+          if (event.type === 'language') told.push(event.language);
+      }
+      return told;
+    };
+    expect(await languages({}, 4)).toEqual(['fr', 'en']);
+    expect(await languages({ language: 'de' }, 1)).toEqual([]);
   });
 
   it('leaves the language to the model where none is set, and counts tokens or seconds as the vendor does', async () => {

@@ -124,6 +124,22 @@ it('asks the stronger model for a turn that needs it, and the quick one where th
   ).toEqual(['quick', 'strong', 'strong', 'quick']);
 });
 
+it('speaks with a provider’s own voices, whichever of another’s is asked for', async () => {
+  const member = { vendor: 'openai', baseUrl: double.baseUrl, apiKey: 'k', model: 'm' } as const;
+  const { textToSpeech } = createProviders({
+    ...settings,
+    textToSpeech: [{ ...member, voice: 'own', voices: { fr: 'Zoé', 'pt-br': 'Lia' } }],
+  });
+  for (const language of [undefined, 'fr-CA', 'pt-BR', 'de']) {
+    double.script('/audio/speech', body(new Uint8Array(4_800), 'audio/pcm'));
+    const request = { text: 'Hi.', voice: 'first’s', sampleRate: 8000 } as const;
+    const asked = language === undefined ? request : { ...request, language };
+    for await (const _ of textToSpeech.speak(asked, new AbortController().signal));
+  }
+  const voices = double.requests.map((request) => (jsonOf(request) as { voice: string }).voice);
+  expect(voices).toEqual(['own', 'Zoé', 'Lia', 'own']);
+});
+
 it.each([
   ['speechToText', '/audio/transcriptions'],
   ['languageModel', '/chat/completions'],
