@@ -1,7 +1,9 @@
 import { listDurableObjectIds, reset, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseWav } from '../../src/audio/wav.ts';
+import { loadConfig } from '../../src/config.ts';
 import type { ClientMessage } from '../../src/dialects/native-messages.ts';
+import { metricsShard } from '../../src/metrics/read.ts';
 import { bindings, database, fetchWorker, scriptVendor, TestClient } from './support.ts';
 
 beforeAll(() => reset());
@@ -43,6 +45,21 @@ async function endedRowOf(callId: string) {
   );
 }
 
+/** How the metrics count a call. The sums are other files' as well, whose deliveries may come late. */
+async function countedOf(callId: string) {
+  const shards = loadConfig(bindings).METRICS_SHARDS;
+  const counted = await Promise.all(
+    Array.from({ length: shards }, (_, shard) =>
+      runInDurableObject(metricsShard(bindings, shard, shards), (__, state) =>
+        state.storage.sql
+          .exec('SELECT ended_at IS NOT NULL AS over, failed FROM calls WHERE call_id LIKE ?', `${callId}/%`)
+          .toArray(),
+      ),
+    ),
+  );
+  return counted.flat();
+}
+
 describe('a call through the object', () => {
   it('#18 cost unknown per call: greets, answers, and leaves a row with its usage, a transcript, a recording and nothing else', async () => {
     // No other test's sentence: one that this isolate has said before may be ready audio, which costs nothing.
@@ -58,7 +75,8 @@ describe('a call through the object', () => {
     expect(client.ofType('audio_response')[0]?.text).toBe('Hello, how can I help you?');
     await vi.waitFor(async () => expect((await rowOf(callId))?.status).toBe('active'), { timeout: 5_000 });
     const during = await (await fetchWorker('/health')).json<{ activeCalls: number }>();
-    expect(during.activeCalls).toBe(1);
+    expect(during.activeCalls).toBeGreaterThanOrEqual(1);
+    expect(await countedOf(callId)).toEqual([{ over: 0, failed: 0 }]);
 
     client.audio(800, true);
     client.audio(700, false);
@@ -136,9 +154,10 @@ describe('a call through the object', () => {
       );
       expect(tables).toEqual([]);
     });
+    expect(await countedOf(callId)).toEqual([{ over: 1, failed: 0 }]);
     const after = await (await fetchWorker('/metrics')).json<Record<string, number>>();
-    expect(after).toMatchObject({ totalCalls: 1, activeCalls: 0, errorRate: 0 });
-    expect(after.averageLatency).toBe(latency.totalMs);
+    expect(after.totalCalls).toBeGreaterThanOrEqual(1);
+    expect(after.averageLatency).toBeGreaterThan(0);
   });
 
   it('mints an id for a client that brings none, and names row and recording after start_call', async () => {
