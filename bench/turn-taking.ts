@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util';
-import { withoutTones } from '../src/audio/tones.ts';
-import type { VoiceActivityFactory, VoiceActivityMode } from '../src/audio/voice-activity.ts';
+import { type LineDetectorOptions, lineDetector } from '../src/audio/line-detector.ts';
+import type { VoiceActivityDetector, VoiceActivityFactory } from '../src/audio/voice-activity.ts';
 import { defaultEndpointing, type EndpointingOptions } from '../src/call/agent-config.ts';
+import { FRAME_MS } from '../src/call/endpointing.ts';
 import { voiceActivityForNode } from '../test/support/voice-activity.ts';
 import { ensureDebianPackages, thisMachine } from '../tools/debian-packages.ts';
-import { rounded } from './statistics.ts';
+import { printTable, rounded } from './statistics.ts';
+import { lineRate } from './turn-taking/clips.ts';
 import { corpusOf } from './turn-taking/corpus.ts';
 import { Recogniser } from './turn-taking/heard.ts';
 import {
@@ -18,30 +20,45 @@ import {
 import { type Outcomes, printOverlaps, printTradeOff, printTurns } from './turn-taking/report.ts';
 import { type Scene, turnKinds } from './turn-taking/scenes.ts';
 import { scoreOverlaps, scoreTurns } from './turn-taking/score.ts';
+import { sileroDetector } from './turn-taking/silero.ts';
 import { speakers, speechPackages } from './turn-taking/speakers.ts';
 import { syntheticSpeakers } from './turn-taking/synthetic.ts';
 
 /** Calls that are played at once: the recogniser has that many threads of its own. */
 const AT_ONCE = 3;
+/** By which the cost of the detectors is measured: some minutes. */
+const COST_LINES = 30;
 
-/** Settings beside the defaults, each tried on the tuning speakers. */
-const variations: readonly {
+/** One way to set what is measured; what is absent is as by default. */
+interface Variation {
   name: string;
   endpointing?: Partial<EndpointingOptions>;
-  mode?: VoiceActivityMode;
-}[] = [
-  { name: 'the defaults' },
-  { name: 'endMs 300', endpointing: { endMs: 300 } },
-  { name: 'endMs 700', endpointing: { endMs: 700 } },
-  { name: 'endMs 1000', endpointing: { endMs: 1_000 } },
+  detector?: LineDetectorOptions;
+  /** Silero's detector in place of the line's, at this threshold. */
+  silero?: number;
+}
+
+/** The margin over the background at which nothing is background. */
+const ANY_LEVEL = Number.NEGATIVE_INFINITY;
+const DEFAULTS: Variation = { name: 'the defaults' };
+
+/** Each is tried on the tuning speakers. */
+const variations: readonly Variation[] = [
+  DEFAULTS,
+  { name: 'endMs 500', endpointing: { endMs: 500 } },
+  { name: 'endMs 600', endpointing: { endMs: 600 } },
+  { name: 'endMs 800', endpointing: { endMs: 800 } },
   { name: 'endMs 2500', endpointing: { endMs: 2_500 } },
-  { name: 'unfinishedMs 1000', endpointing: { unfinishedMs: 1_000 } },
   { name: 'unfinishedMs 2500', endpointing: { unfinishedMs: 2_500 } },
   { name: 'dictationMs 1000', endpointing: { dictationMs: 1_000 } },
+  { name: 'the words not used', endpointing: { unfinishedMs: 0, dictationMs: 0 } },
   { name: 'startMs 60', endpointing: { startMs: 60 } },
-  { name: 'startMs 200', endpointing: { startMs: 200, startWindowMs: 320 } },
-  { name: 'detector mode 2', mode: 2 },
-  { name: 'detector mode 1', mode: 1 },
+  { name: 'startMs 200 of 320', endpointing: { startMs: 200, startWindowMs: 320 } },
+  { name: 'detector mode 2', detector: { mode: 2 } },
+  { name: 'background is voice', detector: { marginDb: ANY_LEVEL } },
+  { name: 'the same, endMs 500', detector: { marginDb: ANY_LEVEL }, endpointing: { endMs: 500 } },
+  { name: 'Silero at 0.8', silero: 0.8 },
+  { name: 'the same, endMs 600', silero: 0.8, endpointing: { endMs: 600 } },
 ];
 
 export const help = `npm run bench -- turn-taking [--quick]
@@ -68,8 +85,9 @@ export async function run(args: string[]): Promise<object> {
       runs.push({ name: variation.name, outcomes: await play(tuning, settingsOf(variation, detectors)) });
     }
     printTradeOff('tuning speakers', runs);
+    printCost(tuning, detectors);
   }
-  const settings = settingsOf({ name: 'the defaults' }, detectors);
+  const settings = settingsOf(DEFAULTS, detectors);
   const heldOut = await corpusOf(speakers, { group: 'held-out', everyCondition: !values.quick, draws: 1 });
   const people = await play(heldOut, settings);
   const everyone = [...speakers, ...(await syntheticSpeakers())];
@@ -80,6 +98,35 @@ export async function run(args: string[]): Promise<object> {
   printTurns('held-out speakers', people.turns);
   printOverlaps('held-out speakers', people.overlaps);
   return { bench: 'turn-taking', ...figures(people), synthetic: figures(synthetic) };
+}
+
+/** What a detector costs: each hears the first of the lines. */
+function printCost(scenes: readonly Scene[], detectors: VoiceActivityFactory): void {
+  const lines = scenes.slice(0, COST_LINES).map(({ line }) => line);
+  const costs = [
+    ['WebRTC', () => detectors.create({ sampleRate: lineRate })],
+    ['the line’s: WebRTC, no tones, no background', () => lineDetector(detectors, lineRate)],
+    ['Silero, native', () => sileroDetector(0.8)],
+  ] as const;
+  printTable([
+    ['detector', 'CPU ms per s of audio'],
+    ...costs.map(([name, create]) => [name, costOf(create, lines).toFixed(2)]),
+  ]);
+  console.log('');
+}
+
+function costOf(create: () => VoiceActivityDetector, lines: readonly Int16Array[]): number {
+  const detector = create();
+  const frame = (lineRate * FRAME_MS) / 1_000;
+  const before = process.cpuUsage();
+  let seconds = 0;
+  for (const line of lines) {
+    for (let at = 0; at + frame <= line.length; at += frame) detector.isVoiced(line.subarray(at, at + frame));
+    seconds += line.length / lineRate;
+  }
+  const { user, system } = process.cpuUsage(before);
+  detector.close();
+  return (user + system) / 1_000 / seconds;
 }
 
 function figures({ turns, overlaps }: Outcomes) {
@@ -109,14 +156,14 @@ async function haveSpeech(): Promise<void> {
 }
 
 function settingsOf(
-  { name, endpointing, mode }: (typeof variations)[number],
+  { name, endpointing, detector, silero }: Variation,
   detectors: VoiceActivityFactory,
 ): Settings {
   return {
     name,
     endpointing: { ...defaultEndpointing, ...endpointing },
-    createDetector: (sampleRate) =>
-      withoutTones(detectors.create({ sampleRate, ...(mode === undefined ? {} : { mode }) }), sampleRate),
+    createDetector: () =>
+      silero === undefined ? lineDetector(detectors, lineRate, detector) : sileroDetector(silero),
   };
 }
 

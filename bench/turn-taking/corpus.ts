@@ -25,10 +25,10 @@ const PHRASE_GAP_MS = 110;
 const DIGIT_GAP_MS = 60;
 /** Silence between the digits of one group. */
 const WITHIN_GROUP_MS = 60;
-/** Level of active speech that noise without speech is related to: −26 dB of full scale, as all clips have. */
-const SPEECH_LEVEL = 32_768 * 10 ** (-26 / 20);
 const NOISE_SECONDS = 9;
 const COUGHS = 12;
+/** Numbers are few: each is drawn so often. */
+const DICTATIONS = 4;
 /** A dictated number of ten digits, as telephone numbers are grouped. */
 const GROUPS = [3, 3, 4];
 
@@ -40,6 +40,8 @@ export interface CorpusOptions {
   draws: number;
 }
 
+type About = Pick<SceneOptions, 'kind' | 'speaker' | 'pausesMs' | 'earlier'>;
+
 /** All situations of a group of speakers. */
 export async function corpusOf(speakers: readonly Speaker[], options: CorpusOptions): Promise<Scene[]> {
   const { group, everyCondition, draws } = options;
@@ -49,11 +51,7 @@ export async function corpusOf(speakers: readonly Speaker[], options: CorpusOpti
   );
   const scenes: Scene[] = [];
   let turn = 0;
-  const add = (
-    name: string,
-    about: Pick<SceneOptions, 'kind' | 'speaker' | 'pausesMs'>,
-    make: (options: SceneOptions) => Scene,
-  ) => {
+  const add = (name: string, about: About, make: (options: SceneOptions) => Scene) => {
     const among: readonly Condition[] = everyCondition
       ? conditions
       : [conditions[turn++ % conditions.length]!];
@@ -65,46 +63,57 @@ export async function corpusOf(speakers: readonly Speaker[], options: CorpusOpti
     }
   };
 
-  for (const one of speakers.filter((speaker) => speaker.group === group)) {
+  const voices = speakers.filter((speaker) => speaker.group === group);
+  for (const one of voices) {
     const speaker = one.name;
     const sentences = await clipsFor(one.sentences, PHRASE_GAP_MS);
+    const overlaps = {
+      interruption: await clipsFor(one.interruptions, PHRASE_GAP_MS),
+      backchannel: await clipsFor(one.backchannels, PHRASE_GAP_MS),
+      cry: await clipsFor(one.cries, PHRASE_GAP_MS),
+    };
+    const words = [...sentences, ...overlaps.interruption, ...overlaps.backchannel];
+    // Whose only recording this is has said the same before.
+    const about = (kind: Scene['kind'], clip: Clip | undefined, pausesMs: readonly number[] = []): About => {
+      const earlier = words.find((other) => other !== clip) ?? clip;
+      return { kind, speaker, pausesMs, earlier: earlier?.samples ?? new Int16Array(0) };
+    };
     sentences.forEach((clip, i) => {
-      add(`${speaker} ${i}`, { kind: 'as recorded', speaker }, (scene) => sceneOf(clip.samples, scene));
+      add(`${speaker} ${i}`, about('as recorded', clip), (scene) => sceneOf(clip.samples, scene));
       const next = sentences[i + 1];
       for (let draw = 0; draw < draws; draw++) {
         const name = `${speaker} ${i} ${draw}`;
         const random = randomFor(`${group} ${name}`);
         const inside = paused(clip, 1, PAUSE_MS, random);
         if (inside !== null) {
-          const { said, pausesMs } = inside;
-          add(`${name} inside`, { kind: 'pause inside', speaker, pausesMs }, (scene) => sceneOf(said, scene));
+          const how = about('pause inside', clip, inside.pausesMs);
+          add(`${name} inside`, how, (scene) => sceneOf(inside.said, scene));
         }
         if (next === undefined) continue;
         const pausesMs = [logUniform(PAUSE_MS, random)];
         const said = inOrder([clip.samples, next.samples], pausesMs);
-        add(`${name} between`, { kind: 'pause between', speaker, pausesMs }, (scene) => sceneOf(said, scene));
+        add(`${name} between`, about('pause between', clip, pausesMs), (scene) => sceneOf(said, scene));
       }
     });
-    for (const { name, said, pausesMs } of await dictated(one, draws * 2)) {
-      add(`${speaker} ${name}`, { kind: 'dictated', speaker, pausesMs }, (scene) => sceneOf(said, scene));
+    for (const { name, said, pausesMs } of await dictated(one, draws * DICTATIONS)) {
+      const clip = words.length > 0 ? undefined : clipOf(said, PHRASE_GAP_MS);
+      add(`${speaker} ${name}`, about('dictated', clip, pausesMs), (scene) => sceneOf(said, scene));
     }
-    for (const [kind, recordings] of [
-      ['interruption', one.interruptions],
-      ['backchannel', one.backchannels],
-      ['cry', one.cries],
-    ] as const) {
-      const clips = await clipsFor(recordings, PHRASE_GAP_MS);
-      clips.forEach((clip, i) => {
-        add(`${speaker} ${kind} ${i}`, { kind, speaker }, (scene) => sceneOf(clip.samples, scene));
+    for (const kind of ['interruption', 'backchannel', 'cry'] as const) {
+      overlaps[kind].forEach((clip, i) => {
+        add(`${speaker} ${kind} ${i}`, about(kind, clip), (scene) => sceneOf(clip.samples, scene));
       });
     }
   }
-  for (let i = 0; group === 'synthetic' && i < COUGHS; i++) {
-    const said = clipOf(cough(randomFor(`cough ${group} ${i}`)), PHRASE_GAP_MS).samples;
-    add(`cough ${i}`, { kind: 'cough', speaker: 'by rule' }, (scene) => sceneOf(said, scene));
-    add(`noise ${i}`, { kind: 'noise', speaker: 'by rule' }, (scene) =>
-      noiseScene(NOISE_SECONDS, SPEECH_LEVEL, scene),
-    );
+  const [anybody] = await clipsFor(
+    voices.flatMap(({ sentences }) => sentences.slice(0, 1)),
+    PHRASE_GAP_MS,
+  );
+  for (let i = 0; group === 'synthetic' && anybody !== undefined && i < COUGHS; i++) {
+    const by = { speaker: 'by rule', pausesMs: [], earlier: anybody.samples };
+    const said = clipOf(cough(randomFor(`cough ${i}`)), PHRASE_GAP_MS).samples;
+    add(`cough ${i}`, { ...by, kind: 'cough' }, (scene) => sceneOf(said, scene));
+    add(`noise ${i}`, { ...by, kind: 'noise' }, (scene) => noiseScene(NOISE_SECONDS, scene));
   }
   return scenes.filter(({ kind, snr }) => kind !== 'noise' || Number.isFinite(snr));
 }

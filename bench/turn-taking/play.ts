@@ -17,7 +17,8 @@ export interface Settings {
   name: string;
   endpointing: EndpointingOptions;
   interruption?: InterruptionOptions;
-  createDetector(sampleRate: 8000 | 16000): VoiceActivityDetector;
+  /** One for audio at {@link lineRate}. */
+  createDetector(): VoiceActivityDetector;
 }
 
 /** What became of a turn. */
@@ -61,7 +62,7 @@ export async function playTurn(
   settings: Settings,
   recogniser: Recogniser,
 ): Promise<TurnOutcome> {
-  const { call, frame } = callFor(settings, recogniser, '');
+  const { call, frame } = callFor(scene, settings, recogniser, '');
   await call.start();
   const endMs = toMs(scene.talk.end);
   let outcome: TurnOutcome = { scene, waitMs: null, spokenOver: false, text: '' };
@@ -84,7 +85,7 @@ export async function playOverlap(
   settings: Settings,
   recogniser: Recogniser,
 ): Promise<OverlapOutcome> {
-  const { call, frame } = callFor(settings, recogniser, MONOLOGUE);
+  const { call, frame } = callFor(scene, settings, recogniser, MONOLOGUE);
   await call.start();
   const startMs = toMs(scene.talk.start);
   const outcome: OverlapOutcome = { scene, silentAfterMs: null, interruptedAfterMs: null, text: '' };
@@ -104,7 +105,7 @@ export async function playOverlap(
 }
 
 /** A call as the service makes it, but for its clock, its leg and its providers. */
-function callFor(settings: Settings, recogniser: Recogniser, greeting: string) {
+function callFor(scene: Scene, settings: Settings, recogniser: Recogniser, greeting: string) {
   let heard: TimedSpeechToText | null = null;
   const call = createCall({
     agent: {
@@ -115,7 +116,7 @@ function callFor(settings: Settings, recogniser: Recogniser, greeting: string) {
       silence: defaultSilence,
     },
     script: { firstTokenMs: timings.firstTokenMs, firstAudioMs: timings.firstAudioMs },
-    call: { createDetector: (rate) => settings.createDetector(rate) },
+    call: { createDetector: () => experienced(settings.createDetector(), scene.before) },
     speechToText: (clock) => {
       heard = new TimedSpeechToText(recogniser, clock, timings.speechToTextMs);
       return heard;
@@ -132,6 +133,14 @@ function callFor(settings: Settings, recogniser: Recogniser, greeting: string) {
 }
 
 const toMs = (samples: number) => (samples * 1_000) / lineRate;
+
+/** A detector that has heard what the line brought before. */
+function experienced(detector: VoiceActivityDetector, before: Int16Array): VoiceActivityDetector {
+  for (let at = 0; at + FRAME <= before.length; at += FRAME) {
+    detector.isVoiced(before.subarray(at, at + FRAME));
+  }
+  return detector;
+}
 
 /** Ends a call, and lets go of what it holds. */
 async function finish(call: ReturnType<typeof createCall>): Promise<void> {

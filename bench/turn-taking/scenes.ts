@@ -26,6 +26,8 @@ export interface Scene {
   snr: Condition;
   /** Null: only that of an idle line. */
   noise: NoiseKind | null;
+  /** What the same line brought before: something that the caller has said. The detector knows it, and so the line. */
+  before: Int16Array;
   /** At {@link lineRate}, through μ-law and back. */
   line: Int16Array;
   /** From the caller's first voiced sample to the last. */
@@ -43,6 +45,9 @@ const TAIL_MS = 6_000;
 /** The caller comes in so long after the agent has begun. */
 const OVERLAP_FROM_MS = [1_500, 4_000] as const;
 const OVERLAP_TAIL_MS = 4_000;
+/** Of what was said before no more is heard, and so much of the line around it. */
+const EARLIER_MS = 5_000;
+const AROUND_EARLIER_MS = 1_000;
 /** Of a clip's edge, against clicks. */
 const FADE_MS = 5;
 
@@ -98,40 +103,48 @@ export interface SceneOptions {
   speaker: string;
   snr: Condition;
   pausesMs?: readonly number[];
+  /** Something else that the caller has said before. */
+  earlier: Int16Array;
   noise: Noise;
   random: Random;
 }
 
 /** What is said as it comes over a telephone line. */
 export function sceneOf(said: Int16Array, options: SceneOptions): Scene {
-  const { kind, group, speaker, snr, pausesMs = [], noise, random } = options;
-  const over = overlapKinds.some((known) => known === kind);
+  const over = overlapKinds.some((known) => known === options.kind);
   const [earliest, latest] = OVERLAP_FROM_MS;
-  const start = ms(over ? earliest + (latest - earliest) * random() : LEAD_MS);
+  const start = ms(over ? earliest + (latest - earliest) * options.random() : LEAD_MS);
   const line = new Float64Array(start + said.length + ms(over ? OVERLAP_TAIL_MS : TAIL_MS));
   line.set(said, start);
-  const level = Number.isFinite(snr) ? activeLevel(said) / 10 ** (snr / 20) : 0;
-  addNoise(line, level, noise, random);
-  const talk = { start, end: start + said.length };
+  return onLine(line, { start, end: start + said.length }, activeLevel(said), options);
+}
+
+/** Nobody speaks; there is noise as loud as under the caller's earlier speech. */
+export function noiseScene(seconds: number, options: SceneOptions): Scene {
+  const line = new Float64Array(ms(seconds * 1_000));
+  return onLine(line, { start: 0, end: line.length }, activeLevel(options.earlier), options);
+}
+
+function onLine(scene: Float64Array, talk: Span, speechLevel: number, options: SceneOptions): Scene {
+  const { kind, group, speaker, snr, pausesMs = [], earlier, noise, random } = options;
+  const heard = earlier.subarray(0, ms(EARLIER_MS));
+  const before = ms(AROUND_EARLIER_MS) * 2 + heard.length;
+  const line = new Float64Array(before + scene.length);
+  line.set(heard, ms(AROUND_EARLIER_MS));
+  line.set(scene, before);
+  addNoise(line, Number.isFinite(snr) ? speechLevel / 10 ** (snr / 20) : 0, noise, random);
+  const samples = telephone(line);
   return {
     kind,
     group,
     speaker,
     snr,
-    noise: level === 0 ? null : noise.kind,
-    pausesMs,
-    line: telephone(line),
+    noise: Number.isFinite(snr) ? noise.kind : null,
+    before: samples.subarray(0, before),
+    line: samples.subarray(before),
     talk,
+    pausesMs,
   };
-}
-
-/** Nobody speaks; there is noise as loud as under speech of the nominal level. */
-export function noiseScene(seconds: number, level: number, options: SceneOptions): Scene {
-  const { kind, group, speaker, snr, noise, random } = options;
-  const line = new Float64Array(ms(seconds * 1_000));
-  addNoise(line, level / 10 ** (snr / 20), noise, random);
-  const talk = { start: 0, end: line.length };
-  return { kind, group, speaker, snr, noise: noise.kind, pausesMs: [], line: telephone(line), talk };
 }
 
 function addNoise(line: Float64Array, level: number, noise: Noise, random: Random): void {

@@ -123,8 +123,7 @@ export const speakers: readonly Speaker[] = [
       please-try-call-later something-terribly-wrong tt-weasels vm-nobodyavail vm-savefolder vm-sorry vm-tooshort`),
   }),
   speaker('playing cards', 'tuning', {
-    sentences: words('001 003 004').map((name) => sphinx(`cards/${name}.wav`)),
-    dictation: words('002 005').map((name) => sphinx(`cards/${name}.wav`)),
+    sentences: words('001 002 003 004 005').map((name) => sphinx(`cards/${name}.wav`)),
   }),
   speaker('KA9Q', 'tuning', { sentences: [codec2('cq_ref')] }),
   speaker('Kristoff', 'tuning', { sentences: [codec2('kristoff')] }),

@@ -240,10 +240,10 @@ describe('settings', () => {
 
   it('make the default agent', async () => {
     const agent = await defaultAgent(
-      loadConfig({ AGENT_PROMPT: 'Be brief.', ENDPOINTING_MS: '700', TTS_VOICE: 'rms' }),
+      loadConfig({ AGENT_PROMPT: 'Be brief.', ENDPOINTING_MS: '600', TTS_VOICE: 'rms' }),
     );
     expect(agent).toMatchObject({ prompt: 'Be brief.', voice: 'rms', language: null, recording: true });
-    expect(agent.endpointing.endMs).toBe(700);
+    expect(agent.endpointing.endMs).toBe(600);
   });
 
   it("give an agent's version another value with every change, so that ready audio of before is not used", async () => {
