@@ -8,7 +8,6 @@ import { ensureDebianPackages, thisMachine } from '../tools/debian-packages.ts';
 import { printTable, rounded } from './statistics.ts';
 import { lineRate } from './turn-taking/clips.ts';
 import { corpusOf } from './turn-taking/corpus.ts';
-import { Recogniser } from './turn-taking/heard.ts';
 import {
   type OverlapOutcome,
   playOverlap,
@@ -17,6 +16,7 @@ import {
   type TurnOutcome,
   timings,
 } from './turn-taking/play.ts';
+import { Recogniser } from './turn-taking/recogniser.ts';
 import { type Outcomes, printOverlaps, printTradeOff, printTurns } from './turn-taking/report.ts';
 import { type Scene, turnKinds } from './turn-taking/scenes.ts';
 import { scoreOverlaps, scoreTurns } from './turn-taking/score.ts';

@@ -9,8 +9,8 @@ import { FRAME_MS } from '../../src/call/endpointing.ts';
 import { createCall } from '../../test/support/call-harness.ts';
 import { TYPICAL, timingsNamed } from '../provider-timings.ts';
 import { lineRate } from './clips.ts';
-import { type Recogniser, TimedSpeechToText } from './heard.ts';
 import type { Scene } from './scenes.ts';
+import { TimedSpeechToText, type Transcriber } from './timed-speech-to-text.ts';
 
 /** What is varied. */
 export interface Settings {
@@ -60,9 +60,9 @@ const FRAME = (lineRate * FRAME_MS) / 1_000;
 export async function playTurn(
   scene: Scene,
   settings: Settings,
-  recogniser: Recogniser,
+  transcriber: Transcriber,
 ): Promise<TurnOutcome> {
-  const { call, frame } = callFor(scene, settings, recogniser, '');
+  const { call, frame } = callFor(scene, settings, transcriber, '');
   await call.start();
   const endMs = toMs(scene.talk.end);
   let outcome: TurnOutcome = { scene, waitMs: null, spokenOver: false, text: '' };
@@ -83,9 +83,9 @@ export async function playTurn(
 export async function playOverlap(
   scene: Scene,
   settings: Settings,
-  recogniser: Recogniser,
+  transcriber: Transcriber,
 ): Promise<OverlapOutcome> {
-  const { call, frame } = callFor(scene, settings, recogniser, MONOLOGUE);
+  const { call, frame } = callFor(scene, settings, transcriber, MONOLOGUE);
   await call.start();
   const startMs = toMs(scene.talk.start);
   const outcome: OverlapOutcome = { scene, silentAfterMs: null, interruptedAfterMs: null, text: '' };
@@ -105,7 +105,7 @@ export async function playOverlap(
 }
 
 /** A call as the service makes it, but for its clock, its leg and its providers. */
-function callFor(scene: Scene, settings: Settings, recogniser: Recogniser, greeting: string) {
+function callFor(scene: Scene, settings: Settings, transcriber: Transcriber, greeting: string) {
   let heard: TimedSpeechToText | null = null;
   const call = createCall({
     agent: {
@@ -118,14 +118,16 @@ function callFor(scene: Scene, settings: Settings, recogniser: Recogniser, greet
     script: { firstTokenMs: timings.firstTokenMs, firstAudioMs: timings.firstAudioMs },
     call: { createDetector: () => experienced(settings.createDetector(), scene.before) },
     speechToText: (clock) => {
-      heard = new TimedSpeechToText(recogniser, clock, timings.speechToTextMs);
+      heard = new TimedSpeechToText(transcriber, clock, timings.speechToTextMs);
       return heard;
     },
   });
   const frame = async (samples: Int16Array) => {
     await call.clock.advance(FRAME_MS);
-    await heard?.settled();
-    await call.clock.advance(0);
+    if (heard?.busy) {
+      await heard.settled();
+      await call.clock.advance(0);
+    }
     call.call.receive('', call.callLeg);
     call.from.audio(samples);
   };

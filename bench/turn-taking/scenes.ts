@@ -1,5 +1,5 @@
 import { decodeMulaw, encodeMulaw } from '../../src/audio/g711.ts';
-import { gaussian, randomNumbers } from '../../test/support/line-sounds.ts';
+import { randomNumbers } from '../../test/support/line-sounds.ts';
 import { activeLevel, type Clip, joined, lineRate } from './clips.ts';
 import type { Span } from './labels.ts';
 import type { Group } from './speakers.ts';
@@ -151,7 +151,7 @@ function addNoise(line: Float64Array, level: number, noise: Noise, random: Rando
   const sound = level === 0 ? null : noise.samples(line.length);
   const gain = sound === null ? 0 : level / rootMeanSquare(sound);
   for (let i = 0; i < line.length; i++) {
-    line[i] = line[i]! + IDLE_LEVEL * gaussian(random) + (sound === null ? 0 : gain * sound[i]!);
+    line[i] = line[i]! + IDLE_LEVEL * white(random) + (sound === null ? 0 : gain * sound[i]!);
   }
 }
 
@@ -167,7 +167,7 @@ export function roomNoise(random: Random): Noise {
     samples(length) {
       let low = 0;
       return Float64Array.from({ length }, () => {
-        low = 0.9 * low + gaussian(random);
+        low = 0.9 * low + white(random);
         return low;
       });
     },
@@ -206,7 +206,7 @@ export function cough(random: Random): Int16Array {
       let low = 0;
       return Int16Array.from({ length }, (_, i) => {
         // A throat's resonance lies at some 500 to 1,500 Hz; a pole at 0.5 is nearly flat up to there.
-        low = 0.5 * low + gaussian(random);
+        low = 0.5 * low + white(random);
         const rise = Math.min(1, i / ms(10));
         return Math.round(3_500 * rise * low * Math.exp(-i / ms(60)));
       });
@@ -229,3 +229,5 @@ function rootMeanSquare(samples: Float64Array): number {
 
 const silence = (durationMs: number) => new Int16Array(ms(durationMs));
 const ms = (duration: number) => Math.round((duration * lineRate) / 1_000);
+/** White noise, of standard deviation 1. */
+const white = (random: Random) => (2 * random() - 1) * Math.sqrt(3);
