@@ -82,11 +82,13 @@ export async function run(args: string[]): Promise<object> {
     const tuning = await corpusOf(speakers, { group: 'tuning', everyCondition: false, draws: 1 });
     const runs = [];
     for (const variation of variations) {
+      console.error(`… ${variation.name}`);
       runs.push({ name: variation.name, outcomes: await play(tuning, settingsOf(variation, detectors)) });
     }
     printTradeOff('tuning speakers', runs);
     printCost(tuning, detectors);
   }
+  console.error('… held-out speakers');
   const settings = settingsOf(DEFAULTS, detectors);
   const heldOut = await corpusOf(speakers, { group: 'held-out', everyCondition: !values.quick, draws: 1 });
   const people = await play(heldOut, settings);
@@ -140,6 +142,12 @@ function figures({ turns, overlaps }: Outcomes) {
     waitP95Ms: rounded(turn.waitP95Ms, 0),
     spokenOverShare: rounded(turn.spokenOver, 3),
     unansweredShare: rounded(turn.unanswered, 3),
+    cutOffShareByKind: Object.fromEntries(
+      turnKinds.map((kind) => [
+        kind,
+        rounded(scoreTurns(turns.filter(({ scene }) => scene.kind === kind)).cutOff, 3),
+      ]),
+    ),
     pausedShare: rounded(overlap.paused, 3),
     silentP50Ms: rounded(overlap.silentP50Ms, 0),
     turns: turn.turns,
