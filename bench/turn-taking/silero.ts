@@ -16,7 +16,7 @@ const idle = new Map<number, Vad[]>();
 
 /**
  * Silero's detector (version 5, MIT, 2.3 MB, as npm's `@ricky0123/vad-web` has it) for frames at 8 kHz: a network in place of the
- * WebRTC detector's six bands. It runs natively here; in a Worker it would need a WebAssembly runtime of some 10 MB.
+ * WebRTC detector's six bands. It runs natively here; in a Worker it would need a WebAssembly runtime that is larger still.
  */
 export function sileroDetector(threshold: number): VoiceActivityDetector {
   const vad = idle.get(threshold)?.pop() ?? load(threshold);

@@ -1,7 +1,7 @@
 import type { VoiceActivityDetector } from './voice-activity.ts';
 
 export interface BackgroundOptions {
-  /** How far above the line's usual background a frame has to be, in dB. Default 6: see ARCHITECTURE.md, "Whose turn it is". */
+  /** How far above the line's usual background a frame has to be, in dB. Default 6: frames of background voices rarely rise further. */
   marginDb?: number;
 }
 
