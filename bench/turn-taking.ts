@@ -67,7 +67,7 @@ How well a call knows when its caller has finished, and when its caller wants to
 played to the call's own code (detector, listener, endpointing, interruption, playout) on a clock of its own, with the embedded
 recogniser, whose text comes ${timings.speechToTextMs} ms after each request. The figures are those of speakers by whom no setting was chosen.
 
---quick: each situation in one condition of the line, and only the defaults; about a minute.
+--quick: each situation in one condition of the line, and only the defaults; some two minutes.
 
 It needs recordings of these Debian packages, and installs them where it may (apt-get, some 280 MB); nothing of them is in this repository:
 ${speechPackages.map(({ name, licence, why }) => `  ${name.padEnd(28)} ${licence.padEnd(14)} ${why}`).join('\n')}`;
