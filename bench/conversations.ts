@@ -34,7 +34,7 @@ export interface Measurement {
   cpuShare: number;
 }
 
-/** How long the callers have to be silent: the service's default, and the peer's own client's. */
+/** How long the callers have to be silent: as for the peer's own client, so that all wait as long. */
 export const END_MS = 500;
 
 /** The service, as `wrangler deploy` would build it; `settings` beside the addresses of its vendors. */

@@ -22,6 +22,11 @@ const benches: Record<string, { describe: string; load(): Promise<Bench> }> = {
       "From the caller's last word to the first audio, with vendors that take their time (--providers)",
     load: () => import('./pipeline.ts'),
   },
+  'turn-taking': {
+    describe:
+      'How well it is known when a caller has finished, and when he interrupts, on recordings of people (--quick)',
+    load: () => import('./turn-taking.ts'),
+  },
 };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import fvadWasm from '@echogarden/fvad-wasm/fvad.wasm';
-import { withoutTones } from './audio/tones.ts';
+import { lineDetector } from './audio/line-detector.ts';
 import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-activity.ts';
 import { Call } from './call/call.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
@@ -238,7 +238,7 @@ export class CallSessionDO extends DurableObject<Env> {
         graceMs: config.RESUME_GRACE,
       },
       spoolMs: config.SPOOL_INTERVAL,
-      createDetector: (sampleRate) => withoutTones(detectors.create({ sampleRate }), sampleRate),
+      createDetector: (sampleRate) => lineDetector(detectors, sampleRate),
       resolveAgent: (campaignId) => agentFor(config, campaignId),
       claimCallId: (callId) => this.#claimFor(leg, callId, claimant),
       releaseCallId: (callId) => {

@@ -93,7 +93,7 @@ export interface EndpointingOptions {
   startMs: number;
   /** Default 240. */
   startWindowMs: number;
-  /** The shortest silence that ends a turn: after a finished sentence. Default 500 (LiveKit's minimum). */
+  /** The shortest silence that ends a turn: after a finished sentence. Default 700: see ARCHITECTURE.md, "Whose turn it is". */
   endMs: number;
   /** The longest, whatever was said and however long the caller's pauses are. Default 3,000 (LiveKit's maximum). */
   maxEndMs: number;
@@ -108,7 +108,7 @@ export interface EndpointingOptions {
 export const defaultEndpointing: EndpointingOptions = {
   startMs: 120,
   startWindowMs: 240,
-  endMs: 500,
+  endMs: 700,
   maxEndMs: 3_000,
   unfinishedMs: 1_500,
   dictationMs: 2_000,

@@ -9,10 +9,12 @@ export type OverlapKind =
 
 /** Sounds and words by which a listener says "go on". */
 const listening = new Set(
-  'uh huh uhuh uhhuh mhm mm mmm hm hmm mmhmm ah aha oh ok okay right yeah yep yes sure good great fine i see alright cool'.split(
+  'uh huh uhuh uhhuh mhm mm mmm hm hmm mmhmm ah aha oh eh a ok okay right yeah yep yes sure good great fine i see alright cool'.split(
     ' ',
   ),
 );
+/** How the listener may call whom he listens to, behind one of them: "yes, sir". Alone it calls for attention. */
+const addresses = new Set(['sir', 'madam', "ma'am"]);
 /** Longer ones are speech, whatever they consist of. */
 const MOST_BACKCHANNEL_WORDS = 4;
 /** Fewer words in common are chance. */
@@ -32,7 +34,9 @@ export function overlapKind(text: string, agentText: string): OverlapKind {
   const asked = /[?？]/.test(agentText);
   const shortAnswer = asked && said.length <= MOST_BACKCHANNEL_WORDS;
   if (!shortAnswer && isEcho(said, wordsOf(agentText))) return 'echo';
-  const isListening = said.length <= MOST_BACKCHANNEL_WORDS && said.every((word) => listening.has(word));
+  const isListening =
+    said.length <= MOST_BACKCHANNEL_WORDS &&
+    said.every((word, i) => listening.has(word) || (i > 0 && addresses.has(word)));
   return isListening && !asked ? 'backchannel' : 'speech';
 }
 

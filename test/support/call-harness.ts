@@ -13,10 +13,13 @@ import { defaultModelRule } from '../../src/call/model-rule.ts';
 import { anonymous } from '../../src/call/principal.ts';
 import { defaultSpeculation } from '../../src/call/speculation.ts';
 import type { Dialect, LegHandler, StartRequest } from '../../src/dialects/dialect.ts';
-import type { TextToSpeechRequest } from '../../src/providers/ports.ts';
+import type { SpeechToText, TextToSpeechRequest } from '../../src/providers/ports.ts';
 import type { SpeechToSpeech } from '../../src/providers/speech-to-speech.ts';
 import { FakeClock } from './fake-clock.ts';
 import { type Script, scriptedProviders } from './scripted-providers.ts';
+
+/** A round silence to count with: the default is what a benchmark found best. */
+export const testEndpointing = { ...defaultEndpointing, endMs: 500 };
 
 export const testAgent: AgentConfig = {
   version: 'test',
@@ -27,7 +30,7 @@ export const testAgent: AgentConfig = {
   language: null,
   maxOutputTokens: 100,
   historyMessages: 10,
-  endpointing: defaultEndpointing,
+  endpointing: testEndpointing,
   interruption: defaultInterruption,
   silence: defaultSilence,
   dtmf: defaultDtmf,
@@ -65,12 +68,15 @@ export function createCall(
     flush?: () => Promise<void>;
     /** One model in place of all three. */
     scriptedSpeech?: (clock: FakeClock) => SpeechToSpeech;
+    /** In place of the scripted one. */
+    speechToText?: (clock: FakeClock) => SpeechToText;
   } = {},
 ) {
   const clock = new FakeClock(options.startsAt);
   const startedAt = clock.now();
   const scripted = scriptedProviders(clock, options.script);
   scripted.providers.speechToSpeech = options.scriptedSpeech?.(clock) ?? null;
+  if (options.speechToText !== undefined) scripted.providers.speechToText = options.speechToText(clock);
   const events: CallEvent[] = [];
   const chunks: AudioChunk[] = [];
   const leg = {

@@ -298,10 +298,10 @@ describe('settings', () => {
   });
 
   it('make the default agent', async () => {
-    const config = loadConfig({ AGENT_PROMPT: 'Be brief.', ENDPOINTING_MS: '700', TTS_VOICE: 'rms' });
+    const config = loadConfig({ AGENT_PROMPT: 'Be brief.', ENDPOINTING_MS: '600', TTS_VOICE: 'rms' });
     const agent = await agentFor(config, null);
     expect(agent).toMatchObject({ prompt: 'Be brief.', voice: 'rms', language: null, recording: true });
-    expect(agent.endpointing.endMs).toBe(700);
+    expect(agent.endpointing.endMs).toBe(600);
   });
 
   it("give an agent's version another value with every change, so that ready audio of before is not used", async () => {

@@ -19,9 +19,32 @@ declare module 'sherpa-onnx-node' {
     };
   }
 
+  interface Vad {
+    acceptWaveform(samples: Float32Array): void;
+    isDetected(): boolean;
+    isEmpty(): boolean;
+    pop(): void;
+    reset(): void;
+  }
+
+  interface VadConfig {
+    sileroVad: {
+      model: string;
+      threshold: number;
+      minSilenceDuration: number;
+      minSpeechDuration: number;
+      maxSpeechDuration: number;
+      windowSize: number;
+    };
+    sampleRate: number;
+    numThreads: number;
+    provider: 'cpu';
+  }
+
   const sherpa: {
+    Vad: new (config: VadConfig, bufferSeconds: number) => Vad;
     OfflineRecognizer: { createAsync(config: OfflineRecognizerConfig): Promise<OfflineRecognizer> };
   };
   export default sherpa;
-  export type { OfflineRecognizer, OfflineStream };
+  export type { OfflineRecognizer, OfflineStream, Vad };
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Moonshine, moonshineRate } from '../../../embedded/engines/stt/moonshine.ts';
-import { withoutTones } from '../../../src/audio/tones.ts';
+import { lineDetector } from '../../../src/audio/line-detector.ts';
 import type { VoiceActivityFactory } from '../../../src/audio/voice-activity.ts';
 import { wavToMono } from '../../../src/audio/wav.ts';
 import { WindowedSession } from '../../../src/providers/windowed-session.ts';
@@ -38,7 +38,7 @@ async function callWith(samples: Int16Array, greeting = 'A very long greeting.')
   const call = createCall({
     agent: { greeting },
     script: { speech: () => 60_000 },
-    call: { createDetector: (sampleRate) => withoutTones(detectors.create({ sampleRate }), sampleRate) },
+    call: { createDetector: (sampleRate) => lineDetector(detectors, sampleRate) },
   });
   call.providers.speechToText = {
     open: (options) =>

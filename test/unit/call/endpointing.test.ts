@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { defaultEndpointing } from '../../../src/call/agent-config.ts';
 import { Endpointer } from '../../../src/call/endpointing.ts';
+import { testEndpointing } from '../../support/call-harness.ts';
 
 /** Runs frames through an endpointer: `v` voiced, `.` not. Returns what happened at which frame. */
 function run(frames: string): string[] {
-  const endpointer = new Endpointer(defaultEndpointing);
+  const endpointer = new Endpointer(testEndpointing);
   return [...frames].flatMap((frame, index) => {
     const change = endpointer.push(frame === 'v');
     return change === null ? [] : [`${change}@${index}`];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { defaultEndpointing } from '../../../src/call/agent-config.ts';
 import { type Completeness, completenessOf, TurnEnd } from '../../../src/call/turn-end.ts';
+import { testEndpointing } from '../../support/call-harness.ts';
 
 describe('completeness of what was said so far', () => {
   const cases: [string, Completeness][] = [
@@ -35,7 +35,7 @@ describe('completeness of what was said so far', () => {
 
 describe('the wait for the end of a turn', () => {
   it('is short after a finished sentence, and longer after what breaks off or is dictated', () => {
-    const end = new TurnEnd(defaultEndpointing);
+    const end = new TurnEnd(testEndpointing);
     expect(end.waitMs('Where are you?')).toBe(500);
     expect(end.waitMs('I would like to')).toBe(1_500);
     expect(end.waitMs('My number is oh seven.')).toBe(2_000);
@@ -43,7 +43,7 @@ describe('the wait for the end of a turn', () => {
   });
 
   it('adapts to the caller’s own pauses, between minimum and maximum', () => {
-    const end = new TurnEnd(defaultEndpointing);
+    const end = new TurnEnd(testEndpointing);
     for (let i = 0; i < 10; i++) end.learnPause(900);
     expect(end.waitMs('For me')).toBeCloseTo(1_125, 0);
     expect(end.waitMs('Where are you?')).toBe(500);
