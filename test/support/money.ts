@@ -54,32 +54,32 @@ export async function accountOf(service: SupabaseClient, userId: string): Promis
 }
 
 /** Every invariant of the accounts, by queries that know nothing of the functions. Throws where one does not hold. */
-export async function expectBooksInOrder(query: EmbeddedSupabase['query']): Promise<void> {
+export async function expectBooksInOrder(query: (sql: string) => Promise<object[]>): Promise<void> {
   const wrong = await query(`
-    select 'balance or reserved is not the sum of its movements' as what, id from users
+    select 'balance or reserved is not the sum of its movements' as what, id from public.users
     where balance <> (
-      select coalesce(sum(balance_change), 0) from payment_transactions where user_id = users.id
+      select coalesce(sum(balance_change), 0) from public.payment_transactions where user_id = users.id
     ) or reserved <> (
-      select coalesce(sum(reserved_change), 0) from payment_transactions where user_id = users.id
+      select coalesce(sum(reserved_change), 0) from public.payment_transactions where user_id = users.id
     )
     union all
-    select 'reserved is not what is set aside', id from users
-    where reserved <> (select coalesce(sum(amount), 0) from call_reservations where user_id = users.id)
+    select 'reserved is not what is set aside', id from public.users
+    where reserved <> (select coalesce(sum(amount), 0) from public.call_reservations where user_id = users.id)
     union all
     select 'overdrawn', id from users where balance < 0 or reserved < 0 or reserved > balance
     union all
-    select 'charged twice', call_id from payment_transactions
+    select 'charged twice', call_id from public.payment_transactions
     where kind = 'settle' group by user_id, call_id, call_start having count(*) > 1
     union all
-    select 'a call that is over has money set aside', call_id from call_reservations
+    select 'a call that is over has money set aside', call_id from public.call_reservations
     where exists (
-      select from payment_transactions as done
+      select from public.payment_transactions as done
       where done.user_id = call_reservations.user_id
         and done.call_id = call_reservations.call_id and done.call_start = call_reservations.call_start
         and done.kind in ('settle', 'release')
     )
     union all
-    select 'charged and not collected do not make the price', call_id from payment_transactions
+    select 'charged and not collected do not make the price', call_id from public.payment_transactions
     where kind = 'settle' and uncollected - balance_change <> round(seconds * price_per_second, 4)
   `);
   expect(wrong).toEqual([]);

@@ -209,11 +209,31 @@ describe('who may write', () => {
   });
 
   it.each([
-    ['a campaign of nobody', "insert into campaigns (id, user_id, name) values ('c', 'stranger', 'C')", '23503'],
-    ['settings that are no object', "insert into campaigns (id, user_id, name, agent) values ('c', 'a', 'C', '[]')", '23514'],
-    ['an unknown status', "insert into campaigns (id, user_id, name, status) values ('c', 'a', 'C', 'maybe')", '23514'],
-    ['two accounts of one login', "insert into users (id, auth_id) select 'c', auth_id from users where id = 'a'", '23505'],
-    ['a price that would overflow a day’s call', "insert into users (id, price_per_second) values ('c', 1001)", '23514'],
+    [
+      'a campaign of nobody',
+      "insert into campaigns (id, user_id, name) values ('c', 'stranger', 'C')",
+      '23503',
+    ],
+    [
+      'settings that are no object',
+      "insert into campaigns (id, user_id, name, agent) values ('c', 'a', 'C', '[]')",
+      '23514',
+    ],
+    [
+      'an unknown status',
+      "insert into campaigns (id, user_id, name, status) values ('c', 'a', 'C', 'maybe')",
+      '23514',
+    ],
+    [
+      'two accounts of one login',
+      "insert into users (id, auth_id) select 'c', auth_id from users where id = 'a'",
+      '23505',
+    ],
+    [
+      'a price that would overflow a day’s call',
+      "insert into users (id, price_per_second) values ('c', 1001)",
+      '23514',
+    ],
     ['a user without a name', "insert into users (id) values ('')", '23514'],
   ])('refuses %s', async (_what, sql, code) => {
     await expect(supabase.query(sql)).rejects.toMatchObject({ code });
