@@ -135,6 +135,24 @@ const configSchema = z.object({
   SUPABASE_URL: url,
   SUPABASE_SERVICE_ROLE_KEY: optionalText,
 
+  // --- payment ---
+  /** Whether calls are paid for: an amount is set aside when one begins, and settled when it has ended. */
+  BILLING: flag(false),
+  /** Of accounts that have no price of their own; decimal. */
+  PRICE_PER_SECOND: z.preprocess(
+    emptyIsUnset,
+    z
+      .string()
+      .regex(/^\d{1,3}(\.\d{1,8})?$/, 'must be a decimal below 1000 with at most 8 places')
+      .optional(),
+  ),
+  /** A call that the account cannot pay for so long does not begin. */
+  BILLING_LEAST_SECONDS: whole(30, 1, 86_400),
+  /** The longest wait for the account, before a call begins; setting a call up takes 10 s at most. */
+  BILLING_TIMEOUT: whole(3_000, 100, 9_000),
+  /** Whether a call begins where the account could not be asked. */
+  BILLING_WITHOUT_DATABASE: z.preprocess(emptyIsUnset, z.enum(['allow', 'refuse']).default('allow')),
+
   // --- the service ---
   /** Origins of web pages that may call, comma-separated; the service's own is always allowed. */
   CORS_ORIGINS: list(z.url({ protocol: /^https?$/ }).transform((value) => new URL(value).origin)),
@@ -180,6 +198,7 @@ export function missingSettings(config: Config, bindings: { AI?: unknown } = {})
   if (config.AGENT_HTTP_TOOLS.length > 0 && config.AGENT_HTTP_TOOL_SECRETS.length === 0) {
     missing.push('AGENT_HTTP_TOOL_SECRETS');
   }
+  if (config.BILLING && config.PRICE_PER_SECOND === undefined) missing.push('PRICE_PER_SECOND');
   if (config.SUPABASE_URL === undefined) missing.push('SUPABASE_URL');
   if (config.SUPABASE_SERVICE_ROLE_KEY === undefined) missing.push('SUPABASE_SERVICE_ROLE_KEY');
   return missing;

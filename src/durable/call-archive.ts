@@ -4,18 +4,14 @@ import type { AudioChunk } from '../call/journal.ts';
 import type { PastCall } from '../call/past-call.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
-import type { CallRecords } from '../records/call-records.ts';
-import { createSupabaseCallRecords } from '../records/supabase-call-records.ts';
+import { connectBooks, connectRecords } from '../records/connect.ts';
 import type { Alarms } from './alarms.ts';
 import { callDeliveries } from './call-deliveries.ts';
 import { CallProgress } from './call-progress.ts';
-import { Outbox } from './outbox.ts';
+import { type Delivery, Outbox } from './outbox.ts';
 import { RecordingPlans } from './recordings/plan.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { dropTables, hasTables, migrate } from './storage.ts';
-
-/** The longest wait for one answer of the database. */
-const DATABASE_TIMEOUT_MS = 15_000;
 
 export interface CallArchiveOptions {
   storage: DurableObjectStorage;
@@ -52,6 +48,7 @@ export class CallArchive {
       journal: this.#journal,
       plans: this.#plans,
       records: connectRecords(config),
+      books: connectBooks(config),
     });
     this.#outbox = new Outbox({ sql: storage.sql, alarms, clock, random, deliver });
   }
@@ -210,18 +207,10 @@ export class CallArchive {
   #end({ reason, status, endTime }: Extract<CallEvent, { type: 'call.closed' }>): void {
     this.#conversationTimer?.cancel();
     this.#journal.append({ type: 'ended', reason, status, endTime });
-    const recorded = this.#journal.read()?.call.recording === true;
-    this.#outbox.put('metrics ended', 'log ended', ...(recorded ? (['recording'] as const) : []));
+    const { recording, funds } = this.#journal.read()?.call ?? {};
+    const deliveries: Delivery[] = ['metrics ended', 'log ended'];
+    if (funds !== undefined) deliveries.push('payment');
+    if (recording === true) deliveries.push('recording');
+    this.#outbox.put(...deliveries);
   }
-}
-
-/** Connects when a delivery needs it: an object may be woken where the database's settings are missing. */
-function connectRecords(config: Config): () => CallRecords {
-  let records: CallRecords | null = null;
-  return () => {
-    const { SUPABASE_URL: url, SUPABASE_SERVICE_ROLE_KEY: key } = config;
-    if (url === undefined || key === undefined) throw new Error('the database is not set up');
-    records ??= createSupabaseCallRecords({ url, key, timeoutMs: DATABASE_TIMEOUT_MS });
-    return records;
-  };
 }

@@ -134,6 +134,7 @@ export function createCall(
     createTools: () => null,
     claimCallId: async () => true,
     releaseCallId: (callId) => released.push(callId),
+    funds: null,
     storeAudio: (chunk) => chunks.push(chunk),
     ...options.call,
   });
