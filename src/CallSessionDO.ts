@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import fvadWasm from '@echogarden/fvad-wasm/fvad.wasm';
+import { resolveAgent } from './agents.ts';
 import { withoutTones } from './audio/tones.ts';
 import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-activity.ts';
 import { Call } from './call/call.ts';
@@ -9,7 +10,7 @@ import { type CallFunds, callFunds } from './call/funds.ts';
 import type { Leg } from './call/leg.ts';
 import type { PastCall } from './call/past-call.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
-import { agentFor, type Config, loadConfig } from './config.ts';
+import { type Config, loadConfig } from './config.ts';
 import type { StartRequest } from './dialects/dialect.ts';
 import { createNativeDialect } from './dialects/native.ts';
 import { closeCodes } from './dialects/native-messages.ts';
@@ -228,7 +229,7 @@ export class CallSessionDO extends DurableObject<Env> {
       },
       spoolMs: config.SPOOL_INTERVAL,
       createDetector: (sampleRate) => withoutTones(detectors.create({ sampleRate }), sampleRate),
-      resolveAgent: (campaignId) => agentFor(config, campaignId),
+      resolveAgent: (campaignId) => resolveAgent(config, campaignId),
       claimCallId: (callId) => this.#claimFor(leg, callId, claimant),
       releaseCallId: (callId) => {
         if (leg.bound) this.release(claimant);

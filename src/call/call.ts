@@ -200,7 +200,7 @@ export class Call implements LegHandler {
     if (callIdBound && request.callId !== callId) {
       this.#refuse('CALL_ID_MISMATCH', `callId must be ${callId}, as in the URL`, 'refused');
     } else if (!mayStartCall(principal, request.userId, campaignId)) {
-      this.#refuse('UNAUTHORIZED', 'This user or campaign is not yours to call for', 'refused');
+      this.#refuse('UNAUTHORIZED', notYours, 'refused');
     } else {
       this.#state = 'starting';
       const call = {
@@ -359,6 +359,10 @@ export class Call implements LegHandler {
       if (this.#state !== 'starting') return;
       if (!claimed) {
         this.#refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', 'id in use');
+        return;
+      }
+      if (agent.owner !== null && agent.owner !== call.userId) {
+        this.#refuse('UNAUTHORIZED', notYours, 'refused');
         return;
       }
       const failure = payment?.failure ?? null;
@@ -572,6 +576,8 @@ interface ActiveCall {
   timeline: RecordingTimeline;
   playout: Playout;
 }
+
+const notYours = 'This user or campaign is not yours to call for';
 
 /** Metadata is whatever JSON the client sent. */
 function textOf(value: unknown): string | null {

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts';
 import type { Refusal } from './returning-leg.ts';
+import { within } from './within.ts';
 
 /** Names a call in the books: an id may be used again later. */
 export interface PaidCall {
@@ -67,19 +68,19 @@ export interface CallFundsOptions {
 }
 
 export function callFunds(options: CallFundsOptions): CallFunds {
-  const { books, callMs, withoutAnswer } = options;
+  const { books, clock, timeoutMs, callMs, withoutAnswer } = options;
   const mostSeconds = Math.ceil(callMs / 1000);
   const leastSeconds = Math.min(options.leastSeconds, mostSeconds);
 
   const release = (call: PaidCall) =>
-    options.background(within(options, (signal) => books().release(call, signal)));
+    options.background(within(clock, timeoutMs, (signal) => books().release(call, signal)));
 
   return {
     release,
     async reserve(call) {
       let reservation: Reservation;
       try {
-        reservation = await within(options, (signal) =>
+        reservation = await within(clock, timeoutMs, (signal) =>
           books().reserve(call, { leastSeconds, mostSeconds }, signal),
         );
       } catch (error) {
@@ -123,21 +124,4 @@ const refusals: Record<Exclude<Reservation['outcome'], 'reserved'>, Refusal> = {
 /** The seconds that a call is charged for, each one begun: no more than were paid for, however late its end was noticed. */
 export function billedSeconds(startTime: number, endTime: number, limitMs: number): number {
   return Math.ceil(Math.min(limitMs, Math.max(0, endTime - startTime)) / 1000);
-}
-
-function within<T>(
-  { clock, timeoutMs }: CallFundsOptions,
-  ask: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController();
-  return new Promise((resolve, reject) => {
-    const timer = clock.after(timeoutMs, () => {
-      const error = new Error(`no answer within ${timeoutMs} ms`);
-      controller.abort(error);
-      reject(error);
-    });
-    new Promise<T>((asked) => asked(ask(controller.signal)))
-      .then(resolve, reject)
-      .finally(() => timer.cancel());
-  });
 }

@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import type { CallRecords } from './call-records.ts';
 import { createSupabaseBooks } from './supabase-books.ts';
 import { createSupabaseCallRecords } from './supabase-call-records.ts';
-import type { SupabaseOptions } from './supabase-functions.ts';
+import type { SupabaseOptions } from './supabase-project.ts';
 
 /** The longest wait for one answer of the database. */
 const DATABASE_TIMEOUT_MS = 15_000;

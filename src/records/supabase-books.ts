@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Books, PaidCall } from '../call/funds.ts';
 import { startedPayload } from './bounds.ts';
-import { createFunctionCalls, type SupabaseOptions } from './supabase-functions.ts';
+import { createFunctionCalls, type SupabaseOptions } from './supabase-project.ts';
 
 const reservationSchema = z.discriminatedUnion('outcome', [
   z.object({ outcome: z.literal('reserved'), seconds: z.number().int().min(0) }),

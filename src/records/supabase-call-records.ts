@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { boundTurns, endedPayload, startedPayload } from './bounds.ts';
 import { type CallRecords, RecordsError } from './call-records.ts';
-import { createFunctionCalls, type SupabaseOptions } from './supabase-functions.ts';
+import { createFunctionCalls, type SupabaseOptions } from './supabase-project.ts';
 
 /**
  * {@link CallRecords} in a Supabase project with the tables of `supabase/migrations`.

@@ -19,6 +19,7 @@ import { type Script, scriptedProviders } from './scripted-providers.ts';
 
 export const testAgent: AgentConfig = {
   version: 'test',
+  owner: null,
   prompt: 'You are a test.',
   greeting: 'Hello there.',
   apology: 'Sorry about that.',

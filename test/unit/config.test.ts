@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { agentFor, ConfigError, loadConfig, missingSettings } from '../../src/config.ts';
+import { agentFor } from '../../src/agents.ts';
+import { ConfigError, loadConfig, missingSettings } from '../../src/config.ts';
 import { providerSettings } from '../../src/provider-settings.ts';
 import { speechToSpeechVendors } from '../../src/providers/registry.ts';
 

@@ -28,9 +28,9 @@ function paidCall(
   answer: () => Promise<Reservation>,
   more: { withoutAnswer?: 'allow' | 'refuse'; call?: Parameters<typeof createCall>[0] } = {},
 ) {
-  const asked: { seconds: object; signal: AbortSignal }[] = [];
+  const requests: { seconds: object; signal: AbortSignal }[] = [];
   const { books, released } = scriptedBooks((_call, seconds, signal) => {
-    asked.push({ seconds, signal });
+    requests.push({ seconds, signal });
     return answer();
   });
   const background: Promise<void>[] = [];
@@ -53,7 +53,7 @@ function paidCall(
     ...more.call,
     call: { funds, ...more.call?.call },
   });
-  return { ...call, asked, releasedFunds: released, background };
+  return { ...call, requests, releasedFunds: released, background };
 }
 
 const never = () => new Promise<Reservation>(() => {});
@@ -63,7 +63,7 @@ describe('a call that is paid for', () => {
   it('begins once the longest call’s price is set aside, and says so in its facts', async () => {
     const call = paidCall(async () => ({ outcome: 'reserved', seconds: 300 }));
     await call.start();
-    expect(call.asked.map(({ seconds }) => seconds)).toEqual([{ leastSeconds: 30, mostSeconds: 300 }]);
+    expect(call.requests.map(({ seconds }) => seconds)).toEqual([{ leastSeconds: 30, mostSeconds: 300 }]);
     expect(call.ofType('call.started')[0]?.call.funds).toEqual({ limitMs: 300_000 });
     expect(call.ofType('failure')).toEqual([]);
     call.from.hangUp();
@@ -105,7 +105,7 @@ describe('a call that is paid for', () => {
     const call = paidCall(never, { call: { call: { claimCallId: async () => false } } });
     await call.start();
     expect(call.leg.closed).toBe('id in use');
-    expect(call.asked).toEqual([]);
+    expect(call.requests).toEqual([]);
     expect(call.releasedFunds).toEqual([]);
   });
 });
@@ -136,7 +136,7 @@ describe('where the account cannot be asked', () => {
     expect(call.ofType('call.started')).toEqual([]);
     await call.silence(40);
     expect(call.ofType('call.started').length).toBe(1);
-    expect(call.asked[0]?.signal.aborted).toBe(true);
+    expect(call.requests[0]?.signal.aborted).toBe(true);
   });
 
   it('is refused where that is the setting, and what may have been set aside is given back', async () => {
@@ -222,7 +222,7 @@ describe('a call that its object has lost', () => {
     expect(call.leg.closed).toBe(null);
     await call.clock.advance(40_000);
     expect(call.leg.closed).toBe(reason);
-    expect(call.asked).toEqual([]);
+    expect(call.requests).toEqual([]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { createClient, type PostgrestSingleResponse } from '@supabase/supabase-js';
+import { createClient, type PostgrestSingleResponse, type SupabaseClient } from '@supabase/supabase-js';
 import { z } from 'zod';
 import { RecordsError } from './call-records.ts';
 
@@ -24,21 +24,31 @@ export type CallFunction = <Answer>(
 /** Longest piece of a database's message that is passed on, in characters. */
 const MESSAGE_CHARACTERS = 500;
 
+/** A client that keeps no session. @throws Error where `url` is no http or https address. */
+export function connectProject(options: Omit<SupabaseOptions, 'timeoutMs'>): SupabaseClient {
+  const sendRequest: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));
+  return createClient(options.url, options.key, {
+    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+    // A redirect would carry the key to another host; a Supabase project sends none.
+    global: { fetch: (input, init) => sendRequest(input, { ...init, redirect: 'manual' }) },
+  });
+}
+
+/**
+ * Values for PostgREST's operator `in`, each in quotes: to the embedded database an id like `007` or a number like `+15550100` would else
+ * be a number.
+ */
+export function exactly(values: readonly string[]): string {
+  return `(${values.map((value) => `"${value.replace(/[\\"]/g, '\\$&')}"`).join(',')})`;
+}
+
 /**
  * A Supabase project's SQL functions. An abort by the caller's signal is a `RecordsError` as well, retryable, its cause the
  * signal's reason.
  * @throws Error where `url` is no http or https address.
  */
 export function createFunctionCalls(options: SupabaseOptions): CallFunction {
-  const sendRequest = options.fetch ?? fetch;
-  const client = createClient(options.url, options.key, {
-    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
-    global: {
-      // A redirect would carry the key to another host; a Supabase project sends none.
-      fetch: (input, init) => sendRequest(input, { ...init, redirect: 'manual' }),
-    },
-  });
-
+  const client = connectProject(options);
   return async (name, args, answer, signal) => {
     const timeout = AbortSignal.timeout(options.timeoutMs);
     const response = await client.rpc(name, args).abortSignal(AbortSignal.any([signal, timeout]));
