@@ -1,6 +1,7 @@
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedSupabase, startSupabase } from '../../../embedded/supabase/supabase.ts';
+import { createFindCampaign } from '../../../src/records/campaigns.ts';
 import { loggedIn, money, newLogin, userToken } from '../../support/money.ts';
 
 const start = new Date(Date.UTC(2026, 10, 22, 9)).toISOString();
@@ -256,5 +257,28 @@ describe('who may write', () => {
     } finally {
       await supabase.query('reset enable_seqscan');
     }
+  });
+});
+
+describe('the Worker’s look at a campaign', () => {
+  const never = new AbortController().signal;
+  const find = (key = supabase.serviceRoleKey) => createFindCampaign({ url: supabase.url, key });
+
+  it.each(['007', '+15550100', 'a"b\\c', 'a,b)', "'; drop table campaigns; --"])(
+    'finds the one that is called %s',
+    async (id) => {
+      const agent = { greeting: 'Hello.', recording: false };
+      const { error } = await service.from('campaigns').insert({ id, user_id: 'a', name: 'Odd', agent });
+      expect(error).toBeNull();
+      expect(await find()(id, never)).toEqual({ id, owner: 'a', settings: agent });
+    },
+  );
+
+  it('finds none that is not there, and rejects where it may not look', async () => {
+    expect(await find()('unknown', never)).toBeNull();
+    await expect(find(supabase.publishableKey)('campaign-of-a', never)).rejects.toMatchObject({
+      name: 'RecordsError',
+      code: '42501',
+    });
   });
 });

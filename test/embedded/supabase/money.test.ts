@@ -1,6 +1,7 @@
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedSupabase, startSupabase } from '../../../embedded/supabase/supabase.ts';
+import { createSupabaseBooks } from '../../../src/records/supabase-books.ts';
 import { accountOf, expectBooksInOrder, money } from '../../support/money.ts';
 
 let supabase: EmbeddedSupabase;
@@ -251,5 +252,47 @@ describe('the reservation of a call whose end never comes', () => {
     });
     expect(await settle(user, 'late', 100)).toEqual({ outcome: 'repeated' });
     expect(await accountOf(service, user)).toEqual({ balance: 9, reserved: 0 });
+  });
+});
+
+describe('the books, as the Worker has them', () => {
+  const never = new AbortController().signal;
+  const books = (key = supabase.serviceRoleKey) =>
+    createSupabaseBooks({ url: supabase.url, key, timeoutMs: 10_000, pricePerSecond: '0.00123456' });
+  const seconds = { leastSeconds: 30, mostSeconds: 300 };
+  const callOf = (userId: string, callId: string) => ({ callId, userId, startTime: Date.parse(started) });
+
+  it('reserve, settle and release the same call that SQL knows, at the service’s price', async () => {
+    const user = await newAccount(1, null);
+    const call = callOf(user, 'by-worker');
+    expect(await books().reserve(call, seconds, never)).toEqual({ outcome: 'reserved', seconds: 300 });
+    expect(await accountOf(service, user)).toEqual({ balance: 1, reserved: 0.3704 });
+    expect(await books().settle(call, 61, never)).toEqual({
+      outcome: 'charged',
+      charged: 0.0753,
+      uncollected: 0,
+    });
+    expect(await books().settle(call, 61, never)).toEqual({ outcome: 'repeated' });
+    await books().release(call, never);
+    expect(await accountOf(service, user)).toEqual({ balance: 0.9247, reserved: 0 });
+  });
+
+  it.each(['insufficient funds', 'no account'])('say "%s"', async (outcome) => {
+    const user = outcome === 'no account' ? 'stranger' : await newAccount(0.01, null);
+    expect(await books().reserve(callOf(user, 'no'), seconds, never)).toEqual({ outcome });
+  });
+
+  it('take names that Postgres does not store for strangers, and not for an outage', async () => {
+    for (const userId of ['a\u0000b', '\ud800', "'); drop table users; --"]) {
+      expect(await books().reserve(callOf(userId, 'odd'), seconds, never)).toEqual({ outcome: 'no account' });
+    }
+  });
+
+  it('refuse a wrong key for good', async () => {
+    const wrong = books('sb_secret_wrongwrongwrongwrong_00000000');
+    await expect(wrong.reserve(callOf('a', 'x'), seconds, never)).rejects.toMatchObject({
+      name: 'RecordsError',
+      retryable: false,
+    });
   });
 });
