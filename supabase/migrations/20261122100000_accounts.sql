@@ -88,7 +88,7 @@ grant update (auth_id, price_per_second, max_concurrent_calls, blocked_at, token
   on table public.users to service_role;
 grant delete on table public.users to service_role;
 
--- (select …): evaluated once a statement and not once a row.
+-- (select …): evaluated once a statement and not once a row (https://supabase.github.io/splinter/0003_auth_rls_initplan).
 create policy users_own on public.users for select to authenticated
   using (auth_id = (select auth.uid()));
 create policy campaigns_own on public.campaigns for select to authenticated
