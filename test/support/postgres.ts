@@ -34,6 +34,8 @@ export class PostgresServer {
     // The server refuses to run as root; the package has made a user for it.
     const user = process.getuid?.() === 0 ? { uid: idOf('-u'), gid: idOf('-g') } : {};
     if (user.uid !== undefined) await chown(folder, user.uid, user.gid);
+    // Its words are read below.
+    const surroundings = { ...user, cwd: folder, env: { ...process.env, LC_ALL: 'C' } };
     const data = join(folder, 'data');
     const init = [
       '-D',
@@ -47,11 +49,11 @@ export class PostgresServer {
       '--no-sync',
       '--no-instructions',
     ];
-    await run(join(bin, 'initdb'), init, { ...user, cwd: folder, timeout: limitMs });
+    await run(join(bin, 'initdb'), init, { ...surroundings, timeout: limitMs });
     const server = spawn(
       join(bin, 'postgres'),
       ['-D', data, '-k', folder, '-c', 'listen_addresses=', '-c', 'fsync=off', '-c', 'max_connections=40'],
-      { ...user, cwd: folder },
+      surroundings,
     );
     const postgres = new PostgresServer(bin, folder, server);
     try {
