@@ -1,14 +1,16 @@
 import { DurableObject } from 'cloudflare:workers';
 import fvadWasm from '@echogarden/fvad-wasm/fvad.wasm';
+import { resolveAgent } from './agents.ts';
 import { lineDetector } from './audio/line-detector.ts';
 import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-activity.ts';
 import { Call } from './call/call.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
 import { type CallEvent, CallEvents } from './call/events.ts';
+import { type CallFunds, callFunds } from './call/funds.ts';
 import type { Leg } from './call/leg.ts';
 import type { PastCall } from './call/past-call.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
-import { agentFor, type Config, loadConfig } from './config.ts';
+import { type Config, loadConfig } from './config.ts';
 import type { StartRequest } from './dialects/dialect.ts';
 import { createNativeDialect } from './dialects/native.ts';
 import { closeCodes } from './dialects/native-messages.ts';
@@ -25,6 +27,7 @@ import { type LegRequest, readLegRequest } from './http/leg-request.ts';
 import { describeError, log, logCallEvent } from './log.ts';
 import { providerSettings } from './provider-settings.ts';
 import { createProviders } from './providers/registry.ts';
+import { connectBooks } from './records/connect.ts';
 import { callTools } from './tools/call-tools.ts';
 
 /** An ended call whose deliveries found no end is taken up again after this. */
@@ -239,12 +242,13 @@ export class CallSessionDO extends DurableObject<Env> {
       },
       spoolMs: config.SPOOL_INTERVAL,
       createDetector: (sampleRate) => lineDetector(detectors, sampleRate),
-      resolveAgent: (campaignId) => agentFor(config, campaignId),
+      resolveAgent: (campaignId) => resolveAgent(config, campaignId),
       claimCallId: (callId) => this.#claimFor(leg, callId, claimant),
       releaseCallId: (callId) => {
         if (leg.bound) this.release(claimant);
         else this.ctx.waitUntil(this.#named(callId).release(claimant));
       },
+      funds: config.BILLING ? this.#funds(leg) : null,
       createTools: (agent, facts, actions, onRun, earlier) =>
         callTools(agent.tools, {
           call: facts,
@@ -280,6 +284,27 @@ export class CallSessionDO extends DurableObject<Env> {
     const until = systemClock.now() + this.#config.CALL_ID_HOLD;
     if (leg.bound) return this.claim(claimant, until);
     return await this.#named(callId).claim(claimant, until);
+  }
+
+  #funds(leg: LegRequest): CallFunds {
+    const config = this.#config;
+    return callFunds({
+      books: connectBooks(config),
+      clock: systemClock,
+      callMs: config.WEBSOCKET_TIMEOUT,
+      leastSeconds: config.BILLING_LEAST_SECONDS,
+      timeoutMs: config.BILLING_TIMEOUT,
+      withoutAnswer: config.BILLING_WITHOUT_DATABASE,
+      background: (work) =>
+        this.ctx.waitUntil(
+          work.catch((error: unknown) =>
+            log('warn', 'a reservation was not given back, and will expire', {
+              leg: leg.callId,
+              error: describeError(error),
+            }),
+          ),
+        ),
+    });
   }
 
   #named(callId: string): DurableObjectStub<CallSessionDO> {

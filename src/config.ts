@@ -1,12 +1,5 @@
 import { z } from 'zod';
-import { encodeBase64 } from './audio/base64.ts';
-import {
-  type AgentConfig,
-  defaultEndpointing,
-  defaultInterruption,
-  defaultSilence,
-} from './call/agent-config.ts';
-import { defaultDtmf } from './call/dtmf.ts';
+import { defaultEndpointing, defaultInterruption, defaultSilence } from './call/agent-config.ts';
 import { defaultSpeculation } from './call/speculation.ts';
 import { languageTag } from './call/spoken-language.ts';
 import { recordingChannels, recordingFormats } from './durable/recordings/format.ts';
@@ -27,8 +20,8 @@ const faqSchema = z
   )
   .max(200);
 
-/** What a campaign may have otherwise than the default agent. */
-const campaignSchema = z
+/** What a campaign may have otherwise than the default agent: here, and in the column `agent` of the table `campaigns`. */
+export const campaignSchema = z
   .strictObject({
     prompt: z.string().min(1).max(20_000),
     greeting: z.string().max(2_000),
@@ -38,6 +31,7 @@ const campaignSchema = z
     recordingNotice: z.string().max(2_000),
   })
   .partial();
+export type CampaignSettings = z.output<typeof campaignSchema>;
 
 /** By campaign id, as calls name it. The platform holds a setting of 5 KB; whatever is larger belongs into the database. */
 const campaignsSchema = z
@@ -128,6 +122,8 @@ const configSchema = z.object({
   ),
   /** Campaigns whose agent is another one in part, JSON. */
   CAMPAIGNS: z.preprocess(json, campaignsSchema.default({})),
+  /** Whether campaigns are looked up in the database as well; what stands there goes before `CAMPAIGNS`. */
+  CAMPAIGNS_TABLE: flag(true),
   AGENT_MAX_OUTPUT_TOKENS: whole(300, 16, 4_096),
   AGENT_HISTORY_MESSAGES: whole(40, 2, 400),
   /** Silence after speech that ends a turn. */
@@ -139,6 +135,24 @@ const configSchema = z.object({
   // --- records ---
   SUPABASE_URL: url,
   SUPABASE_SERVICE_ROLE_KEY: optionalText,
+
+  // --- payment ---
+  /** Whether calls are paid for: an amount is set aside when one begins, and settled when it has ended. */
+  BILLING: flag(false),
+  /** Of accounts that have no price of their own; decimal. */
+  PRICE_PER_SECOND: z.preprocess(
+    emptyIsUnset,
+    z
+      .string()
+      .regex(/^\d{1,3}(\.\d{1,8})?$/, 'must be a decimal below 1000 with at most 8 places')
+      .optional(),
+  ),
+  /** A call that the account cannot pay for so long does not begin. */
+  BILLING_LEAST_SECONDS: whole(30, 1, 86_400),
+  /** The longest wait for the account, before a call begins; setting a call up takes 10 s at most. */
+  BILLING_TIMEOUT: whole(3_000, 100, 9_000),
+  /** Whether a call begins where the account could not be asked. */
+  BILLING_WITHOUT_DATABASE: z.preprocess(emptyIsUnset, z.enum(['allow', 'refuse']).default('allow')),
 
   // --- the service ---
   /** Origins of web pages that may call, comma-separated; the service's own is always allowed. */
@@ -190,71 +204,8 @@ export function missingSettings(config: Config, bindings: { AI?: unknown } = {})
   if (config.AGENT_HTTP_TOOLS.length > 0 && config.AGENT_HTTP_TOOL_SECRETS.length === 0) {
     missing.push('AGENT_HTTP_TOOL_SECRETS');
   }
+  if (config.BILLING && config.PRICE_PER_SECOND === undefined) missing.push('PRICE_PER_SECOND');
   if (config.SUPABASE_URL === undefined) missing.push('SUPABASE_URL');
   if (config.SUPABASE_SERVICE_ROLE_KEY === undefined) missing.push('SUPABASE_SERVICE_ROLE_KEY');
   return missing;
-}
-
-const agents = new WeakMap<Config, Map<string | null, Promise<AgentConfig>>>();
-
-/**
- * The agent of a campaign's calls; of calls without a campaign, or of one that is not configured, the default one. Its version is a
- * digest of all that it is.
- */
-export function agentFor(config: Config, campaignId: string | null): Promise<AgentConfig> {
-  const known = campaignId !== null && Object.hasOwn(config.CAMPAIGNS, campaignId) ? campaignId : null;
-  let ofConfig = agents.get(config);
-  if (ofConfig === undefined) {
-    ofConfig = new Map();
-    agents.set(config, ofConfig);
-  }
-  let agent = ofConfig.get(known);
-  if (agent === undefined) {
-    const own = known === null ? {} : definedOf(config.CAMPAIGNS[known]!);
-    agent = withVersion({ ...agentOf(config), ...own });
-    ofConfig.set(known, agent);
-  }
-  return agent;
-}
-
-function definedOf<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
-}
-
-async function withVersion(agent: Omit<AgentConfig, 'version'>): Promise<AgentConfig> {
-  const bytes = new TextEncoder().encode(JSON.stringify(agent));
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return { ...agent, version: encodeBase64(digest.subarray(0, 12)) };
-}
-
-function agentOf(config: Config): Omit<AgentConfig, 'version'> {
-  return {
-    prompt: config.AGENT_PROMPT,
-    greeting: config.AGENT_GREETING,
-    apology: config.AGENT_APOLOGY,
-    voice: config.TTS_VOICE,
-    language: config.AGENT_LANGUAGE ?? null,
-    maxOutputTokens: config.AGENT_MAX_OUTPUT_TOKENS,
-    historyMessages: config.AGENT_HISTORY_MESSAGES,
-    endpointing: { ...defaultEndpointing, endMs: config.ENDPOINTING_MS },
-    interruption: { ...defaultInterruption, greeting: config.AGENT_GREETING_INTERRUPTIBLE },
-    silence: {
-      holdLine: config.AGENT_HOLD_LINE,
-      holdLineMs: config.HOLD_LINE_MS,
-      prompt: config.AGENT_SILENCE_PROMPT,
-      promptMs: config.SILENCE_PROMPT_MS,
-      goodbye: config.AGENT_GOODBYE,
-      hangUpMs: config.SILENCE_HANGUP_MS,
-    },
-    dtmf: defaultDtmf,
-    voices: config.AGENT_VOICES,
-    model: { phrases: config.AGENT_STRONG_PHRASES, fromWords: config.AGENT_STRONG_FROM_WORDS },
-    tools: { builtIn: config.AGENT_TOOLS, http: config.AGENT_HTTP_TOOLS },
-    faq: config.AGENT_FAQ,
-    keywords: config.AGENT_KEYWORDS,
-    speculation: { ...defaultSpeculation, ahead: config.AGENT_SPECULATION },
-    recording: config.RECORDING,
-    recordingNotice: config.AGENT_RECORDING_NOTICE,
-  };
 }

@@ -19,6 +19,11 @@ export const testPackages: readonly DebianPackage[] = [
     file: '/usr/bin/chromium',
     why: 'the browser in which the console page is tested',
   },
+  {
+    name: 'postgresql',
+    file: '/usr/bin/pg_ctlcluster',
+    why: 'a database with many connections, on which payments are raced',
+  },
 ];
 
 /** How one becomes root without a question, as a command to put first; null if one cannot. */

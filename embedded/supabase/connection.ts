@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { SUPABASE_AUTH_HELPERS_SQL } from '@supabase/lite';
+import { getAuthSchemaSql, SUPABASE_AUTH_HELPERS_SQL } from '@supabase/lite';
 import { PgliteConnection } from '@supabase/lite/pglite';
 
 /**
@@ -20,7 +20,7 @@ export class HostedLikeConnection extends PgliteConnection {
     Reflect.set(this, 'rlsState', 'active');
   }
 
-  /** Waits for Postgres and makes the roles, default privileges and `auth` functions of a hosted project. */
+  /** Waits for Postgres and makes the roles, default privileges and `auth` schema of a hosted project. */
   async prepare(): Promise<void> {
     await this.driver.waitReady;
     await this.driver.exec(hostedProjectSql);
@@ -97,7 +97,8 @@ function parseArray(text: string, parse: (text: string) => unknown): unknown {
   return inner.split(',').map((item) => (item === 'NULL' ? null : parse(item.replaceAll('"', ''))));
 }
 
-const hostedProjectSql = `
+/** Roles, default privileges and the `auth` schema, for a database that is to stand in for a hosted project's. Repeatable. */
+export const hostedProjectSql = `
   do $$ begin
     if not exists (select from pg_roles where rolname = 'anon') then
       create role anon nologin noinherit;
@@ -109,6 +110,7 @@ const hostedProjectSql = `
   alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
   alter default privileges in schema public grant all on sequences to anon, authenticated, service_role;
   alter default privileges in schema public grant execute on functions to anon, authenticated, service_role;
+  ${getAuthSchemaSql()}
   ${SUPABASE_AUTH_HELPERS_SQL}
   grant usage on schema auth to anon, authenticated, service_role;
 `;

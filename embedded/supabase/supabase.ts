@@ -32,6 +32,8 @@ export interface EmbeddedSupabase {
   serviceRoleKey: string;
   /** The key of browsers: the role `anon`. */
   publishableKey: string;
+  /** Signs the tokens of users (HS256), as a hosted project's legacy secret does. */
+  jwtSecret: string;
   /** Versions of the migrations that this start applied. */
   migrationsApplied: readonly string[];
   /**
@@ -85,7 +87,8 @@ export async function startSupabase(options: StartSupabaseOptions = {}): Promise
     const app = new App({
       connection,
       auth: {
-        enabled: false,
+        // Its routes stay closed (`gateway.ts`): this lets users' tokens into `/rest/v1`, of users in `auth.users`.
+        enabled: true,
         secret_key: keys.serviceRoleKey,
         publishable_key: keys.publishableKey,
         jwt_secret: keys.jwtSecret,
@@ -108,6 +111,7 @@ export async function startSupabase(options: StartSupabaseOptions = {}): Promise
       url,
       serviceRoleKey: keys.serviceRoleKey,
       publishableKey: keys.publishableKey,
+      jwtSecret: keys.jwtSecret,
       migrationsApplied,
       query: <Row>(sql: string, parameters: unknown[] = []) =>
         oneAtATime(async () => (await connection.driver.query<Row>(sql, parameters)).rows),

@@ -8,6 +8,8 @@ import type { SpeculationOptions } from './speculation.ts';
 export interface AgentConfig {
   /** Which agent this is, in which state: ready audio of another version is not used. */
   version: string;
+  /** The user whose campaign it is: nobody else's calls are its. Null: anybody's. */
+  owner: string | null;
   /** The language model's system prompt. */
   prompt: string;
   /** Spoken first; empty: the agent waits for the caller. */

@@ -10,6 +10,7 @@ import type { Clock, Timer } from './clock.ts';
 import { DuplexEngine } from './duplex-engine.ts';
 import type { Engine } from './engine.ts';
 import type { CallEvents, EndReason, StartedCallFacts } from './events.ts';
+import type { CallFunds } from './funds.ts';
 import type { AudioChunk } from './journal.ts';
 import type { Closing, Leg } from './leg.ts';
 import type { PastCall } from './past-call.ts';
@@ -63,6 +64,8 @@ export interface CallOptions {
   claimCallId(callId: string): Promise<boolean>;
   /** Gives an id back of which no call came. */
   releaseCallId(callId: string): void;
+  /** Who pays for the call; null: it costs nothing. */
+  funds: CallFunds | null;
   storeAudio(chunk: AudioChunk): void;
 }
 
@@ -201,7 +204,7 @@ export class Call implements LegHandler {
     if (callIdBound && request.callId !== callId) {
       this.#refuse('CALL_ID_MISMATCH', `callId must be ${callId}, as in the URL`, 'refused');
     } else if (!mayStartCall(principal, request.userId, campaignId)) {
-      this.#refuse('UNAUTHORIZED', 'This user or campaign is not yours to call for', 'refused');
+      this.#refuse('UNAUTHORIZED', notYours, 'refused');
     } else {
       this.#state = 'starting';
       const call = {
@@ -271,11 +274,12 @@ export class Call implements LegHandler {
     const { clock, limits } = this.#options;
     this.#state = 'active';
     this.#lostAt = past.lostAt;
-    const { recording, chunkSamples, ...call } = past.call;
+    const { recording, chunkSamples, funds: _, ...call } = past.call;
     this.#runs.push(...past.history.flatMap((entry) => ('run' in entry ? [entry.run] : [])));
     this.#recording = recording;
     const active = this.#activate(call, { chunkSamples, spooledSamples: past.spooledSamples });
     this.#active = active;
+    this.#endWhenSpent(past.call);
     this.#graceTimer = clock.after(limits.graceMs, () => this.#end('disconnected'));
     void this.#goOn(past, active);
   }
@@ -354,24 +358,45 @@ export class Call implements LegHandler {
   }
 
   async #setUp(call: RequestedCall, active: ActiveCall): Promise<void> {
-    const { claimCallId, releaseCallId, resolveAgent, events } = this.#options;
+    const { claimCallId, releaseCallId, resolveAgent, funds, events } = this.#options;
     let began = false;
     const claim = claimCallId(call.callId);
+    // Only who holds the id: another attempt with the same one would find, and give back, what is set aside for this call.
+    const paid = claim.then((claimed) => (claimed && funds !== null ? funds.reserve(call) : null));
     try {
-      const [claimed, agent] = await this.#within(
+      const [claimed, agent, payment] = await this.#within(
         SETUP_TIMEOUT_MS,
-        Promise.all([claim, resolveAgent(call.campaignId)]),
+        Promise.all([claim, resolveAgent(call.campaignId), paid]),
       );
       if (this.#state !== 'starting') return;
       if (!claimed) {
         this.#refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', 'id in use');
         return;
       }
+      if (agent.owner !== null && agent.owner !== call.userId) {
+        this.#refuse('UNAUTHORIZED', notYours, 'refused');
+        return;
+      }
+      const failure = payment?.failure ?? null;
+      if (payment?.granted === false) {
+        if (failure !== null) this.#unreserved(failure);
+        const { code, message, closing } = payment.refusal;
+        this.#refuse(code, message, closing);
+        return;
+      }
       this.#state = 'active';
       began = true;
       this.#recording = agent.recording;
       const { chunkSamples } = active.timeline;
-      events.emit({ type: 'call.started', call: { ...call, recording: agent.recording, chunkSamples } });
+      const started = {
+        ...call,
+        recording: agent.recording,
+        chunkSamples,
+        ...(payment === null ? {} : { funds: { limitMs: payment.limitMs } }),
+      };
+      events.emit({ type: 'call.started', call: started });
+      if (failure !== null) this.#unreserved(failure);
+      this.#endWhenSpent(started);
       this.#engine = this.#createEngine(agent, active);
       this.#engine.begin();
       this.#deliverEarly();
@@ -380,9 +405,19 @@ export class Call implements LegHandler {
       this.#internalError(error);
       this.#end('error');
     } finally {
-      // Also a claim that is granted only after the call was given up.
-      if (!began) claim.then((claimed) => claimed && releaseCallId(call.callId)).catch(() => {});
+      // Also what is granted only after the call was given up.
+      if (!began) {
+        claim.then((claimed) => claimed && releaseCallId(call.callId)).catch(() => {});
+        paid.then((payment) => payment?.granted && funds?.release(call)).catch(() => {});
+      }
     }
+  }
+
+  /** A call that is paid for up to a moment before its longest time ends then. */
+  #endWhenSpent({ startTime, funds }: StartedCallFacts): void {
+    const { clock, limits } = this.#options;
+    if (funds === undefined || funds.limitMs >= limits.callMs) return;
+    this.#after(startTime + funds.limitMs - clock.now(), () => this.#end('funds used up'));
   }
 
   #createEngine(agent: AgentConfig, { call, playout }: ActiveCall): Engine {
@@ -502,6 +537,10 @@ export class Call implements LegHandler {
     this.#options.events.emit({ type: 'failure', code: 'INTERNAL_ERROR', provider: null, message });
   }
 
+  #unreserved(message: string): void {
+    this.#options.events.emit({ type: 'failure', code: 'UNRESERVED', provider: null, message });
+  }
+
   #after(delayMs: number, task: () => void): void {
     const timer = this.#options.clock.after(delayMs, () => {
       this.#timers.delete(timer);
@@ -544,13 +583,15 @@ export class Call implements LegHandler {
 }
 
 /** A call that was asked for, before its agent is known. */
-type RequestedCall = Omit<StartedCallFacts, 'recording' | 'chunkSamples'>;
+type RequestedCall = Omit<StartedCallFacts, 'recording' | 'chunkSamples' | 'funds'>;
 
 interface ActiveCall {
   call: RequestedCall;
   timeline: RecordingTimeline;
   playout: Playout;
 }
+
+const notYours = 'This user or campaign is not yours to call for';
 
 /** Metadata is whatever JSON the client sent. */
 function textOf(value: unknown): string | null {

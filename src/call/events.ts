@@ -80,6 +80,8 @@ export interface StartedCallFacts extends StartedCall {
   recording: boolean;
   /** Samples of each chunk of the recording but the last. */
   chunkSamples: number;
+  /** Of a call that is paid for: how long it is. Missing where calls cost nothing. */
+  funds?: { limitMs: number };
 }
 
 /** Why a call ended. `call_logs.end_reason` holds it. */
@@ -90,6 +92,8 @@ export type EndReason =
   | 'disconnected'
   /** The longest call's time (`WEBSOCKET_TIMEOUT`) was over. */
   | 'time limit'
+  /** What the account could pay for is used up. */
+  | 'funds used up'
   /** No frame within `IDLE_TIMEOUT`. */
   | 'idle'
   /** The agent hung up: a tool of its own. */
@@ -101,7 +105,8 @@ export type EndReason =
   /** The service failed. */
   | 'error';
 
-export type FailureCode = `PROVIDER_${Uppercase<ProviderFailure>}` | 'INTERNAL_ERROR';
+/** `UNRESERVED`: the books did not answer; the call was taken without a reservation, or refused. */
+export type FailureCode = `PROVIDER_${Uppercase<ProviderFailure>}` | 'INTERNAL_ERROR' | 'UNRESERVED';
 
 /** Listens to one call. Must not throw; if it does, the others still hear the event. */
 export type CallListener = (event: CallEvent, at: number) => void;

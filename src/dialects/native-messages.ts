@@ -160,6 +160,8 @@ export const closeCodes = {
   timeout: 4408,
   /** `start_call` was refused: the error before it says why. */
   refused: 4403,
+  /** What the account could pay for is used up. */
+  fundsUsedUp: 4402,
   /** The call id is in use by another live call, or has been used. */
   callIdInUse: 4409,
   /** The call goes on on another socket: its client has come back. */

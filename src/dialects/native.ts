@@ -128,6 +128,8 @@ class NativeDialect implements Dialect {
         this.#send({ type: 'error', code: event.code, message: event.message });
         return;
       case 'failure':
+        // The client has nothing to do with it.
+        if (event.code === 'UNRESERVED') return;
         // What exactly failed is in the log and in the record; it may name servers and accounts.
         this.#send({ type: 'error', code: 'INTERNAL_ERROR', message: 'A part of the service failed' });
         return;
@@ -139,6 +141,7 @@ class NativeDialect implements Dialect {
 
   #showEnd(reason: EndReason): void {
     if (reason === 'time limit') this.#error('TIMEOUT', 'The longest time of a call is over');
+    if (reason === 'funds used up') this.#error('INSUFFICIENT_FUNDS', 'The account is used up');
     if (reason === 'idle') this.#error('TIMEOUT', 'Nothing was received for too long');
     if (reason === 'error') this.#send({ type: 'status', status: 'error', message: 'The call has failed' });
   }

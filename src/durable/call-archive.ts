@@ -5,20 +5,16 @@ import type { PastCall } from '../call/past-call.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
 import { log } from '../log.ts';
-import type { CallRecords } from '../records/call-records.ts';
-import { createSupabaseCallRecords } from '../records/supabase-call-records.ts';
+import { connectBooks, connectRecords } from '../records/connect.ts';
 import type { Alarms } from './alarms.ts';
 import { callDeliveries } from './call-deliveries.ts';
 import { CallProgress } from './call-progress.ts';
 import { KeptEntries } from './kept-entries.ts';
 import type { Writes } from './kept-writes.ts';
-import { Outbox } from './outbox.ts';
+import { type Delivery, Outbox } from './outbox.ts';
 import { RecordingPlans } from './recordings/plan.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { dropTables, hasTables, migrate } from './storage.ts';
-
-/** The longest wait for one answer of the database. */
-const DATABASE_TIMEOUT_MS = 15_000;
 
 export interface CallArchiveOptions {
   storage: DurableObjectStorage;
@@ -61,6 +57,7 @@ export class CallArchive {
       journal: this.#journal,
       plans: this.#plans,
       records: connectRecords(config),
+      books: connectBooks(config),
     });
     this.#outbox = new Outbox({ sql: storage.sql, writes, alarms, clock, random, deliver });
   }
@@ -231,8 +228,10 @@ export class CallArchive {
     const call = this.#journal.read()?.call;
     if (call !== undefined && this.#lostSamples > 0) this.#tellLoss(this.#lostSamples / call.sampleRate);
     this.#journal.append({ type: 'ended', reason, status, endTime });
-    const recorded = call?.recording === true;
-    this.#outbox.put('metrics ended', 'log ended', ...(recorded ? (['recording'] as const) : []));
+    const deliveries: Delivery[] = ['metrics ended', 'log ended'];
+    if (call?.funds !== undefined) deliveries.push('payment');
+    if (call?.recording === true) deliveries.push('recording');
+    this.#outbox.put(...deliveries);
   }
 
   #tellLoss(seconds: number): void {
@@ -241,15 +240,4 @@ export class CallArchive {
     this.#journal.append({ type: 'failure', failure });
     log('error', 'a part of a recording is lost', { seconds });
   }
-}
-
-/** Connects when a delivery needs it: an object may be woken where the database's settings are missing. */
-function connectRecords(config: Config): () => CallRecords {
-  let records: CallRecords | null = null;
-  return () => {
-    const { SUPABASE_URL: url, SUPABASE_SERVICE_ROLE_KEY: key } = config;
-    if (url === undefined || key === undefined) throw new Error('the database is not set up');
-    records ??= createSupabaseCallRecords({ url, key, timeoutMs: DATABASE_TIMEOUT_MS });
-    return records;
-  };
 }

@@ -1,6 +1,8 @@
 import type { Clock } from '../call/clock.ts';
+import { type Books, billedSeconds } from '../call/funds.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
+import { log } from '../log.ts';
 import { metricsShard } from '../metrics/read.ts';
 import { shardOf } from '../metrics/totals.ts';
 import { type CallRecords, RecordsError } from '../records/call-records.ts';
@@ -22,8 +24,9 @@ export function callDeliveries(options: {
   journal: SqliteJournal;
   plans: RecordingPlans;
   records: () => CallRecords;
+  books: () => Books;
 }): Deliver {
-  const { env, config, clock, journal, plans, records } = options;
+  const { env, config, clock, journal, plans, records, books } = options;
   const shape = { format: config.RECORDING_FORMAT, channels: config.RECORDING_CHANNELS };
   /** Turns that the database has; after a restart they are sent again, which changes nothing. */
   let turnsSent = 0;
@@ -80,6 +83,9 @@ export function callDeliveries(options: {
           if (recording !== null) plans.decide(recording, shape);
         });
         return;
+      case 'payment':
+        await settle(books(), readCall(journal), signal);
+        return;
       case 'recording': {
         const { call, rowId } = readCall(journal);
         const bucket = env.RECORDINGS;
@@ -126,6 +132,22 @@ export function callDeliveries(options: {
       failed: status === 'failed',
       latencyMsSum: Math.round(latencies.reduce((sum, ms) => sum + ms, 0)),
       latencyCount: latencies.length,
+    });
+  }
+}
+
+/** Charges the call. What cannot be collected is no failure of the delivery: a repeat would not collect it either. */
+async function settle(books: Books, journaled: JournaledCall, signal: AbortSignal): Promise<void> {
+  const { callId, userId, startTime, funds } = journaled.call;
+  if (funds === undefined) return;
+  const seconds = billedSeconds(startTime, endOf(journaled).endTime, funds.limitMs);
+  const settlement = await books.settle({ callId, userId, startTime }, seconds, signal);
+  if (settlement.outcome === 'no account') log('error', 'nobody pays for a call', { callId, seconds });
+  if (settlement.outcome === 'charged' && settlement.uncollected > 0) {
+    log('error', 'an account could not pay for a call', {
+      callId,
+      seconds,
+      uncollected: settlement.uncollected,
     });
   }
 }

@@ -6,6 +6,7 @@ const codeOf: Record<Closing, number> = {
   hangup: closeCodes.ended,
   disconnected: closeCodes.ended,
   'time limit': closeCodes.timeout,
+  'funds used up': closeCodes.fundsUsedUp,
   idle: closeCodes.timeout,
   'caller silent': closeCodes.ended,
   'agent hangup': closeCodes.ended,

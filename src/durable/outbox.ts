@@ -11,6 +11,8 @@ export type Delivery =
   | 'log started'
   | 'log conversation'
   | 'log ended'
+  /** The charge of a call that is paid for. */
+  | 'payment'
   | 'recording'
   | 'metrics ended';
 

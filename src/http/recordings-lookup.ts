@@ -1,5 +1,5 @@
-import { createClient } from '@supabase/supabase-js';
 import { z } from 'zod';
+import { connectProject, exactly } from '../records/supabase-project.ts';
 
 /** What the log says of a call's recording, and whose it is. */
 export interface RecordingRow {
@@ -26,25 +26,13 @@ const rowSchema = z.object({
   recording: z.string().startsWith('recordings/').max(1024).nullable(),
 });
 
-/**
- * Values for PostgREST's operator `in`, each in quotes: to the embedded database an id like `007` or a number like `+15550100` would else
- * be a number.
- */
-export function exactly(values: readonly string[]): string {
-  return `(${values.map((value) => `"${value.replace(/[\\"]/g, '\\$&')}"`).join(',')})`;
-}
-
 /** The row of a call, or null where there is none. @throws {LookupError} */
 export async function findRecording(
   database: { url: string; key: string },
   callId: string,
   signal: AbortSignal,
 ): Promise<RecordingRow | null> {
-  const client = createClient(database.url, database.key, {
-    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
-    // A redirect would carry the key to another host; a Supabase project sends none.
-    global: { fetch: (input, init) => fetch(input, { ...init, redirect: 'manual' }) },
-  });
+  const client = connectProject(database);
   const { data, error, status } = await client
     .from('call_logs')
     .select('call_id, user_id, campaign_id, recording')

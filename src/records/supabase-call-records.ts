@@ -1,51 +1,17 @@
-import { createClient, type PostgrestSingleResponse } from '@supabase/supabase-js';
 import { z } from 'zod';
 import { boundTurns, endedPayload, startedPayload } from './bounds.ts';
 import { type CallRecords, RecordsError } from './call-records.ts';
-
-export interface SupabaseCallRecordsOptions {
-  /** `SUPABASE_URL`: the project's address, http or https. */
-  url: string;
-  /** `SUPABASE_SERVICE_ROLE_KEY`: `sb_secret_…`, or the legacy JWT of the role `service_role`. */
-  key: string;
-  /** Longest wait for one answer, in milliseconds. */
-  timeoutMs: number;
-  /** The runtime's own by default. */
-  fetch?: typeof fetch;
-}
-
-/** Longest piece of a database's message that is passed on, in characters. */
-const MESSAGE_CHARACTERS = 500;
+import { createFunctionCalls, type SupabaseOptions } from './supabase-project.ts';
 
 /**
- * {@link CallRecords} in a Supabase project with the tables of `supabase/migrations`. Every record is one call of
- * one SQL function, and so one request and one transaction. An abort by the caller's signal is a `RecordsError` as
- * well, retryable, its cause the signal's reason.
+ * {@link CallRecords} in a Supabase project with the tables of `supabase/migrations`.
  * @throws Error where `url` is no http or https address.
  */
-export function createSupabaseCallRecords(options: SupabaseCallRecordsOptions): CallRecords {
-  const sendRequest = options.fetch ?? fetch;
-  const client = createClient(options.url, options.key, {
-    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
-    global: {
-      // A redirect would carry the key to another host; a Supabase project sends none.
-      fetch: (input, init) => sendRequest(input, { ...init, redirect: 'manual' }),
-    },
-  });
-
-  async function call(name: string, args: Record<string, unknown>, signal: AbortSignal): Promise<void> {
-    const timeout = AbortSignal.timeout(options.timeoutMs);
-    const response = await client.rpc(name, args).abortSignal(AbortSignal.any([signal, timeout]));
-    if (response.error === null && z.boolean().safeParse(response.data).success) return;
-    if (signal.aborted) {
-      throw new RecordsError(`${name}: aborted`, { retryable: true, code: null, cause: signal.reason });
-    }
-    if (timeout.aborted && response.status === 0) {
-      const message = `${name}: no answer within ${options.timeoutMs} ms`;
-      throw new RecordsError(message, { retryable: true, code: null, cause: timeout.reason });
-    }
-    throw recordsError(name, response);
-  }
+export function createSupabaseCallRecords(options: SupabaseOptions): CallRecords {
+  const callFunction = createFunctionCalls(options);
+  // Whether there was anything left to do.
+  const call = (name: string, args: Record<string, unknown>, signal: AbortSignal) =>
+    callFunction(name, args, z.boolean(), signal);
 
   return {
     async started(started, signal) {
@@ -66,39 +32,4 @@ function checked<Record, Payload>(toPayload: (record: Record) => Payload, record
   } catch (cause) {
     throw new RecordsError(`not a record: ${String(cause)}`, { retryable: false, code: null, cause });
   }
-}
-
-/**
- * supabase-js reports every failure in the same shape, and a few as success (a 404 without a body, a 200 that is
- * no JSON): status 0 is a request that never arrived, a body that is not PostgREST's own comes as a message alone.
- */
-const failureSchema = z.object({
-  message: z.string().catch(''),
-  code: z.string().min(1).nullable().catch(null),
-});
-
-function recordsError(name: string, response: PostgrestSingleResponse<unknown>): RecordsError {
-  const { status } = response;
-  if (response.error === null || (status >= 200 && status < 300)) {
-    const message = `${name}: the answer (${status}) is not that of a Supabase project`;
-    // 204 is what supabase-js makes of a 404 without a body: the address is wrong.
-    return new RecordsError(message, { retryable: status !== 204, code: null });
-  }
-  const failure = failureSchema.catch({ message: '', code: null }).parse(response.error);
-  const where = status === 0 ? 'no connection' : `status ${status}`;
-  return new RecordsError(`${name}: ${where}: ${failure.message.slice(0, MESSAGE_CHARACTERS)}`, {
-    retryable: isRetryable(status, failure.code, name),
-    code: failure.code,
-  });
-}
-
-/** Whether the same request may succeed later. Pure; exported for its test. */
-export function isRetryable(status: number, code: string | null, name: string): boolean {
-  // The turns came before the call's row did: `started` is still on its way.
-  if (name === 'call_conversation' && code === '23503') return true;
-  // Classes of SQLSTATE that stand for the request itself, whatever HTTP status they come with: wrong data,
-  // constraint, statement or privilege, limit exceeded.
-  if (code !== null && /^(21|22|23|42|54)[0-9A-Z]{3}$/.test(code)) return false;
-  // 401 to 404 and the other 4xx: key, table or function is wrong and stays so; 3xx: the address is.
-  return status === 0 || status === 408 || status === 425 || status === 429 || status >= 500;
 }

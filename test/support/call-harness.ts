@@ -23,6 +23,7 @@ export const testEndpointing = { ...defaultEndpointing, endMs: 500 };
 
 export const testAgent: AgentConfig = {
   version: 'test',
+  owner: null,
   prompt: 'You are a test.',
   greeting: 'Hello there.',
   apology: 'Sorry about that.',
@@ -141,6 +142,7 @@ export function createCall(
     createTools: () => null,
     claimCallId: async () => true,
     releaseCallId: (callId) => released.push(callId),
+    funds: null,
     storeAudio: (chunk) => chunks.push(chunk),
     ...options.call,
   });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { agentFor, ConfigError, loadConfig, missingSettings } from '../../src/config.ts';
+import { agentFor } from '../../src/agents.ts';
+import { ConfigError, loadConfig, missingSettings } from '../../src/config.ts';
 import { providerSettings } from '../../src/provider-settings.ts';
 import { speechToSpeechVendors } from '../../src/providers/registry.ts';
 
@@ -61,6 +62,11 @@ describe('settings', () => {
     ['METRICS_SHARDS', '0'],
     ['AGENT_LANGUAGE', 'German'],
     ['AGENT_LANGUAGE', 'de_DE'],
+    ['PRICE_PER_SECOND', '0,01'],
+    ['PRICE_PER_SECOND', '1000'],
+    ['PRICE_PER_SECOND', '-1'],
+    ['BILLING_WITHOUT_DATABASE', 'perhaps'],
+    ['BILLING_TIMEOUT', '10000'],
   ])('%s = %s stops the start with a message that names it', (name, value) => {
     expect(() => loadConfig({ [name]: value })).toThrow(ConfigError);
     expect(() => loadConfig({ [name]: value })).toThrow(name);
@@ -77,6 +83,13 @@ describe('settings', () => {
     expect(missingSettings(loadConfig({ ...database, STT_API_KEY: 'k', LLM_API_KEY: 'k' }))).toEqual([
       'TTS_API_KEY',
     ]);
+  });
+
+  it('name the price that is missing where calls are paid for', () => {
+    expect(missingSettings(loadConfig({ BILLING: 'on' }))).toContain('PRICE_PER_SECOND');
+    expect(missingSettings(loadConfig({ BILLING: 'on', PRICE_PER_SECOND: '0.002' }))).not.toContain(
+      'PRICE_PER_SECOND',
+    );
   });
 
   it('of a port go before the ones that all ports share', () => {

@@ -24,7 +24,14 @@ export function fetchWorker(path: string, init?: RequestInit): Promise<Response>
  * The vendor of the tests: stands at `OPENAI_BASE_URL` within this isolate. Requests to anywhere else (the
  * database) go on to the network.
  */
-export function scriptVendor(script: { transcripts?: string[]; answer?: string } = {}) {
+export function scriptVendor(
+  script: {
+    transcripts?: string[];
+    answer?: string;
+    /** Functions of the database that do not answer, as when it is down. */
+    down?: readonly string[];
+  } = {},
+) {
   const transcripts = [...(script.transcripts ?? [])];
   const seen = {
     transcriptions: 0,
@@ -35,6 +42,9 @@ export function scriptVendor(script: { transcripts?: string[]; answer?: string }
   vi.spyOn(globalThis, 'fetch').mockImplementation(async (input, init) => {
     const request = new Request(input, init);
     const url = new URL(request.url);
+    if (script.down?.some((name) => url.pathname.endsWith(`/rpc/${name}`))) {
+      throw new TypeError('the database is down');
+    }
     if (url.hostname !== 'vendor.test') return real(request);
     if (url.pathname.endsWith('/audio/transcriptions')) {
       seen.transcriptions++;
@@ -86,6 +96,11 @@ export class TestClient {
     if (response.webSocket === null)
       throw new Error(`no WebSocket: ${response.status} ${await response.text()}`);
     return new TestClient(response.webSocket);
+  }
+
+  /** On a socket that an object has answered with. */
+  static on(socket: WebSocket): TestClient {
+    return new TestClient(socket);
   }
 
   send(message: ClientMessage | string | Uint8Array): void {

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import { z } from 'zod';
-import { exactly } from '../../src/http/recordings-lookup.ts';
+import { exactly } from '../../src/records/supabase-project.ts';
 import { bucketSchema, environmentSchema, parsed } from './lifecycle.ts';
 
 export const forgetUsage = `npm run forget -- --user ID | --phone NUMBER [options]

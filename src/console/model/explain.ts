@@ -19,6 +19,7 @@ const byCode: Record<CloseCode, Explanation> = {
     'The service hung up',
     'This page sent too much that it did not understand. Reload the page.',
   ),
+  4402: problem('The account is used up', 'It has paid for no more of this call.'),
   4403: problem('The call was refused', 'This user or campaign may not be called for from here.'),
   4408: problem('The call was timed out', 'It reached the longest time of a call, or nothing was received.'),
   4409: problem('This call id was used before', 'Start again: the service gives out a new one.'),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RecordsError, StartedCall } from '../../../src/records/call-records.ts';
-import { createSupabaseCallRecords, isRetryable } from '../../../src/records/supabase-call-records.ts';
+import { createSupabaseCallRecords } from '../../../src/records/supabase-call-records.ts';
+import { isRetryable } from '../../../src/records/supabase-project.ts';
 
 const call: StartedCall = {
   callId: 'call',
