@@ -50,16 +50,25 @@ export function checkSide(
     lag = found ?? lag;
     stretches.push({ at, frames, lag: found });
   }
-  const [missingMs, unlikeMs]: [number[], number[]] = [[], []];
-  stretches.forEach((stretch, i) => {
+  const taken = new Uint8Array(recording.length);
+  const take = (at: number | null) => at !== null && taken.fill(1, Math.max(0, at), at + FRAME);
+  const left = stretches.flatMap((stretch, i) => {
     const places = placesAround(stretches, i);
-    for (const frame of stretch.frames) {
-      if (places.some((place) => isThere(line, recording, frame, place))) continue;
-      const at = Math.max(0, frame + (places[0] ?? 0));
-      const there = recording.subarray(at, at + FRAME);
-      (levelOf(there) < AUDIBLE / 2 ? missingMs : unlikeMs).push(frame / PER_MS);
-    }
+    return stretch.frames.flatMap((frame) => {
+      const found = exactPlace(line, recording, frame, places);
+      take(found);
+      return found === null ? [{ frame, place: places[0] ?? 0 }] : [];
+    });
   });
+  const [missingMs, unlikeMs]: [number[], number[]] = [[], []];
+  for (const { frame, place } of left) {
+    const found = freePlace(line, recording, frame, place, taken);
+    take(found);
+    if (found !== null) continue;
+    const at = Math.max(0, frame + place);
+    const there = recording.subarray(at, at + FRAME);
+    (levelOf(there) < AUDIBLE / 2 ? missingMs : unlikeMs).push(frame / PER_MS);
+  }
   const lags = stretches.flatMap(({ at, lag: found }) =>
     found === null ? [] : [{ atMs: at / PER_MS, lagMs: found / PER_MS }],
   );
@@ -85,11 +94,33 @@ function withoutStrays(lags: SideCheck['lags']): SideCheck['lags'] {
 }
 
 /** In its place to within less than a period of a voice: the frame beside it must not be taken for it. */
-function isThere(line: Int16Array, recording: Int16Array, frame: number, lag: number): boolean {
-  for (let other = lag - EXACT; other <= lag + EXACT; other++) {
-    if (similarity(line, recording, frame, frame + other, FRAME) >= ALIKE) return true;
+function exactPlace(
+  line: Int16Array,
+  recording: Int16Array,
+  frame: number,
+  places: readonly number[],
+): number | null {
+  for (const place of places) {
+    for (let lag = place - EXACT; lag <= place + EXACT; lag++) {
+      if (similarity(line, recording, frame, frame + lag, FRAME) >= ALIKE) return frame + lag;
+    }
   }
-  return false;
+  return null;
+}
+
+/** Within one stretch the line may have had a gap: not far away, where no other frame stands. */
+function freePlace(
+  line: Int16Array,
+  recording: Int16Array,
+  frame: number,
+  place: number,
+  taken: Uint8Array,
+): number | null {
+  for (let at = Math.max(0, frame + place - GAP); at <= frame + place + GAP; at++) {
+    if (taken[at + FRAME / 4] === 1 || taken[at + (3 * FRAME) / 4] === 1) continue;
+    if (similarity(line, recording, frame, at, FRAME) >= ALIKE) return at;
+  }
+  return null;
 }
 
 /** Where the recording is most like these frames; null: nowhere. Near the last place first, since sides do not drift. */

@@ -40,6 +40,14 @@ describe('the check of a recording against the line', () => {
     expect(checkSide(line, recording, (ms) => ms < 700 || ms >= 800).missingMs).toEqual([]);
   });
 
+  it('finds frames before a gap of the line within a syllable', () => {
+    // The earpiece ran dry for 60 ms: the line has it, the recording does not.
+    const at = (300 + 100) * 8;
+    const heard = join(line.subarray(0, at), pause(60), line.subarray(at));
+    const { missingMs, unlikeMs } = checkSide(heard, line, always);
+    expect([missingMs, unlikeMs]).toEqual([[], []]);
+  });
+
   it('tells which frames are others', () => {
     const recording = line.slice();
     for (let i = 700 * 8; i < 760 * 8; i++) recording[i] = 6_000 * (i % 3 === 0 ? 1 : -1);
