@@ -18,6 +18,8 @@ export interface RecordingTimelineOptions {
 const GAP_MS = 200;
 /** For so long after a gap what arrives may show that the first of it was placed too late: a burst is over by then. */
 const ANCHOR_MS = 1000;
+/** It is over before, and a chunk need not wait any longer, once so much later a frame comes no sooner than it was said. */
+const BURST_MS = 200;
 /** After this nothing more can arrive for a sample: the jitter that is tolerated, and the longest frame (1 s). */
 const SETTLED_MS = GAP_MS + 1000;
 
@@ -73,9 +75,10 @@ export class RecordingTimeline {
       this.#anchor = { from: expected, floor: this.#callerAt, at: now };
       this.#callerAt = expected;
     } else if (this.#anchor !== null) {
-      if (now - this.#anchor.at >= ANCHOR_MS) this.#anchor = null;
       // Nothing is heard before it is said: by so much the first of it was late.
-      else if (this.#callerAt > expected) this.#moveBack(this.#anchor, this.#callerAt - expected);
+      const late = this.#callerAt - expected;
+      if (now - this.#anchor.at >= (late > 0 ? ANCHOR_MS : BURST_MS)) this.#anchor = null;
+      else if (late > 0) this.#moveBack(this.#anchor, late);
     }
     const at = this.#callerAt;
     this.#write('caller', samples, at);

@@ -83,13 +83,17 @@ function placesAround(stretches: readonly { lag: number | null }[], i: number): 
   return [stretches[i]!, before, after].flatMap((other) => other?.lag ?? []);
 }
 
-/** Without the places between two that agree with each other and not with them: the same word, said before or after. */
+/**
+ * Without the places that neither of their neighbours agrees with, where those, or the two on the one side, agree with each other: the
+ * same word, said before or after. What has moved stays where it is for more than one stretch.
+ */
 function withoutStrays(lags: SideCheck['lags']): SideCheck['lags'] {
-  const agree = (a: number, b: number) => Math.abs(a - b) <= GAP / PER_MS;
-  return lags.filter(({ lagMs }, i) => {
-    const [before, after] = [lags[i - 1]?.lagMs, lags[i + 1]?.lagMs];
-    if (before === undefined || after === undefined || !agree(before, after)) return true;
-    return agree(lagMs, before) || agree(lagMs, after);
+  const agree = (i: number, j: number) =>
+    lags[i] !== undefined && lags[j] !== undefined && Math.abs(lags[i].lagMs - lags[j].lagMs) <= GAP / PER_MS;
+  return lags.filter((_, i) => {
+    if (agree(i, i - 1) || agree(i, i + 1)) return true;
+    const others = i === 0 ? [1, 2] : i === lags.length - 1 ? [i - 2, i - 1] : [i - 1, i + 1];
+    return !agree(others[0]!, others[1]!);
   });
 }
 

@@ -77,6 +77,19 @@ describe('recording timeline', () => {
     expect(track('caller')).toEqual(said.flatMap((i) => [...frame(i + 1)]));
   });
 
+  it('stores what is complete soon after a burst: no more than that waits in memory', () => {
+    const { timeline, chunks } = setUp();
+    // A chunk is a second; the line stands still from 700 ms to 950 ms.
+    for (let i = 0; i < 70; i++) {
+      const saidAt = start + (i + 1) * 20;
+      const now = saidAt > start + 700 ? Math.max(saidAt, start + 950) : saidAt;
+      timeline.caller(frame(i + 1), now);
+      timeline.storeUntil(now);
+      if (now >= start + 1180) break;
+    }
+    expect(chunks.map(({ index }) => index)).toEqual([0]);
+  });
+
   it('moves nothing over what was said before, nor into what is stored', () => {
     const { timeline, track } = setUp();
     timeline.caller(frame(1, 1000), start + 1000);
