@@ -102,6 +102,7 @@ export class CallArchive {
       unheard: [...progress.unheard],
       acts: progress.acts,
       written: progress.written,
+      owed: progress.owed,
       keys: progress.keys,
       language,
       counts: progress.counts,
