@@ -157,6 +157,32 @@ describe('storage that takes no writes', () => {
     await expectDeliveredOnce(callId, said);
   });
 
+  it('and the object is lost after it has delivered from memory: what is there stays as it is', async () => {
+    scriptVendor({ transcripts: [question], answer });
+    const callId = nextId();
+    const client = await connected(callId);
+    await begin(client, callId);
+    await refuseIn(callId);
+    await ask(client);
+    await hangUp(client);
+    const before = await vi.waitFor(
+      async () => {
+        const { recording } = await recordOf(callId);
+        const object = await bindings.RECORDINGS.head(recording);
+        expect(object).not.toBeNull();
+        return object!;
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+    // The next one finds the beginning of the call alone.
+    const killed = runInDurableObject(objectOf(callId), (_, state) => state.abort('killed by the test'));
+    await expect(killed).rejects.toThrow('killed by the test');
+    expect(await factsOf(callId)).toEqual(['started', greeting]);
+    await expectDeliveredOnce(callId, said);
+    const after = await bindings.RECORDINGS.head(before.key);
+    expect(after?.customMetadata?.durationSeconds).toBe(before.customMetadata?.durationSeconds);
+  });
+
   it('where a call’s id is held by another object, which takes none either', async () => {
     scriptVendor();
     const callId = nextId();
