@@ -115,6 +115,8 @@ export class CallSessionDO extends DurableObject<Env> {
     const claim = this.#claim();
     if (claim !== null && claim.owner !== owner) return false;
     if (this.#archive !== null && this.#call === null) return false;
+    // What is left of it waits to be dropped: another call would have a part of its audio.
+    if (this.#archive === null && hasTables(this.ctx.storage.sql)) return false;
     this.#entries.put<Claim>('claim', { owner, until });
     this.#alarms.set('forget', until);
     return true;

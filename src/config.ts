@@ -83,9 +83,9 @@ const configSchema = z.object({
     .string()
     .max(2_000)
     .default('I am sorry, I could not get an answer just now. Please say that again.'),
-  /** Said when an answer is late, when the caller is silent, and before the agent hangs up; empty: nothing. */
   /** Said first in a call that is recorded, and not to be interrupted; empty: nothing is said. */
   AGENT_RECORDING_NOTICE: z.string().max(2_000).default(''),
+  /** Said when an answer is late, when the caller is silent, and before the agent hangs up; empty: nothing. */
   AGENT_HOLD_LINE: z.string().max(2_000).default(defaultSilence.holdLine),
   AGENT_SILENCE_PROMPT: z.string().max(2_000).default(defaultSilence.prompt),
   AGENT_GOODBYE: z.string().max(2_000).default(defaultSilence.goodbye),

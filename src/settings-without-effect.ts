@@ -174,24 +174,27 @@ function ofSpeech(config: Config, providers: readonly ConfiguredProvider[]): Fin
     const because = 'speech is streamed to this provider as it is spoken';
     findings.push({ settings: ['AUDIO_BUFFER_MS', 'STT_RUN_AHEAD'], because });
   }
+  const ofCampaigns = Object.values(config.CAMPAIGNS).flatMap(({ language }) => language ?? []);
   if (config.AGENT_LANGUAGE === undefined) {
-    if (!at('STT', 'STT_FALLBACK', 'S2S').some(({ settings }) => tellsLanguage(settings))) {
+    const tells = at('STT', 'STT_FALLBACK', 'S2S').some(({ settings }) => tellsLanguage(settings));
+    if (!tells && ofCampaigns.length === 0) {
       const because =
         'AGENT_LANGUAGE is not set, and this transcriber does not tell the language that it hears';
       findings.push({ settings: ['AGENT_VOICES', 'TTS_FALLBACK_VOICES'], because });
     }
     return findings;
   }
+  const languages = [...new Set([config.AGENT_LANGUAGE, ...ofCampaigns])];
   for (const [voices, voice] of [
     ['AGENT_VOICES', 'TTS_VOICE'],
     ['TTS_FALLBACK_VOICES', 'TTS_FALLBACK_VOICE'],
   ] as const) {
-    const has = voiceFor(config[voices], config.AGENT_LANGUAGE, '') !== '';
-    findings.push(
-      has
-        ? { settings: [voice], because: `${voices} has one for ${config.AGENT_LANGUAGE}` }
-        : { settings: [voices], because: `none of them is for ${config.AGENT_LANGUAGE}` },
-    );
+    const spoken = languages.filter((language) => voiceFor(config[voices], language, '') !== '');
+    if (spoken.length === languages.length) {
+      findings.push({ settings: [voice], because: `${voices} has one for ${languages.join(' and ')}` });
+    } else if (spoken.length === 0) {
+      findings.push({ settings: [voices], because: `none of them is for ${languages.join(' or ')}` });
+    }
   }
   return findings;
 }
@@ -204,13 +207,16 @@ function tellsLanguage({ vendor, model }: VendorSettings<string>): boolean {
 
 function ofAgent(config: Config): Finding[] {
   const findings: Finding[] = [];
+  const campaigns = Object.values(config.CAMPAIGNS);
+  const greets = config.AGENT_GREETING !== '' || campaigns.some(({ greeting = '' }) => greeting !== '');
+  const records = config.RECORDING || campaigns.some(({ recording }) => recording === true);
   const unless = (useful: boolean, setting: string, because: string) => {
     if (!useful) findings.push({ settings: [setting], because });
   };
   unless(config.AGENT_HTTP_TOOLS.length > 0, 'AGENT_HTTP_TOOL_SECRETS', 'AGENT_HTTP_TOOLS is not set');
-  unless(config.AGENT_GREETING !== '', 'AGENT_GREETING_INTERRUPTIBLE', 'AGENT_GREETING is empty');
+  unless(greets, 'AGENT_GREETING_INTERRUPTIBLE', 'AGENT_GREETING is empty');
   unless(config.AGENT_HOLD_LINE !== '', 'HOLD_LINE_MS', 'AGENT_HOLD_LINE is empty');
-  unless(config.RECORDING, 'SPOOL_INTERVAL', 'RECORDING is off');
+  unless(records, 'SPOOL_INTERVAL', 'RECORDING is off');
   return findings;
 }
 

@@ -5,7 +5,7 @@ import type { Afterwards } from '../tools/afterwards.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { OverlapKind } from './overlap.ts';
-import type { HeardSentence } from './past-call.ts';
+import type { HeardSentence, OwedAnswer } from './past-call.ts';
 
 /**
  * Everything that happens in a call, as one stream. The socket, the journal, the log and the metrics listen to
@@ -40,6 +40,8 @@ export type CallEvent =
   | ({ type: 'agent.sentence'; state: 'heard' | 'partly' } & HeardSentence)
   /** What tools want done once the agent's words were heard: all of it, in place of what was told before. */
   | { type: 'agent.acts'; acts: readonly Afterwards[] }
+  /** What the agent owes since the call was taken up again. From the first sentence of it on that is the turn's own affair. */
+  | { type: 'agent.owes'; owed: OwedAnswer | null }
   /** What the caller says. Interim text replaces the interim text before it. */
   | { type: 'transcript'; role: 'caller' | 'agent'; turn: number; text: string; final: boolean }
   /** A turn is over and belongs to the record: the caller's words, or what was heard of the agent's. */

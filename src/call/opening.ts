@@ -1,3 +1,4 @@
+import { sentencesOf } from '../text/sentences.ts';
 import type { AgentConfig } from './agent-config.ts';
 import type { PastCall } from './past-call.ts';
 
@@ -21,18 +22,31 @@ export function openingOf({
 }
 
 /**
- * What of it is left for a call that is taken up again: the line that was being said, if it was one of them, and those after it.
- * Each line that was heard is a turn of the agent's; once the caller has spoken, nobody is greeted any more.
+ * What of it is left for a call that is taken up again: the line that was being said, if it was one of them, and those after it. Each
+ * line that was heard is a turn of the agent's, and one that a restart has cut off is several; once the caller has spoken, nobody is
+ * greeted any more.
  */
 export function openingLeft(
   agent: AgentConfig,
   { history, heard, unheard }: Pick<PastCall, 'history' | 'heard' | 'unheard'>,
 ): { current: OpeningLine | null; rest: OpeningLine[] } {
+  const opening = openingOf(agent);
   const turns = history.flatMap((entry) => ('turn' in entry ? [entry.turn] : []));
-  const said = turns.filter(({ role }) => role === 'agent').length;
-  const callerSpoke = turns.length > said;
-  const left = openingOf(agent).slice(said);
-  const speaking = heard.length + unheard.length > 0;
-  const current = (speaking && left.shift()) || null;
+  const said = turns.filter(({ role }) => role === 'agent');
+  const speaking = heard[0]?.text ?? unheard[0] ?? null;
+  let line = 0;
+  for (const [i, { interrupted }] of said.entries()) {
+    const next = said[i + 1]?.text ?? speaking;
+    const goesOn = interrupted && next !== null && isPartOf(opening[line], next);
+    if (!goesOn) line++;
+  }
+  const left = opening.slice(line);
+  const current = (speaking !== null && left.shift()) || null;
+  const callerSpoke = turns.length > said.length;
   return { current, rest: left.filter(({ interruptible }) => !(callerSpoke && interruptible)) };
+}
+
+/** Whether a text is all or some of what is said of this line. */
+function isPartOf(line: OpeningLine | undefined, text: string): boolean {
+  return line !== undefined && sentencesOf(line.text).join(' ').includes(text);
 }

@@ -11,6 +11,9 @@ export interface HeardSentence {
   until: number;
 }
 
+/** An answer that was lost with an object's memory: all of it, or what was to come after what the caller has heard. */
+export type OwedAnswer = 'whole' | 'rest';
+
 /** What was written down of a call whose object lost its memory of it. */
 export interface PastCall {
   call: StartedCallFacts;
@@ -23,6 +26,8 @@ export interface PastCall {
   acts: readonly Afterwards[];
   /** Whether that turn was written to its end; false: more of it was to come. */
   written: boolean;
+  /** What an object before the one that was lost owed already, and the agent had not begun with. */
+  owed: OwedAnswer | null;
   /** Keys that the caller pressed and that stand in no turn yet. */
   keys: string;
   /** The language that the caller was last heard to speak; null: none was told. */

@@ -13,7 +13,7 @@ import { LaterActs } from './later-acts.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import { isEchoOfEnd, isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
-import type { HeardSentence, PastCall } from './past-call.ts';
+import type { HeardSentence, OwedAnswer, PastCall } from './past-call.ts';
 import type { Reply, Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
@@ -76,10 +76,10 @@ export class Pipeline implements Engine, ListenerHandler {
   readonly #sound: CallerSound;
   #lateTimer: Timer | null = null;
   readonly #told = new WeakSet<ProviderError>();
-  /** It was answered in part. */
-  #brokenOff = false;
-  /** The record ends with a turn of the caller's whose answer was lost with the object's memory. */
-  #unanswered = false;
+  /** What was lost with the object's memory of the answer to the caller's last turn. */
+  #owed: OwedAnswer | null = null;
+  /** The reply is that answer. */
+  #answersOwed = false;
   /** The caller has heard, since his last turn, of something that could not be done. */
   #toldOfProblem = false;
   /** Who has transcribed since the last turn of the caller's. */
@@ -187,8 +187,8 @@ export class Pipeline implements Engine, ListenerHandler {
     const last = past.history.at(-1);
     const spoken = past.heard.length > 0 || past.unheard.length > 0;
     const lastIsAgents = last !== undefined && 'turn' in last && last.turn.role === 'agent';
-    this.#unanswered = spoken ? !past.written : last !== undefined && !lastIsAgents;
-    this.#brokenOff = spoken && this.#unanswered;
+    const unanswered = !spoken && last !== undefined && !lastIsAgents;
+    this.#owe(spoken && !past.written ? 'rest' : (past.owed ?? (unanswered ? 'whole' : null)));
     for (const act of past.acts) this.#later.add(act);
     // What comes back of the agent's last words is still its echo.
     const said = past.heard.at(-1)?.text ?? (lastIsAgents ? last.turn.text : '');
@@ -241,13 +241,19 @@ export class Pipeline implements Engine, ListenerHandler {
     if (this.#awaited > 0 && this.#reply === null) this.#holdLineIfLate(this.#options.clock.now());
   }
 
+  /** Written down: the object may be lost again before the caller hears of it. */
+  #owe(owed: OwedAnswer | null): void {
+    if (owed === this.#owed) return;
+    this.#owed = owed;
+    this.#options.events.emit({ type: 'agent.owes', owed });
+  }
+
   /** A turn that was over, and whose answer was lost. */
   #answerUnanswered(): void {
-    if (!this.#unanswered || this.#suspended || this.#finished) return;
+    if (this.#owed === null || this.#suspended || this.#finished) return;
     if (this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
-    this.#unanswered = false;
-    const answer = this.#agent.answerAgain(this.#brokenOff ? BROKEN_OFF : null);
-    this.#brokenOff = false;
+    const answer = this.#agent.answerAgain(this.#owed === 'rest' ? BROKEN_OFF : null);
+    this.#answersOwed = true;
     this.#run(new LatencyLedger(), true, answer.speak, undefined, answer.thinking);
   }
 
@@ -398,7 +404,7 @@ export class Pipeline implements Engine, ListenerHandler {
 
   /** What is to follow the agent's words, now that they were heard. */
   #doLaterActs(): void {
-    if (this.#suspended || this.#finished || this.#unanswered || this.#reply !== null) return;
+    if (this.#suspended || this.#finished || this.#owed !== null || this.#reply !== null) return;
     const problems = this.#later.do();
     // What could not be done is told, or the caller waits for it in vain.
     if (problems.length > 0 && !this.#finished) this.#tellOf(problems.join(' '));
@@ -406,7 +412,7 @@ export class Pipeline implements Engine, ListenerHandler {
 
   #answer(turn: FinishedTurn): void {
     const { clock } = this.#options;
-    this.#unanswered = false;
+    this.#owe(null);
     this.#toldOfProblem = false;
     // Who says something new wants something else than what an object before this one has promised.
     this.#later.forget();
@@ -483,7 +489,10 @@ export class Pipeline implements Engine, ListenerHandler {
         this.#sound.agentSpeaks();
         events.emit({ type: 'transcript', role: 'agent', turn: turn.id, text, final: false });
       },
-      onPlanned: (text) => events.emit({ type: 'agent.sentence', state: 'planned', text }),
+      onPlanned: (text) => {
+        events.emit({ type: 'agent.sentence', state: 'planned', text });
+        if (this.#answersOwed) this.#owe(null);
+      },
       onWritten: () => events.emit({ type: 'agent.sentence', state: 'written' }),
       onHeard: (sentence) => events.emit({ type: 'agent.sentence', state: 'heard', ...sentence }),
       onFirstAudio: () => {
@@ -520,6 +529,8 @@ export class Pipeline implements Engine, ListenerHandler {
 
   #endReply(reply: Reply): void {
     this.#options.events.emit({ type: 'agent.sentence', state: 'over' });
+    if (this.#answersOwed) this.#owe(null);
+    this.#answersOwed = false;
     this.#watchdog.stop();
     this.#lastReply = { text: reply.spoken.latest, until: this.#options.clock.now() };
     this.#reply = null;

@@ -99,6 +99,7 @@ export class CallArchive {
       unheard: [...progress.unheard],
       acts: progress.acts,
       written: progress.written,
+      owed: progress.owed,
       keys: progress.keys,
       language,
       counts: progress.counts,

@@ -1,7 +1,7 @@
 import { CallCounter, type CallCounts } from '../call/call-counts.ts';
 import { hasKeys } from '../call/dtmf.ts';
 import type { CallEvent } from '../call/events.ts';
-import type { HeardSentence } from '../call/past-call.ts';
+import type { HeardSentence, OwedAnswer } from '../call/past-call.ts';
 import type { Afterwards } from '../tools/afterwards.ts';
 
 interface Progress {
@@ -11,6 +11,8 @@ interface Progress {
   written: boolean;
   /** `heard` is all that was heard of a turn that a model speaks by itself. */
   partly: boolean;
+  /** What the agent owes since an earlier restart. */
+  owed: OwedAnswer | null;
   /** What the caller pressed and nobody has taken down yet. */
   keys: string;
   /** To be done once the agent's words were heard. */
@@ -41,7 +43,8 @@ export class CallProgress {
 
   constructor(kv: ValueStore) {
     this.#kv = kv;
-    const empty = { heard: [], unheard: [], written: true, acts: [], keys: '', partly: false, counts: null };
+    const turn = { heard: [], unheard: [], written: true, partly: false };
+    const empty = { ...turn, owed: null, acts: [], keys: '', counts: null };
     // One that was written by an older version lacks the newer ones.
     this.#progress = { ...empty, ...kv.get<Progress>(KEY) };
     this.#counter = new CallCounter(this.#progress.counts);
@@ -74,6 +77,9 @@ export class CallProgress {
       case 'agent.acts':
         this.#progress.acts = event.acts;
         return true;
+      case 'agent.owes':
+        this.#progress.owed = event.owed;
+        return true;
       default:
         return false;
     }
@@ -92,11 +98,11 @@ export class CallProgress {
         progress.written = true;
         return true;
       case 'heard': {
-        // It is in there.
-        if (progress.partly) return false;
         const planned = unheard.indexOf(event.text);
         // What was planned before it was skipped: its speech has failed.
         if (planned >= 0) unheard.splice(0, planned + 1);
+        // It is in there, or is with the next `partly`.
+        if (progress.partly) return planned >= 0;
         heard.push({ text: event.text, from: event.from, until: event.until });
         return true;
       }

@@ -11,9 +11,32 @@ const bedrock = {
 };
 const streamed = { STT_PROVIDER: 'deepgram', DEEPGRAM_API_KEY: 'd' };
 const voices = '{"de":"Anna"}';
+/** It does not tell the language. */
+const whisper = { STT_MODEL: 'whisper-1' };
 
 /** What does nothing, by the settings beside which it does nothing; and what gives it its effect. */
 const cases: [idle: string[], given: Record<string, unknown>, remedy: Record<string, unknown>][] = [
+  [
+    ['SPOOL_INTERVAL'],
+    { SPOOL_INTERVAL: '500', RECORDING: 'false' },
+    { CAMPAIGNS: '{"a":{"recording":true}}' },
+  ],
+  [
+    ['AGENT_GREETING_INTERRUPTIBLE'],
+    { AGENT_GREETING_INTERRUPTIBLE: 'false', AGENT_GREETING: '' },
+    { CAMPAIGNS: '{"a":{"greeting":"Hello."}}' },
+  ],
+  [
+    ['AGENT_VOICES'],
+    { AGENT_VOICES: voices, AGENT_LANGUAGE: 'en' },
+    { CAMPAIGNS: '{"a":{"language":"de"}}' },
+  ],
+  [['AGENT_VOICES'], { AGENT_VOICES: voices, ...whisper }, { CAMPAIGNS: '{"a":{"language":"de"}}' }],
+  [
+    ['TTS_VOICE'],
+    { TTS_VOICE: 'v', AGENT_VOICES: voices, AGENT_LANGUAGE: 'de' },
+    { CAMPAIGNS: '{"a":{"language":"fr"}}' },
+  ],
   [['TTS_FALLBACK_VOICE'], { TTS_FALLBACK_VOICE: 'v' }, { TTS_FALLBACK_MODEL: 'm' }],
   [['STT_FALLBACK_API_KEY'], { STT_FALLBACK_API_KEY: 'k' }, { STT_FALLBACK_PROVIDER: 'openai-realtime' }],
   [['LLM_FALLBACK_PROVIDER'], { LLM_FALLBACK_PROVIDER: 'openai' }, { LLM_FALLBACK_MODEL: 'm' }],

@@ -157,6 +157,58 @@ describe('storage that takes no writes', () => {
     await expectDeliveredOnce(callId, said);
   });
 
+  it('and the object is lost after it has delivered from memory: what is there stays as it is', async () => {
+    scriptVendor({ transcripts: [question], answer });
+    const callId = nextId();
+    const client = await connected(callId);
+    await begin(client, callId);
+    await refuseIn(callId);
+    await ask(client);
+    await hangUp(client);
+    const before = await vi.waitFor(
+      async () => {
+        const { recording } = await recordOf(callId);
+        const object = await bindings.RECORDINGS.head(recording);
+        expect(object).not.toBeNull();
+        return object!;
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+    // The next one finds the beginning of the call alone.
+    const killed = runInDurableObject(objectOf(callId), (_, state) => state.abort('killed by the test'));
+    await expect(killed).rejects.toThrow('killed by the test');
+    expect(await factsOf(callId)).toEqual(['started', greeting]);
+    await expectDeliveredOnce(callId, said);
+    const after = await bindings.RECORDINGS.head(before.key);
+    expect(after?.customMetadata?.durationSeconds).toBe(before.customMetadata?.durationSeconds);
+  });
+
+  it('from the end of a call on, for longer than its id is held: no other call of that id is mixed with it', async () => {
+    scriptVendor({ transcripts: [question], answer });
+    const callId = nextId();
+    const client = await connected(callId);
+    await begin(client, callId);
+    await ask(client);
+    const allow = await refuseIn(callId);
+    await hangUp(client);
+    await vi.waitFor(
+      async () => {
+        const { recording } = await recordOf(callId);
+        expect(await bindings.RECORDINGS.head(recording)).not.toBeNull();
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+    const now = Date.now.bind(Date);
+    const later = vi.spyOn(Date, 'now').mockImplementation(() => now() + 48 * 3_600_000);
+    const next = await connected(callId);
+    next.send({ type: 'start_call', callId, userId: 'user-2', metadata: {} });
+    await next.until((c) => c.closed !== null, 'the refusal');
+    expect(next.ofType('error').map(({ code }) => code)).toEqual(['CALL_ID_IN_USE']);
+    later.mockRestore();
+    await allow();
+    await expectDeliveredOnce(callId, said);
+  });
+
   it('where a call’s id is held by another object, which takes none either', async () => {
     scriptVendor();
     const callId = nextId();

@@ -43,6 +43,7 @@ export async function storeRecording(options: StoreRecordingOptions): Promise<vo
   const { bucket, spool, plans, call, opus, clock, signal } = options;
   const plan = plans.read() ?? (await decide(options));
   const samples = recordingSamples(spool, call);
+  if (await isStoredLonger(bucket, plan.key, call, samples)) return;
   const file = recordingFile(plan, samples, spooledAudio(spool, call, plan.channels), opus);
   const wait = (ms: number, until: AbortSignal) => waited(clock, ms, until);
   const upload = () =>
@@ -55,7 +56,7 @@ export async function storeRecording(options: StoreRecordingOptions): Promise<vo
           callId: call.callId,
           userId: call.userId,
           startTime: String(call.startTime),
-          durationSeconds: (samples / recordingRate).toFixed(3),
+          durationSeconds: secondsOf(samples),
           channels: String(plan.channels),
         },
       },
@@ -78,6 +79,24 @@ async function decide({ bucket, plans, call, rowId, shape }: StoreRecordingOptio
   const there = await bucket.head(key);
   const others = there !== null && there.customMetadata?.startTime !== String(call.startTime);
   return plans.decide(others ? recordingKey(renamedRow(call), call.startTime, shape.format) : key, shape);
+}
+
+const secondsOf = (samples: number) => (samples / recordingRate).toFixed(3);
+
+/**
+ * Whether the bucket has more of this call's recording than the spool: where the storage took no writes, it was delivered from the memory
+ * of an object that was lost before it could write that down.
+ */
+async function isStoredLonger(
+  bucket: R2Bucket,
+  key: string,
+  { startTime }: StartedCallFacts,
+  samples: number,
+): Promise<boolean> {
+  const stored = (await bucket.head(key))?.customMetadata;
+  return (
+    stored?.startTime === String(startTime) && Number(stored.durationSeconds) > Number(secondsOf(samples))
+  );
 }
 
 /** The id of a row whose call's own id names another call: `{callId}.{startTime}`, as long as an id may be. */

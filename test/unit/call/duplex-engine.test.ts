@@ -742,6 +742,7 @@ describe('a call held by a model that listens and speaks at the same time', () =
         history: [{ turn: { ...turn, role: 'caller', text: 'When do you open?' } }],
         heard: [{ text: 'At nine.', from: call.startTime + 1_000, until: call.startTime + 1_500 }],
         written: true,
+        owed: null,
         unheard: ['Or at ten.'],
         keys: '',
         language: null,

@@ -63,6 +63,20 @@ describe('the opening of a call', () => {
       [],
       { current: null, rest: [notice] },
     ],
+    [
+      'twice in the notice',
+      [{ turn: { ...turn('agent', 'This call').turn, interrupted: true } }],
+      [],
+      ['is recorded.'],
+      { current: notice, rest: [greeting] },
+    ],
+    [
+      'in the notice, and then in the greeting',
+      [{ turn: { ...turn('agent', 'This call').turn, interrupted: true } }, turn('agent', 'is recorded.')],
+      [],
+      ['Hello there.'],
+      { current: greeting, rest: [] },
+    ],
   ])('that was cut off %s is taken up where it was', (_, history, heard, unheard, left) => {
     expect(openingLeft(agent, { history, heard, unheard })).toEqual(left);
   });

@@ -191,7 +191,7 @@ function remains(call: TestCall): PastCall {
   const { call: facts } = call.ofType('call.started')[0]!;
   const progress = new CallProgress(mapKv());
   for (const event of call.events) progress.hear(event);
-  const { heard, unheard, written, keys, acts } = progress.read();
+  const { heard, unheard, written, owed, keys, acts } = progress.read();
   return {
     call: facts,
     history: call.events.flatMap((event): PastCall['history'] => {
@@ -201,6 +201,7 @@ function remains(call: TestCall): PastCall {
     heard,
     unheard,
     written,
+    owed,
     keys,
     acts,
     language: call.ofType('language.heard').at(-1)?.language ?? null,
@@ -330,6 +331,37 @@ describe('an object that is killed under a call', () => {
     for (const sentence of count(1, 1)) expect(agentSaid.split(sentence)).toHaveLength(2);
     expect(second.transcript().at(-1)).toBe('agent: And that is all.');
     expect(second.asked.messages[0]?.at(-1)?.role).toBe('system');
+  });
+
+  it('killed again before it went on: the rest is asked for all the same', async () => {
+    const agent = { greeting: '' };
+    const first = createCall({
+      agent,
+      script: {
+        transcripts: ['Count.'],
+        answer: () => count(1, 2).map((text) => `${text} `),
+        tokenMs: 20_000,
+      },
+    });
+    await first.start();
+    await first.speak(600);
+    await first.silence(500 + 21_000);
+    const rest = { answer: () => ['And that is all.'] };
+    for (const [when, ms] of [
+      ['in what was still to be said', 1_000],
+      ['while the rest was being thought', 3_000],
+    ] as const) {
+      const second = await takenUp(first, { agent, script: { ...rest, firstTokenMs: 20_000 } });
+      await second.silence(ms);
+      second.events.unshift(
+        ...first.events.filter(({ type }) => type === 'call.started' || type === 'turn.recorded'),
+      );
+      const third = await takenUp(second, { agent, script: rest });
+      await third.silence(6_000);
+      expect([when, third.transcript().at(-1)]).toEqual([when, 'agent: And that is all.']);
+      expect(third.asked.messages).toHaveLength(1);
+      expect(third.asked.messages[0]?.at(-1)?.role).toBe('system');
+    }
   });
 
   it('while a model spoke by itself: what was heard is kept, and it goes on from there', async () => {

@@ -69,6 +69,14 @@ describe('the progress of a call', () => {
     expect(progressOf(...events, ...next).heard).toEqual(['Hello?']);
   });
 
+  it('has no line twice that followed what such a model was heard to say', () => {
+    const events = [heard('We are', 'partly'), planned('I am sorry.'), planned('Say it again.')];
+    expect(progressOf(...events, heard('I am sorry.'), heard('We are I am sorry.', 'partly'))).toMatchObject({
+      heard: ['We are I am sorry.'],
+      unheard: ['Say it again.'],
+    });
+  });
+
   it('has the keys that stand in no turn, however many, within bounds', () => {
     expect(progressOf(key('4'), key('7')).keys).toBe('47');
     expect(progressOf(key('4'), recorded('caller', 'Hello.'), key('7')).keys).toBe('47');
