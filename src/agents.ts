@@ -3,7 +3,7 @@ import { type AgentConfig, defaultEndpointing, defaultInterruption } from './cal
 import { systemClock } from './call/clock.ts';
 import { defaultDtmf } from './call/dtmf.ts';
 import { defaultSpeculation } from './call/speculation.ts';
-import type { Config } from './config.ts';
+import type { CampaignSettings, Config } from './config.ts';
 import { describeError, log } from './log.ts';
 import { type Campaign, CampaignAgents, createFindCampaign } from './records/campaigns.ts';
 
@@ -31,12 +31,18 @@ export function agentFor(config: Config, campaignId: string | null): Promise<Age
 /** The same, with what the campaign has in the database. */
 export function agentOfCampaign(config: Config, campaign: Campaign): Promise<AgentConfig> {
   const configured = configuredAgent(config, campaign.id);
-  return withVersion({ ...configured, ...definedOf(campaign.settings), owner: campaign.owner });
+  return withVersion({ ...configured, ...ownOf(campaign.settings), owner: campaign.owner });
 }
 
 function configuredAgent(config: Config, campaignId: string | null): Omit<AgentConfig, 'version'> {
   const known = campaignId !== null && Object.hasOwn(config.CAMPAIGNS, campaignId);
-  return { ...defaultAgent(config), ...(known ? definedOf(config.CAMPAIGNS[campaignId]!) : {}) };
+  return { ...defaultAgent(config), ...(known ? ownOf(config.CAMPAIGNS[campaignId]!) : {}) };
+}
+
+/** What a campaign has of its own. A voice speaks all its languages: `AGENT_VOICES` are the default agent's. */
+function ownOf(settings: CampaignSettings) {
+  const own = definedOf(settings);
+  return own.voice === undefined ? own : { ...own, voices: {} };
 }
 
 function definedOf<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

@@ -349,6 +349,17 @@ describe('settings', () => {
     expect(new Set(agents.map(({ version }) => version)).size).toBe(3);
   });
 
+  it("speak a campaign's calls with its own voice, whatever voices the default agent has", async () => {
+    const config = loadConfig({
+      AGENT_LANGUAGE: 'de',
+      AGENT_VOICES: '{"de":"german"}',
+      CAMPAIGNS: '{"own":{"voice":"mine"},"other":{"greeting":"Hallo."}}',
+    });
+    const [own, other] = await Promise.all(['own', 'other'].map((id) => agentFor(config, id)));
+    expect([own!.voice, own!.voices]).toEqual(['mine', {}]);
+    expect(other!.voices).toEqual({ de: 'german' });
+  });
+
   it.each([
     ['no JSON', '{'],
     ['a list', '[]'],

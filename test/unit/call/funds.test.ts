@@ -199,6 +199,7 @@ describe('a call that its object has lost', () => {
     written: true,
     keys: '',
     acts: [],
+    owed: null,
     language: null,
     counts: null,
     spooledSamples: 0,
