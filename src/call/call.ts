@@ -312,12 +312,13 @@ export class Call implements LegHandler {
   #activate(call: RequestedCall, spool: { chunkSamples?: number; spooledSamples?: number } = {}): ActiveCall {
     const { clock, limits, spoolMs, storeAudio } = this.#options;
     const { pieceMs, leadMs } = this.#leg.dialect;
-    // A chunk is stored at the first look after its end: so no more than `spoolMs` is ever in memory alone.
+    // A chunk is stored at the first look after its end, and its last frames may come late, or the look: so no more than `spoolMs` is
+    // in memory alone.
     const checkMs = spoolMs / 10;
     const timeline = new RecordingTimeline({
       sampleRate: call.sampleRate,
       startTime: call.startTime,
-      chunkMs: spoolMs - checkMs,
+      chunkMs: spoolMs - 2 * checkMs,
       ...spool,
       store: (chunk) => {
         if (this.#recording) storeAudio(chunk);

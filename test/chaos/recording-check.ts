@@ -7,6 +7,8 @@ const STRETCH = 25 * FRAME;
 const WIDE = 2_000 * PER_MS;
 const NEAR = 60 * PER_MS;
 const EXACT = 2 * PER_MS;
+/** Samples of digital silence that no voice has. */
+const DRY = 2 * PER_MS;
 /** What the timeline takes for jitter (200 ms), and a little: a gap of the line moves what follows it by so much. */
 const GAP = 260 * PER_MS;
 /** So many frames tell where they stand; fewer may stand anywhere, since a voice says the same words again. */
@@ -64,7 +66,7 @@ export function checkSide(
   for (const { frame, place } of left) {
     const found = freePlace(line, recording, frame, place, taken);
     take(found);
-    if (found !== null) continue;
+    if (found !== null || isDry(line, frame)) continue;
     const at = Math.max(0, frame + place);
     const there = recording.subarray(at, at + FRAME);
     (levelOf(there) < AUDIBLE / 2 ? missingMs : unlikeMs).push(frame / PER_MS);
@@ -110,6 +112,14 @@ function exactPlace(
     }
   }
   return null;
+}
+
+/** The earpiece ran dry within it, or had just had more: no recording has such a frame. */
+function isDry(line: Int16Array, frame: number): boolean {
+  for (let from = frame; from <= frame + FRAME - DRY; from++) {
+    if (line.subarray(from, from + DRY).every((sample) => sample === 0)) return true;
+  }
+  return false;
 }
 
 /** Within one stretch the line may have had a gap: not far away, where no other frame stands. */
