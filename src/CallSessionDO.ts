@@ -120,11 +120,12 @@ export class CallSessionDO extends DurableObject<Env> {
     return true;
   }
 
-  /** Gives the call id back: `owner` claimed it, and no call came of it. */
+  /** Gives the call id back: `owner` claimed it, and no call came of it. What is left of it is deleted: callers may have no end of ids. */
   release(owner: string): void {
     if (this.#claim()?.owner !== owner) return;
     this.#entries.delete('claim');
     this.#alarms.set('forget', null);
+    this.ctx.waitUntil(this.#deliver());
   }
 
   override async alarm(): Promise<void> {
