@@ -332,7 +332,8 @@ export class CallSessionDO extends DurableObject<Env> {
       this.#writes.forget('');
     } catch (error) {
       log('warn', 'the storage could not be deleted', { error: describeError(error) });
-      this.#alarms.setNoLater('forget', systemClock.now() + UNDELETED_MS);
+      // Whoever has taken the id meanwhile holds it as long as it is theirs.
+      if (this.#claim() === null) this.#alarms.setNoLater('forget', systemClock.now() + UNDELETED_MS);
     }
   }
 
