@@ -122,11 +122,12 @@ export class CallSessionDO extends DurableObject<Env> {
     return true;
   }
 
-  /** Gives the call id back: `owner` claimed it, and no call came of it. */
+  /** Gives the call id back: `owner` claimed it, and no call came of it. What is left of it is deleted: callers may have no end of ids. */
   release(owner: string): void {
     if (this.#claim()?.owner !== owner) return;
     this.#entries.delete('claim');
     this.#alarms.set('forget', null);
+    this.ctx.waitUntil(this.#deliver());
   }
 
   override async alarm(): Promise<void> {
@@ -333,7 +334,8 @@ export class CallSessionDO extends DurableObject<Env> {
       this.#writes.forget('');
     } catch (error) {
       log('warn', 'the storage could not be deleted', { error: describeError(error) });
-      this.#alarms.setNoLater('forget', systemClock.now() + UNDELETED_MS);
+      // Whoever has taken the id meanwhile holds it as long as it is theirs.
+      if (this.#claim() === null) this.#alarms.setNoLater('forget', systemClock.now() + UNDELETED_MS);
     }
   }
 

@@ -26,7 +26,7 @@ export const campaignSchema = z
     prompt: z.string().min(1).max(20_000),
     greeting: z.string().max(2_000),
     voice: z.string().min(1).max(128),
-    language: z.string().regex(/^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$/),
+    language: z.string().regex(languageTag, 'no BCP 47 tag, e.g. de-AT'),
     recording: z.boolean(),
     recordingNotice: z.string().max(2_000),
   })

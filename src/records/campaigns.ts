@@ -94,7 +94,10 @@ export class CampaignAgents {
       return agent;
     } catch (error) {
       onFailure(campaignId, error);
-      const agent = kept?.agent ?? (await configured(campaignId));
+      const found = this.#kept.get(campaignId);
+      // Another call of the campaign has asked meanwhile, and knows more or as much.
+      if (found !== undefined && found !== kept) return found.agent;
+      const agent = found?.agent ?? (await configured(campaignId));
       this.#keep(campaignId, agent, retryMs);
       return agent;
     }
@@ -102,8 +105,11 @@ export class CampaignAgents {
 
   #keep(campaignId: string, agent: AgentConfig, ms: number): void {
     this.#kept.delete(campaignId);
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size >= mostKept && oldest !== undefined) this.#kept.delete(oldest);
+    if (this.#kept.size >= mostKept) {
+      // What nobody owns was found nowhere: ids that are made up drive out no campaign.
+      const ids = [...this.#kept.keys()];
+      this.#kept.delete(ids.find((id) => this.#kept.get(id)?.agent.owner === null) ?? ids[0]!);
+    }
     this.#kept.set(campaignId, { agent, until: this.#options.clock.now() + ms });
   }
 }

@@ -46,7 +46,13 @@ async function rowOf(callId: string) {
 
 /** A call to an object whose Worker has billing on. Everything that is done with its socket happens in there. */
 async function paidCall(
-  options: { settings?: Record<string, string>; userId: string; campaignId?: string },
+  options: {
+    settings?: Record<string, string>;
+    userId: string;
+    campaignId?: string;
+    /** Looks at the object's storage after the close. */
+    afterwards?: (storage: DurableObjectStorage) => Promise<void>;
+  },
   converse: (client: TestClient, callId: string) => Promise<void>,
 ): Promise<string> {
   const callId = newId('paid');
@@ -67,6 +73,7 @@ async function paidCall(
     });
     await converse(client, callId);
     await client.until((c) => c.closed !== null, 'the close');
+    await options.afterwards?.(state.storage);
   });
   return callId;
 }
@@ -100,7 +107,12 @@ describe('a call that is paid for', () => {
   it('is refused where the account cannot pay, and leaves no trace of a call', async () => {
     scriptVendor();
     const userId = await newAccount(0.29);
-    const callId = await paidCall({ userId }, async (client) => {
+    // Who cannot pay could else fill the storage with objects: a database whose last entry was deleted still has its pages.
+    const untouched = bindings.CALL_SESSION.get(bindings.CALL_SESSION.newUniqueId());
+    const empty = await runInDurableObject(untouched, (_, { storage }) => storage.sql.databaseSize);
+    const afterwards = (storage: DurableObjectStorage) =>
+      vi.waitFor(() => expect(storage.sql.databaseSize).toBe(empty));
+    const callId = await paidCall({ userId, afterwards }, async (client) => {
       await client.until((c) => c.closed !== null, 'the refusal');
       expect(client.ofType('error').map(({ code }) => code)).toEqual(['INSUFFICIENT_FUNDS']);
       expect(client.closed?.code).toBe(4403);

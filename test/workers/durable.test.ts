@@ -270,6 +270,23 @@ describe('an ended call whose deliveries were cut off', () => {
   });
 });
 
+describe('a call id that is given back and taken again at once', () => {
+  it('is held: the deletion of what was left of it takes nothing of that', async () => {
+    const stub = bindings.CALL_SESSION.get(bindings.CALL_SESSION.idFromName('taken-again'));
+    const until = Date.now() + 3_600_000;
+    await runInDurableObject(stub, (object) => {
+      object.claim('first', until);
+      object.release('first');
+      expect(object.claim('second', until)).toBe(true);
+    });
+    await evictDurableObject(stub);
+    await runInDurableObject(stub, async (object, { storage }) => {
+      expect(object.claim('third', until)).toBe(false);
+      expect(await storage.getAlarm()).toBe(until);
+    });
+  });
+});
+
 describe('a call id that is used again after its hold', () => {
   it('does not cost the second call its record: it is written under an id of its own', async () => {
     const callId = `again-${crypto.randomUUID()}`;

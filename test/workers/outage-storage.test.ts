@@ -264,6 +264,23 @@ describe('the counts of calls', () => {
   });
 });
 
+describe('a call id that is taken again while its object could not be deleted', () => {
+  it('is held for its whole time', async () => {
+    await runInDurableObject(objectOf(nextId()), async (object, { storage }) => {
+      const until = clock.now() + 3_600_000;
+      object.claim('first', until);
+      const deleted = vi.fn(async () => spent());
+      Object.assign(storage, { deleteAll: deleted });
+      object.release('first');
+      expect(object.claim('second', until)).toBe(true);
+      await expect(deleted.mock.results[0]?.value).rejects.toThrow('free tier');
+      await Promise.resolve();
+      expect(storage.kv.get('alarms')).toEqual({ forget: until });
+      delete (storage as Partial<DurableObjectStorage>).deleteAll;
+    });
+  });
+});
+
 describe('an entry that waits to be written', () => {
   it('is read as if it were, and so is one that waits to be deleted', async () => {
     await runInDurableObject(objectOf('outage-entries'), (_, { storage }) => {

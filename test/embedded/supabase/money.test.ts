@@ -206,6 +206,48 @@ describe('deliveries that are repeated, late or out of order', () => {
   });
 });
 
+describe('what is no number', () => {
+  it('is not paid in: a balance that is none would pay for everything', async () => {
+    const user = await newAccount(1);
+    await expect(
+      money(service, 'top_up_user', { of_user: user, amount: 'NaN', payment: 'nan' }),
+    ).rejects.toMatchObject({ code: '23514' });
+    await expect(
+      supabase.query("update users set balance = 'NaN', reserved = 0 where id = $1", [user]),
+      'by the owner’s own mistake neither',
+    ).rejects.toMatchObject({ code: '23514' });
+    expect(await accountOf(service, user)).toEqual({ balance: 1, reserved: 0 });
+  });
+
+  it('is no price: the whole balance would be charged', async () => {
+    const user = await newAccount(1, null);
+    for (const pricePerSecond of ['NaN', '-1', null]) {
+      await expect(settle(user, 'unpriced', 10, { pricePerSecond })).rejects.toMatchObject({
+        code: expect.stringMatching(/^23/),
+      });
+      await expect(reserve(user, 'unpriced', { pricePerSecond, leastSeconds: -999 })).rejects.toMatchObject({
+        code: expect.stringMatching(/^23/),
+      });
+    }
+    expect(await accountOf(service, user)).toEqual({ balance: 1, reserved: 0 });
+  });
+
+  it('is no length of a call: a day would be charged', async () => {
+    const user = await newAccount(10);
+    // JSON has no NaN: this is what becomes of one.
+    await expect(
+      settle(user, 'endless', 0, { seconds: JSON.parse(JSON.stringify(Number.NaN)) }),
+    ).rejects.toMatchObject({ code: '22004' });
+    await expect(settle(user, 'endless', -1)).rejects.toMatchObject({ code: '23514' });
+    expect(await settle(user, 'endless', 10), 'and it is charged once it is known').toMatchObject({
+      charged: 0.1,
+    });
+    expect(await settle(await newAccount(1, 0.00001), 'two-days', 172_800)).toMatchObject({
+      charged: 0.864,
+    });
+  });
+});
+
 describe('the reservation of a call whose end never comes', () => {
   const sweep = () => money<number>(service, 'release_lost_reservations', {});
 

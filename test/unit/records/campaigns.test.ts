@@ -91,6 +91,23 @@ describe('where the database does not answer', () => {
   });
 });
 
+describe('two calls of a campaign at once', () => {
+  it('have what was found, though the other one’s question is answered too late', async () => {
+    const { agents, clock, database } = campaignAgents(() => new Promise(() => {}));
+    const slow = agents.agentFor('survey');
+    database.find = async () => survey({ greeting: 'By the row.' });
+    await clock.advance(1_000);
+    await agents.agentFor('survey');
+    await clock.advance(1_000);
+    expect(await slow, 'it gave up, and the row is known').toMatchObject({
+      greeting: 'By the row.',
+      owner: 'a',
+    });
+    database.find = () => Promise.reject(new Error('down'));
+    expect(await agents.agentFor('survey'), 'the next one').toMatchObject({ greeting: 'By the row.' });
+  });
+});
+
 describe('what comes from outside', () => {
   it('is not asked for where no row can have such an id', async () => {
     const { agents, asked } = campaignAgents(async () => survey());
@@ -98,8 +115,11 @@ describe('what comes from outside', () => {
     expect(asked).toEqual([]);
   });
 
-  it('fills no memory: a thousand are kept', async () => {
-    const { agents, asked } = campaignAgents(async () => null);
+  it.each([
+    ['are nowhere', null],
+    ['are all there', survey()],
+  ])('fills no memory: of campaigns that %s a thousand are kept', async (_where, campaign) => {
+    const { agents, asked } = campaignAgents(async () => campaign);
     for (let index = 0; index <= 1_000; index++) await agents.agentFor(`campaign-${index}`);
     await agents.agentFor('campaign-1');
     expect(asked).toHaveLength(1_001);
@@ -107,8 +127,20 @@ describe('what comes from outside', () => {
     expect(asked, 'the oldest one went').toHaveLength(1_002);
   });
 
+  it('drives out no campaign that was found', async () => {
+    const { agents, clock, database } = campaignAgents(async (id) =>
+      id === 'survey' ? survey({ greeting: 'By the row.' }) : null,
+    );
+    await agents.agentFor('survey');
+    for (let index = 0; index < 2_000; index++) await agents.agentFor(`made-up-${index}`);
+    database.find = () => Promise.reject(new Error('down'));
+    await clock.advance(60_000);
+    expect(await agents.agentFor('survey')).toMatchObject({ greeting: 'By the row.', owner: 'a' });
+  });
+
   it.each([
     ['a key that is none', { colour: 'red' }],
+    ['a language that is none', { language: `en${'-aa'.repeat(8)}` }],
     ['a recording that is neither on nor off', { recording: 'perhaps' }],
     ['a prompt without end', { prompt: 'x'.repeat(20_001) }],
   ])('is refused in the row: %s', async (_what, agent) => {
