@@ -121,39 +121,32 @@ export class RecordingTimeline {
     const by = Math.min(late, free);
     if (by <= 0) return;
     const moved = new Int16Array(this.#callerAt - anchor.from);
-    this.#eachPart(anchor.from, moved.length, (part, from) => {
-      const track = this.#track(part.index, 'caller').subarray(part.offset, part.offset + part.length);
-      moved.set(track, from);
-      track.fill(0);
-    });
+    for (let taken = 0; taken < moved.length; ) {
+      const index = Math.floor((anchor.from + taken) / this.chunkSamples);
+      const offset = anchor.from + taken - index * this.chunkSamples;
+      const part = this.#track(index, 'caller').subarray(offset, offset + moved.length - taken);
+      moved.set(part, taken);
+      part.fill(0);
+      taken += part.length;
+    }
     anchor.from -= by;
     this.#callerAt -= by;
     this.#write('caller', moved, anchor.from);
   }
 
   #write(side: 'caller' | 'agent', samples: Int16Array, at: number): void {
+    let written = 0;
     // Audio that would fall into a chunk already stored is lost only by a bug; it is placed at the earliest open sample.
-    const position = Math.max(at, this.#nextChunk * this.chunkSamples);
-    this.#eachPart(position, samples.length, (part, from) => {
-      this.#track(part.index, side).set(samples.subarray(from, from + part.length), part.offset);
-    });
-    this.#end = Math.max(this.#end, position + samples.length);
-  }
-
-  /** The pieces of chunks that `length` samples from `position` on lie in; `from` counts from the first of them. */
-  #eachPart(
-    position: number,
-    length: number,
-    take: (part: { index: number; offset: number; length: number }, from: number) => void,
-  ): void {
-    let from = 0;
-    while (from < length) {
-      const index = Math.floor((position + from) / this.chunkSamples);
-      const offset = position + from - index * this.chunkSamples;
-      const part = Math.min(length - from, this.chunkSamples - offset);
-      take({ index, offset, length: part }, from);
-      from += part;
+    let position = Math.max(at, this.#nextChunk * this.chunkSamples);
+    while (written < samples.length) {
+      const index = Math.floor(position / this.chunkSamples);
+      const offset = position - index * this.chunkSamples;
+      const part = Math.min(samples.length - written, this.chunkSamples - offset);
+      this.#track(index, side).set(samples.subarray(written, written + part), offset);
+      written += part;
+      position += part;
     }
+    this.#end = Math.max(this.#end, position);
   }
 
   #track(index: number, side: 'caller' | 'agent'): Int16Array {
