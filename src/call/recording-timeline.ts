@@ -20,6 +20,11 @@ const GAP_MS = 200;
 const ANCHOR_MS = 1000;
 /** It is over before, and a chunk need not wait any longer, once so much later a frame comes no sooner than it was said. */
 const BURST_MS = 200;
+/**
+ * No more audio than this is moved back, since each frame of a burst moves all before it: a client that sends half a minute at once
+ * must not cost the calls beside it seconds. Chunks are stored meanwhile, so more could hardly be moved.
+ */
+const MOST_MOVED_MS = 4000;
 /** After this nothing more can arrive for a sample: the jitter that is tolerated, and the longest frame (1 s). */
 const SETTLED_MS = GAP_MS + 1000;
 
@@ -77,7 +82,9 @@ export class RecordingTimeline {
     } else if (this.#anchor !== null) {
       // Nothing is heard before it is said: by so much the first of it was late.
       const late = this.#callerAt - expected;
-      if (now - this.#anchor.at >= (late > 0 ? ANCHOR_MS : BURST_MS)) this.#anchor = null;
+      const over = now - this.#anchor.at >= (late > 0 ? ANCHOR_MS : BURST_MS);
+      const most = (MOST_MOVED_MS * sampleRate) / 1000;
+      if (over || this.#callerAt - this.#anchor.from >= most) this.#anchor = null;
       else if (late > 0) this.#moveBack(this.#anchor, late);
     }
     const at = this.#callerAt;

@@ -77,6 +77,19 @@ describe('recording timeline', () => {
     expect(track('caller')).toEqual(said.flatMap((i) => [...frame(i + 1)]));
   });
 
+  it('moves only the beginning of a burst that no line makes, and loses nothing of it', () => {
+    const { timeline, track } = setUp();
+    timeline.caller(frame(1), start + 20);
+    const positions: number[] = [];
+    for (let i = 0; i < 1_000; i++) positions.push(timeline.caller(frame(100 + i), start + 15_000));
+    timeline.finish(start + 15_000);
+    const heard = track('caller').filter((sample) => sample >= 100);
+    expect(heard).toEqual(Array.from({ length: 1_000 }, (_, i) => [...frame(100 + i)]).flat());
+    // Back by four seconds, and from there on in order: ahead of its time, and no dearer than any other audio.
+    expect(positions[200]! / 8).toBeLessThanOrEqual(15_000);
+    expect(positions.at(-1)! / 8).toBeGreaterThan(15_000 + 15_000);
+  });
+
   it('stores what is complete soon after a burst: no more than that waits in memory', () => {
     const { timeline, chunks } = setUp();
     // A chunk is a second; the line stands still from 700 ms to 950 ms.
