@@ -12,16 +12,19 @@ export type AlarmName =
 
 const KEY = 'alarms';
 
+/** What the alarms need of an object's storage. */
+type AlarmStorage = Pick<DurableObjectStorage, 'kv' | 'setAlarm' | 'deleteAlarm'>;
+
 /**
  * Named alarms over the one alarm that an object has: the earliest is set. Kept in the object's storage, so they
  * survive it.
  */
 export class Alarms {
-  readonly #storage: DurableObjectStorage;
+  readonly #storage: AlarmStorage;
   readonly #writes: Writes;
   #times: Partial<Record<AlarmName, number>>;
 
-  constructor(storage: DurableObjectStorage, writes: Writes = writeThrough) {
+  constructor(storage: AlarmStorage, writes: Writes = writeThrough) {
     this.#storage = storage;
     this.#writes = writes;
     this.#times = storage.kv.get<Partial<Record<AlarmName, number>>>(KEY) ?? {};

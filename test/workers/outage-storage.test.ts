@@ -323,11 +323,12 @@ describe('a call of which storage takes nothing for longer than memory lasts', (
   });
   const chunkBytes = chunkSamples * 2;
 
-  /** The durable half of a call, in an object of its own. */
+  /** The durable half of a call, in an object of its own: no alarm wakes the half that the object itself has. */
   function archiveIn(storage: DurableObjectStorage): CallArchive {
     const config = loadConfig(bindings);
     const writes = new KeptWrites({ clock, object: 'object', onRetry: () => {} });
-    const alarms = new Alarms(storage, writes);
+    const unwoken = { kv: storage.kv, setAlarm: async () => {}, deleteAlarm: async () => {} };
+    const alarms = new Alarms(unwoken, writes);
     const random = systemRandom;
     return new CallArchive({ storage, writes, alarms, env: bindings, config, clock, random });
   }
