@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { freePort, LoopbackNetwork, run, Service, until } from './processes.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
@@ -11,7 +14,7 @@ export interface NodeEntry {
   name: string;
   address: string;
   port: number;
-  attributes?: string;
+  attributes: string;
 }
 
 /** What the dispatcher knows of a node: its flags (AP: active and pinged, IP: down, DX: drained, TP: one ping missed) and its calls. */
@@ -131,9 +134,10 @@ export class Proxy {
   }
 
   async writeNodes(nodes: readonly NodeEntry[]): Promise<void> {
+    // Among equals the dispatcher takes the one of the highest priority: here the first.
     const lines = nodes.map(
-      ({ name, address, port, attributes }) =>
-        `1 sip:${address}:${port} 0 0 duid=${name}${attributes === undefined ? '' : `;${attributes}`}\n`,
+      ({ name, address, port, attributes }, index) =>
+        `1 sip:${address}:${port} 0 ${nodes.length - index} duid=${name};${attributes}\n`,
     );
     await writeFile(this.nodesList, `# The nodes.\n${lines.join('')}`);
   }
@@ -210,10 +214,11 @@ export class Proxy {
     return this.#service.line(pattern);
   }
 
-  /** GET of a path on the metrics' port, as seen from an address. */
-  async metrics(path = '/metrics'): Promise<{ status: number; body: string }> {
-    const response = await fetch(`http://${this.address}:${this.metricsPort}${path}`);
-    return { status: response.status, body: await response.text() };
+  /** GET on the metrics' port; `from`: the address that asks, default the allowed one. */
+  async metrics(path = '/metrics', from = this.address): Promise<{ status: number; body: string }> {
+    const target = { host: this.address, port: this.metricsPort, path, localAddress: from, agent: false };
+    const [response] = (await once(get(target), 'response')) as [IncomingMessage];
+    return { status: response.statusCode ?? 0, body: await text(response) };
   }
 
   /** Kills it with all its children, as a machine dies. */
