@@ -62,9 +62,7 @@ export class HeldCall {
       'BYE',
       (message) => message.callId === this.callId && message.method === 'BYE' && message.status === 0,
     );
-    const kept = ['via', 'record-route'].flatMap((name) =>
-      bye.all(name).map((value) => `${name}: ${value}`),
-    );
+    const kept = ['via', 'record-route'].flatMap((name) => bye.all(name).map((value) => `${name}: ${value}`));
     const rest = ['from', 'to', 'call-id', 'cseq'].map((name) => `${name}: ${bye.first(name)}`);
     this.#socket.send(['SIP/2.0 200 OK', ...kept, ...rest], this.#to);
     return bye;

@@ -21,9 +21,10 @@ export function run(command: string, args: readonly string[]): Promise<{ code: n
 /** A process that runs until it is stopped, in a group of its own: Kamailio has children. */
 export class Service {
   readonly #child: ChildProcess;
-  readonly #exited: Promise<unknown>;
+  /** Fulfilled when it has ended and everything it printed was read. */
+  readonly exited: Promise<unknown>;
   #output = '';
-  #wake: () => void = () => {};
+  readonly #waiting = new Set<() => void>();
   running = true;
 
   constructor(command: string, args: readonly string[], cwd: string) {
@@ -34,7 +35,7 @@ export class Service {
     };
     this.#child.stdout?.on('data', keep);
     this.#child.stderr?.on('data', keep);
-    this.#exited = once(this.#child, 'exit').finally(() => {
+    this.exited = once(this.#child, 'close').finally(() => {
       this.running = false;
       this.#wake();
     });
@@ -54,19 +55,25 @@ export class Service {
       const left = deadline - performance.now();
       if (left <= 0 || !this.running) throw new Error(`No line ${pattern} in:\n${this.#output}`);
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
-        this.#wake = () => {
+        const wake = () => {
           clearTimeout(timer);
+          this.#waiting.delete(wake);
           resolve();
         };
+        const timer = setTimeout(wake, left);
+        this.#waiting.add(wake);
       });
     }
   }
 
-  /** Ends the whole group and waits until it is gone. */
-  async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    if (this.running && this.#child.pid !== undefined) process.kill(-this.#child.pid, signal);
-    await this.#exited;
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+  }
+
+  /** Kills the whole group and waits until it is gone. */
+  async kill(): Promise<void> {
+    if (this.running && this.#child.pid !== undefined) process.kill(-this.#child.pid, 'SIGKILL');
+    await this.exited;
   }
 }
 

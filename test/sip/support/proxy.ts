@@ -4,7 +4,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { freePort, LoopbackNetwork, run, Service, until } from './processes.ts';
+import { freePort, type LoopbackNetwork, run, Service, until } from './processes.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
 export const kamailioFolder = join(root, 'kamailio');
@@ -26,24 +26,22 @@ export interface NodeState {
 export interface ProxyOptions {
   network: LoopbackNetwork;
   nodes: readonly NodeEntry[];
-  /** Over those of `quick`. */
+  /** Over those of `quiet`. */
   defines?: Readonly<Record<string, number>> | undefined;
   /** Where to listen; default a free port. */
   port?: number | undefined;
 }
 
-/** The shipped configuration but for times: a ping a second, one second for a node to answer. Pings come late rather than never. */
-const quick = {
-  PING_SECONDS: 1,
-  NODE_TIMEOUT: 1000,
-  DIALOG_TIMEOUT: 4000,
+/** The shipped configuration, smaller, and without pings: what a test does not ask for does not happen in it. */
+const quiet = {
+  PING_SECONDS: 3600,
   WORKERS: 2,
   TCP_WORKERS: 1,
   TCP_CONNECTIONS: 64,
 };
 
 /** The real Kamailio with the repository's configuration, on an address and ports of its own. */
-export class Proxy {
+export class SipProxy {
   readonly address: string;
   readonly port: number;
   readonly tlsPort: number;
@@ -55,6 +53,7 @@ export class Proxy {
   readonly socket: string;
   readonly #options: ProxyOptions;
   #service: Service | null = null;
+  #markers = 0;
 
   private constructor(options: ProxyOptions, folder: string, ports: readonly [number, number, number]) {
     const { network } = options;
@@ -67,7 +66,7 @@ export class Proxy {
     [this.port, this.tlsPort, this.metricsPort] = ports;
   }
 
-  static async start(options: ProxyOptions): Promise<Proxy> {
+  static async start(options: ProxyOptions): Promise<SipProxy> {
     const address = options.network.address(0);
     const ports = [
       options.port ?? (await freePort(address)),
@@ -75,7 +74,7 @@ export class Proxy {
       await freePort(address),
     ] as const;
     const folder = await mkdtemp(join(tmpdir(), 'kamailio-'));
-    const proxy = new Proxy(options, folder, [...ports]);
+    const proxy = new SipProxy(options, folder, [...ports]);
     try {
       await proxy.#writeFiles();
       await proxy.#boot();
@@ -94,7 +93,7 @@ export class Proxy {
   get #defines(): string[] {
     const path = (name: string) => `"${join(this.folder, name)}"`;
     const defines = {
-      ...quick,
+      ...quiet,
       LISTEN_UDP: `udp:${this.address}:${this.port}`,
       LISTEN_TCP: `tcp:${this.address}:${this.port}`,
       LISTEN_TLS: `tls:${this.address}:${this.tlsPort}`,
@@ -182,9 +181,7 @@ export class Proxy {
   }
 
   /** Waits until the dispatcher says so of its nodes. */
-  untilNodes(
-    wanted: (nodes: Record<string, NodeState>) => boolean,
-  ): Promise<Record<string, NodeState>> {
+  untilNodes(wanted: (nodes: Record<string, NodeState>) => boolean): Promise<Record<string, NodeState>> {
     return until(() => this.nodes(), wanted);
   }
 
@@ -203,8 +200,13 @@ export class Proxy {
     return this.#service?.lines ?? [];
   }
 
-  /** How many lines of its log match. */
-  count(pattern: RegExp): number {
+  /** How many lines of its log match, of all that were written before. */
+  async count(pattern: RegExp): Promise<number> {
+    // Everything writes into one pipe: when a line that is caused now has come, those before it have.
+    const marker = this.#options.network.address(14);
+    this.#markers += 1;
+    await this.metrics(`/marker-${this.#markers}`, marker);
+    await this.line(new RegExp(`event=http\\.refused source=${marker}:.* path=%2fmarker-${this.#markers}$`));
     return this.log.filter((line) => pattern.test(line)).length;
   }
 
@@ -223,11 +225,11 @@ export class Proxy {
 
   /** Kills it with all its children, as a machine dies. */
   async kill(): Promise<void> {
-    await this.#service?.stop('SIGKILL');
+    await this.#service?.kill();
   }
 
   async stop(): Promise<void> {
-    await this.#service?.stop('SIGTERM');
+    await this.kill();
     await rm(this.folder, { recursive: true, force: true });
   }
 }

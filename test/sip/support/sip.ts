@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import tls, { type TLSSocket } from 'node:tls';
+import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { limitMs } from './processes.ts';
 
 /** A SIP message as far as the tests look at one. */
@@ -41,6 +41,8 @@ export class SipSocket {
   readonly local: Endpoint;
   readonly #transmit: (text: string, to: Endpoint) => void;
   readonly #close: () => void;
+  /** Fulfilled when the other side has closed the connection; never by UDP. */
+  readonly closed: Promise<unknown>;
   readonly #received: SipMessage[] = [];
   readonly #waiting = new Set<() => void>();
 
@@ -49,11 +51,13 @@ export class SipSocket {
     local: Endpoint,
     transmit: (text: string, to: Endpoint) => void,
     close: () => void,
+    closed: Promise<unknown>,
   ) {
     this.transport = transport;
     this.local = local;
     this.#transmit = transmit;
     this.#close = close;
+    this.closed = closed;
   }
 
   /** UDP, on any free port of an address. */
@@ -66,6 +70,7 @@ export class SipSocket {
       { address, port: socket.address().port },
       (text, to) => socket.send(text, to.port, to.address),
       () => socket.close(),
+      new Promise(() => {}),
     );
     socket.on('message', (data) => end.#take(parse(data.toString('utf8'))));
     return end;
@@ -73,13 +78,18 @@ export class SipSocket {
 
   /** TLS to a server whose certificate is signed by `ca`. */
   static async openTls(address: string, to: Endpoint, ca: string): Promise<SipSocket> {
-    const socket: TLSSocket = tls.connect({ host: to.address, port: to.port, localAddress: address, ca });
+    // Node's types lack `localAddress` here; it is passed to net.connect().
+    const options: ConnectionOptions & { localAddress: string } = {
+      ...{ host: to.address, port: to.port, localAddress: address, ca },
+    };
+    const socket: TLSSocket = tls.connect(options);
     await once(socket, 'secureConnect');
     const end = new SipSocket(
       'TLS',
       { address, port: socket.localPort ?? 0 },
       (text) => socket.write(text),
       () => socket.destroy(),
+      once(socket, 'close'),
     );
     let buffered = '';
     socket.on('data', (data: Buffer) => {

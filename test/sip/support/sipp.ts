@@ -15,7 +15,7 @@ export interface NodeOptions {
 }
 
 /** A node played by SIPp. */
-export class Node {
+export class SipNode {
   readonly #options: NodeOptions;
   #port = 0;
   #service: Service | null = null;
@@ -53,7 +53,7 @@ export class Node {
 
   /** As a machine dies: nobody is told. */
   async kill(): Promise<void> {
-    await this.#service?.stop('SIGKILL');
+    await this.#service?.kill();
   }
 }
 
