@@ -7,6 +7,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 /** The longest that anything here may take. */
 export const limitMs = 20_000;
 
+/** Before a process that was asked to end is killed. */
+const stopMs = 3_000;
+
 /** Runs a command to its end. */
 export function run(command: string, args: readonly string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve, reject) => {
@@ -68,6 +71,14 @@ export class Service {
 
   #wake(): void {
     for (const wake of this.#waiting) wake();
+  }
+
+  /** Asks it to end, which it passes on to its children; kills the group if that takes too long. */
+  async stop(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => void this.kill(), stopMs);
+    await this.exited;
+    clearTimeout(timer);
   }
 
   /** Kills the whole group and waits until it is gone. */

@@ -229,7 +229,7 @@ export class SipProxy {
   }
 
   async stop(): Promise<void> {
-    await this.kill();
+    await this.#service?.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
 }
