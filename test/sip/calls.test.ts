@@ -33,8 +33,10 @@ describe.concurrent('a call', () => {
     const caller = await bed.end(one.trunk);
     const calls = [await HeldCall.place(caller, one), await HeldCall.place(caller, one)];
     expect(await one.calls()).toEqual({ node1: 1, node2: 1 });
+    // The node sees the address that moves, and answers there.
+    expect(calls[0]?.answer.first('x-seen-via')).toContain(`SIP/2.0/UDP ${one.address}:${one.port};`);
     await one.kill();
-    const other = await bed.proxy(undefined, one.port);
+    const other = await bed.proxy(undefined, undefined, one.port);
     // Its counts are its own.
     expect(await other.calls()).toEqual({ node1: 0, node2: 0 });
     expect(await Promise.all(calls.map((call) => call.hangUp()))).toEqual([200, 200]);

@@ -36,9 +36,10 @@ describe.concurrent('a node that fails', () => {
     expect(call.status).toBe(200);
     expect(call.answer.all('x-call-id')).toEqual([expect.stringMatching(/^[0-9a-f-]{36}-1$/)]);
     expect(call.answer.all('x-trunk')).toEqual(['carrier-a']);
-    // Within the call the node finds the proxy at the address that moves, not at the one that pings.
-    const route = new RegExp(`^<sip:${proxy.address}:${proxy.port};lr`);
-    expect(call.answer.all('record-route')).toEqual([expect.stringMatching(route)]);
+    // Both sides find the proxy at the address that moves, not at the one that pings.
+    const address = `${proxy.address}:${proxy.port};`;
+    expect(call.answer.all('record-route')).toEqual([expect.stringContaining(`<sip:${address}lr`)]);
+    expect(call.answer.first('x-seen-via')).toContain(`SIP/2.0/UDP ${address}`);
     const id = call.answer.first('x-call-id').slice(0, 36);
     await proxy.line(new RegExp(`event=call\\.new call=${id} .* node=node1`));
     await proxy.line(new RegExp(`event=call\\.answered call=${id} .* node=node2`));
@@ -84,6 +85,27 @@ describe.concurrent('a node that fails', () => {
     const calls = [await HeldCall.place(caller, proxy), await HeldCall.place(caller, proxy)];
     expect(await proxy.calls()).toEqual({ node1: 1, node2: 1 });
     await Promise.all(calls.map((call) => call.hangUp()));
+  });
+
+  it('goes after two pings in a row that it does not answer well, and comes back after two that it does', async ({
+    onTestFinished,
+  }) => {
+    const bed = new Bed({ onTestFinished });
+    const node = await bed.end(bed.network.address(2));
+    const proxy = await bed.proxy({ PING_SECONDS: 1 }, [
+      { name: 'node1', ...node.local, attributes: 'maxload=9' },
+    ]);
+    const answers = ['503 Full', '503 Full', '200 OK', '200 OK'];
+    const states: (string | undefined)[] = [];
+    for (let pings = 1; pings <= answers.length + 1; pings += 1) {
+      const ping = await node.nth('OPTIONS', pings);
+      // When a ping comes, the answer to the one before it has been counted.
+      states.push((await proxy.nodes()).node1?.flags);
+      const kept = ['via', 'from', 'to', 'call-id', 'cseq'].map((name) => `${name}: ${ping.first(name)}`);
+      const ownAddress = { address: bed.network.address(1), port: proxy.port };
+      node.send([`SIP/2.0 ${answers[pings - 1] ?? '200 OK'}`, ...kept], ownAddress);
+    }
+    expect(states).toEqual(['AX', 'TP', 'IP', 'IP', 'AP']);
   });
 
   it('pauses by itself: its 503 moves the calls on at once, and its pings take it out', async ({

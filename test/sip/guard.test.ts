@@ -69,6 +69,33 @@ describe.concurrent('a stranger', () => {
     expect(scanner.received).toEqual([]);
   });
 
+  it('does not get an answer of its own sent on to whom its second Via names', async ({ onTestFinished }) => {
+    const bed = new Bed({ onTestFinished });
+    const node = await bed.node();
+    const proxy = await bed.proxy();
+    const victim = await bed.end(bed.network.address(13));
+    const reply = (callId: string) => [
+      'SIP/2.0 200 OK',
+      `Via: SIP/2.0/UDP ${proxy.address}:${proxy.port};branch=z9hG4bK${token()}`,
+      victim.via(),
+      'From: <sip:caller@trunk>;tag=1',
+      'To: <sip:100@node>;tag=2',
+      `Call-ID: ${callId}`,
+      'CSeq: 1 INVITE',
+    ];
+    const stranger = await bed.end(proxy.stranger);
+    stranger.send(reply('reflected'), proxy);
+    await until(
+      () => proxy.rpc('stats.get_statistics', 'drop_replies'),
+      (statistic) => statistic.includes('drop_replies = 1'),
+    );
+    expect(victim.received).toEqual([]);
+    // A node repeats its 200 until it has the ACK, also when the transaction is gone.
+    const nodeEnd = await bed.end(node.entry.address);
+    nodeEnd.send(reply('repeated'), proxy);
+    expect((await victim.expect('The 200', () => true)).callId).toBe('repeated');
+  });
+
   it('who floods is banned, and nobody else', async ({ onTestFinished }) => {
     const bed = new Bed({ onTestFinished });
     await bed.node();
@@ -104,6 +131,14 @@ describe.concurrent('a stranger', () => {
     const [answer] = (await once(http, 'data')) as [Buffer];
     http.destroy();
     expect(answer.toString('utf8')).toMatch(/^HTTP\/1\.1 403 /);
+    // A trunk's SIP on the port of the metrics is not answered: the answer that comes is that to the GET behind it.
+    const sip = connect({ host: proxy.address, port: proxy.metricsPort, localAddress: proxy.trunk });
+    const trunk = await bed.end(proxy.trunk);
+    const options = [...trunk.request('OPTIONS', proxy, token()), 'Content-Length: 0', '', ''].join('\r\n');
+    sip.write(`${options.replace('SIP/2.0/UDP', 'SIP/2.0/TCP')}GET /metrics HTTP/1.1\r\nHost: proxy\r\n\r\n`);
+    const [first] = (await once(sip, 'data')) as [Buffer];
+    sip.destroy();
+    expect(first.toString('utf8')).toMatch(/^HTTP\/1\.1 403 /);
   });
 });
 

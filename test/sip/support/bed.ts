@@ -31,9 +31,12 @@ export class Bed {
     return node;
   }
 
-  /** The proxy before all nodes so far. */
-  async proxy(defines?: ProxyOptions['defines'], port?: number): Promise<SipProxy> {
-    const nodes = this.nodes.map(({ entry }) => entry);
+  /** The proxy before all nodes so far, or before others. */
+  async proxy(
+    defines?: ProxyOptions['defines'],
+    nodes: ProxyOptions['nodes'] = this.nodes.map(({ entry }) => entry),
+    port?: number,
+  ): Promise<SipProxy> {
     const proxy = await SipProxy.start({ network: this.network, nodes, defines, port });
     this.#onTestFinished(() => proxy.stop());
     return proxy;

@@ -146,6 +146,16 @@ export class SipSocket {
     return found;
   }
 
+  /** The `count`-th request of a method. */
+  async nth(method: string, count: number): Promise<SipMessage> {
+    const requests = () =>
+      this.#received.filter((message) => message.method === method && message.status === 0);
+    await this.expect(`${method} number ${count}`, () => requests().length >= count);
+    const found = requests()[count - 1];
+    if (found === undefined) throw new Error(`${method} number ${count} is not there`);
+    return found;
+  }
+
   via(): string {
     const { address, port } = this.local;
     return `Via: SIP/2.0/${this.transport} ${address}:${port};rport;branch=z9hG4bK${token()}`;
@@ -154,6 +164,8 @@ export class SipSocket {
   /** The lines of a request outside a call. `more`: further headers. */
   request(method: string, to: Endpoint, callId: string, more: readonly string[] = []): string[] {
     const { address, port } = this.local;
+    // By TLS a trunk names the port at which it listens, not the one from which it connects.
+    const contact = this.transport === 'TLS' ? `${address}:5061;transport=tls` : `${address}:${port}`;
     return [
       `${method} sip:100@${to.address}:${to.port} SIP/2.0`,
       this.via(),
@@ -161,7 +173,7 @@ export class SipSocket {
       `To: <sip:100@${to.address}>`,
       `Call-ID: ${callId}`,
       `CSeq: 1 ${method}`,
-      `Contact: <sip:caller@${address}:${port}${this.transport === 'TLS' ? ';transport=tls' : ''}>`,
+      `Contact: <sip:caller@${contact}>`,
       'Max-Forwards: 70',
       ...more,
     ];
