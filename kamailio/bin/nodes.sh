@@ -10,7 +10,7 @@ fail() {
 
 # One command of kamcmd, which says "error: …" and yet ends with 0 where the proxy refuses.
 rpc() {
-	answer=$(kamcmd -s "$ctl" "$@") || fail "No answer from the proxy at $ctl."
+	answer=$(kamcmd -s "$ctl" "$@" 2>&1) || fail "No answer from the proxy at $ctl."
 	case $answer in
 	error:*) fail "$* … $answer" ;;
 	esac
@@ -19,7 +19,8 @@ rpc() {
 
 # A line for each node: name, address, flags, calls, attributes. Flags: A active, T one ping missed, I down, D drained; P is pinged.
 nodes() {
-	rpc dispatcher.list | awk '
+	list=$(rpc dispatcher.list) || exit 1
+	printf '%s\n' "$list" | awk '
 		$1 == "URI:" { uri = $2 }
 		$1 == "FLAGS:" { flags = $2 }
 		$1 == "BODY:" { body = $2 }
@@ -27,9 +28,11 @@ nodes() {
 		$1 == "DLGLOAD:" { print name, uri, flags, $2, body }'
 }
 
-# The field of a node, "" if there is no such node.
-field_of() {
-	nodes | awk -v name="$1" -v field="$2" '$1 == name { print $field }'
+# Sets $calls to those of a node; ends the script if there is no such node.
+find_node() {
+	all=$(nodes) || exit 1
+	calls=$(printf '%s\n' "$all" | awk -v name="$1" '$1 == name { print $4 }')
+	[ -n "$calls" ] || fail "There is no node $1; there are: $(printf '%s\n' "$all" | awk '{ printf "%s ", $1 }')"
 }
 
 # Of nodes.list.

@@ -122,5 +122,7 @@ describe.concurrent('healthy', () => {
     expect((await script(proxy, 'healthy')).code).toBe(0);
     await proxy.kill();
     expect((await script(proxy, 'healthy')).code).not.toBe(0);
+    const mute = await script(proxy, 'drain', 'node1');
+    expect(mute).toEqual({ code: 1, output: `No answer from the proxy at ${proxy.socket}.\n` });
   });
 });
