@@ -2,7 +2,7 @@ import { Hono } from 'hono';
 import { accepts } from 'hono/accepts';
 import { cors } from 'hono/cors';
 import { version } from '../package.json';
-import { anonymous } from './call/principal.ts';
+import { authenticate } from './auth/authenticate.ts';
 import { loadConfig, missingSettings } from './config.ts';
 import { callIdSchema } from './dialects/native-messages.ts';
 import type { Env } from './env.ts';
@@ -95,18 +95,20 @@ router.get('/ws/call-session', async (c) => {
   if (!originAllowed(c.req.raw, config.CORS_ORIGINS)) {
     return apiError(403, 'FORBIDDEN', 'Pages of this origin may not call; see CORS_ORIGINS');
   }
+  const principal = await authenticate(c.req.raw, c.env, config);
+  if (principal instanceof Response) return principal;
   const chosen = c.req.query('callId') ?? c.req.header('X-Call-Id');
   const sessions = c.env.CALL_SESSION;
   if (chosen === undefined) {
     const id = sessions.newUniqueId();
-    const leg = { callId: id.toString(), bound: false, principal: anonymous };
+    const leg = { callId: id.toString(), bound: false, principal };
     return sessions.get(id).fetch(writeLegRequest(c.req.raw, leg));
   }
   const callId = callIdSchema.safeParse(chosen);
   if (!callId.success) {
     return apiError(400, 'BAD_MESSAGE', `callId: ${callId.error.issues[0]?.message}`);
   }
-  const leg = { callId: callId.data, bound: true, principal: anonymous };
+  const leg = { callId: callId.data, bound: true, principal };
   return sessions.get(sessions.idFromName(callId.data)).fetch(writeLegRequest(c.req.raw, leg));
 });
 

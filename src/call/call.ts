@@ -203,7 +203,7 @@ export class Call implements LegHandler {
     const campaignId = textOf(request.metadata.campaignId);
     if (callIdBound && request.callId !== callId) {
       this.#refuse('CALL_ID_MISMATCH', `callId must be ${callId}, as in the URL`, 'refused');
-    } else if (!mayStartCall(principal, request.userId, campaignId)) {
+    } else if (!mayStartCall(principal, { callId: request.callId, userId: request.userId, campaignId })) {
       this.#refuse('UNAUTHORIZED', notYours, 'refused');
     } else {
       this.#state = 'starting';

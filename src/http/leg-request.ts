@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { anonymous, type Principal } from '../call/principal.ts';
+import type { Principal } from '../call/principal.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 
 /** What the router tells the call's object about a leg, beside the upgrade itself. */
@@ -13,10 +13,19 @@ export interface LegRequest {
 const HEADER = 'X-Leg';
 
 const principalSchema = z.object({
-  kind: z.literal(anonymous.kind),
+  kind: z.enum(['anonymous', 'user', 'node', 'call', 'service', 'metrics']),
   id: z.string(),
   users: z.literal('*').or(z.array(z.string())),
   campaigns: z.literal('*').or(z.array(z.string())),
+  call: z
+    .object({
+      callId: callIdSchema,
+      userId: z.string(),
+      campaignId: z.string().nullable(),
+      tokenId: z.string(),
+      expiresAt: z.number(),
+    })
+    .exactOptional(),
 });
 const legSchema = z.object({ callId: callIdSchema, bound: z.boolean(), principal: principalSchema });
 

@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { anonymous, type Principal } from '../call/principal.ts';
+import { anonymous, maySee, type Principal } from '../call/principal.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 import type { Env } from '../env.ts';
@@ -42,23 +42,11 @@ recordingRoutes.get('/:callId', async (c) => {
     return apiError(503, 'INTERNAL_ERROR', 'The database does not answer', { 'Retry-After': '5' });
   }
   // Who may not hear it does not learn that it is there.
-  const there = row !== null && row.recording !== null && mayReadRecording(principal, row);
+  const there = row !== null && row.recording !== null && maySee(principal, row.userId, row.campaignId);
   const object = there ? await c.env.RECORDINGS.head(row!.recording!) : null;
   if (object === null) return apiError(404, 'NOT_FOUND', 'There is no recording of this call');
   return await answer(c.req.raw, c.env.RECORDINGS, object);
 });
-
-/** Users hear the recordings of their own calls, where a campaign narrows it down those of that campaign. */
-export function mayReadRecording(
-  principal: Principal,
-  row: Pick<RecordingRow, 'userId' | 'campaignId'>,
-): boolean {
-  const { users, campaigns } = principal;
-  return (
-    (users === '*' || users.includes(row.userId)) &&
-    (row.campaignId === null || campaigns === '*' || campaigns.includes(row.campaignId))
-  );
-}
 
 /**
  * Who asks. Nobody can prove it yet, so recordings are played only where the service answers to this machine's own names and to no

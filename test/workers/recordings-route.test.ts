@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { anonymous, type Principal } from '../../src/call/principal.ts';
-import { mayReadRecording } from '../../src/http/recordings-route.ts';
 import { router } from '../../src/router.ts';
 import { bindings, database, fetchWorker } from './support.ts';
 
@@ -134,28 +133,5 @@ describe('GET /api/v1/recordings/{callId}', () => {
     expect(response.status).toBe(401);
     expect(await codeOf(response)).toBe('UNAUTHORIZED');
     expect((await fetchWorker(`/api/v1/recordings/${callId}`)).status).toBe(401);
-  });
-});
-
-describe('who may hear a recording', () => {
-  const row = { userId: 'user-1', campaignId: 'campaign-1' };
-  const principal = (users: Principal['users'], campaigns: Principal['campaigns']): Principal => ({
-    ...anonymous,
-    users,
-    campaigns,
-  });
-
-  it('is the user whose call it was, and who may everything', () => {
-    expect(mayReadRecording(anonymous, row)).toBe(true);
-    expect(mayReadRecording(principal(['user-1'], '*'), row)).toBe(true);
-    expect(mayReadRecording(principal(['user-2'], '*'), row)).toBe(false);
-    expect(mayReadRecording(principal([], '*'), row)).toBe(false);
-  });
-
-  it('is narrowed by campaigns, except for calls without one', () => {
-    expect(mayReadRecording(principal('*', ['campaign-1']), row)).toBe(true);
-    expect(mayReadRecording(principal('*', ['campaign-2']), row)).toBe(false);
-    expect(mayReadRecording(principal('*', []), { ...row, campaignId: null })).toBe(true);
-    expect(mayReadRecording(principal(['user-2'], '*'), { ...row, campaignId: null })).toBe(false);
   });
 });
