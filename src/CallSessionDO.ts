@@ -19,6 +19,7 @@ import { CallArchive } from './durable/call-archive.ts';
 import { KeptEntries } from './durable/kept-entries.ts';
 import { KeptWrites } from './durable/kept-writes.ts';
 import { LegSocket } from './durable/leg-socket.ts';
+import { ObjectLimits } from './durable/object-limits.ts';
 import { speechStore } from './durable/speech-store.ts';
 import { hasTables } from './durable/storage.ts';
 import type { Env } from './env.ts';
@@ -41,8 +42,6 @@ const MOST_RETURNING = 8;
 
 /** One WebAssembly module an isolate; each call has a detector of its own. */
 let voiceActivity: Promise<VoiceActivityFactory> | null = null;
-/** Sockets open in this isolate, for `MAX_CONCURRENT_CALLS_PER_WORKER`. */
-let openLegs = 0;
 
 /** Who holds a call id, and until when it is refused to others. */
 interface Claim {
@@ -59,6 +58,7 @@ export class CallSessionDO extends DurableObject<Env> {
   readonly #writes: KeptWrites;
   readonly #entries: KeptEntries;
   readonly #alarms: Alarms;
+  readonly #limits: ObjectLimits;
   #archive: CallArchive | null = null;
   readonly #returning = new Set<ReturningLeg>();
   #call: Call | null = null;
@@ -73,6 +73,7 @@ export class CallSessionDO extends DurableObject<Env> {
     });
     this.#entries = new KeptEntries(ctx.storage.kv, this.#writes, 'object/');
     this.#alarms = new Alarms(ctx.storage, this.#writes);
+    this.#limits = new ObjectLimits(ctx, env, this.#config);
     if (!hasTables(ctx.storage.sql)) return;
     this.#archive = this.#openArchive();
     const now = systemClock.now();
@@ -85,14 +86,14 @@ export class CallSessionDO extends DurableObject<Env> {
   /** Takes a leg's WebSocket, handed on by the router. */
   override async fetch(request: Request): Promise<Response> {
     const leg = readLegRequest(request);
+    voiceActivity ??= loadVoiceActivity(fvadWasm);
+    const detectors = await voiceActivity;
     // A call that is here already is counted.
-    if (this.#call === null && openLegs >= this.#config.MAX_CONCURRENT_CALLS_PER_WORKER) {
-      return apiError(503, 'TOO_MANY_CALLS', 'No more calls can be taken here at the moment', {
+    if (this.#call === null && !(await this.#limits.mayOpen())) {
+      return apiError(503, 'TOO_MANY_CALLS', 'No more calls can be taken at the moment', {
         'Retry-After': '5',
       });
     }
-    voiceActivity ??= loadVoiceActivity(fvadWasm);
-    const detectors = await voiceActivity;
     const pair = new WebSocketPair();
     const socket = new LegSocket(pair[1]);
     const known = this.#call !== null || this.#archive !== null || this.#claim() !== null;
@@ -132,10 +133,16 @@ export class CallSessionDO extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     for (const alarm of this.#alarms.takeDue(systemClock.now())) {
-      if (alarm === 'recover' && this.#call === null) this.#archive?.closeLost();
+      if (alarm === 'recover' && this.#call === null) this.#closeLost();
       if (alarm === 'forget') this.#entries.delete('claim');
     }
     await this.#deliver();
+  }
+
+  #closeLost(): void {
+    const lost = this.#archive?.lost ?? null;
+    this.#archive?.closeLost();
+    if (lost !== null) this.#limits.slots?.release(lost.call);
   }
 
   #accept(socket: LegSocket, leg: LegRequest, detectors: VoiceActivityFactory): void {
@@ -242,6 +249,7 @@ export class CallSessionDO extends DurableObject<Env> {
         idleMs: config.IDLE_TIMEOUT,
         aheadMs: config.MAX_AUDIO_AHEAD,
         graceMs: config.RESUME_GRACE,
+        messagesPerSecond: config.MAX_MESSAGES_PER_SECOND,
       },
       spoolMs: config.SPOOL_INTERVAL,
       createDetector: (sampleRate) => lineDetector(detectors, sampleRate),
@@ -252,6 +260,7 @@ export class CallSessionDO extends DurableObject<Env> {
         else this.ctx.waitUntil(this.#named(callId).release(claimant));
       },
       funds: config.BILLING ? this.#funds(leg) : null,
+      slots: this.#limits.slots,
       createTools: (agent, facts, actions, onRun, earlier) =>
         callTools(agent.tools, {
           call: facts,
@@ -264,8 +273,8 @@ export class CallSessionDO extends DurableObject<Env> {
       storeAudio: (chunk) => this.#archive?.storeAudio(chunk),
       ...(past === undefined ? {} : { past }),
     });
-    openLegs++;
     this.#call = call;
+    this.#limits.opened();
     return call;
   }
 
@@ -276,7 +285,7 @@ export class CallSessionDO extends DurableObject<Env> {
     } finally {
       if (event.type === 'leg.closed' || event.type === 'call.closed') {
         this.#call = null;
-        openLegs--;
+        this.#limits.closed();
         this.ctx.waitUntil(this.#deliver());
       }
     }

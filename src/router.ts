@@ -9,7 +9,7 @@ import type { Env } from './env.ts';
 import { consoleRoutes } from './http/console.ts';
 import { apiError } from './http/errors.ts';
 import { writeLegRequest } from './http/leg-request.ts';
-import { RateLimiter } from './http/rate-limit.ts';
+import { limitRequests } from './http/limit-requests.ts';
 import { recordingRoutes } from './http/recordings-route.ts';
 import { describeError, log } from './log.ts';
 import { readTotals } from './metrics/read.ts';
@@ -19,7 +19,6 @@ import { settingsWithoutEffect } from './settings-without-effect.ts';
 /** Above this share of failed calls the service is degraded (contract). */
 const DEGRADED_ERROR_RATE = 0.05;
 
-const requests = new RateLimiter();
 /** When this isolate took its first request: a Worker's clock stands still before it. */
 let upSince: number | null = null;
 
@@ -28,20 +27,15 @@ export const router = new Hono<{ Bindings: Env }>();
 
 router.use(async (c, next) => {
   upSince ??= Date.now();
-  const { RATE_LIMIT_PER_IP, ALLOWED_HOSTS } = loadConfig(c.env);
+  const { ALLOWED_HOSTS } = loadConfig(c.env);
   // A page may have its own name resolved to a loopback address; the name then gives it away.
   if (ALLOWED_HOSTS.length > 0 && !ALLOWED_HOSTS.includes(new URL(c.req.url).hostname)) {
     return apiError(403, 'FORBIDDEN', 'The service is not reached by this name; see ALLOWED_HOSTS');
   }
-  const address = c.req.header('CF-Connecting-IP') ?? 'unknown';
-  const retryAfter = requests.take(address, RATE_LIMIT_PER_IP, Date.now());
-  if (retryAfter !== null) {
-    return apiError(429, 'RATE_LIMIT', `More than ${RATE_LIMIT_PER_IP} requests a minute`, {
-      'Retry-After': String(retryAfter),
-    });
-  }
   await next();
 });
+
+router.use(limitRequests(async () => null));
 
 // Not on the upgrade: a 101's headers are fixed, and browsers ask no leave for WebSockets; `Origin` is checked there.
 for (const path of ['/health', '/metrics']) {

@@ -108,7 +108,12 @@ export type EndReason =
   | 'error';
 
 /** `UNRESERVED`: the books did not answer; the call was taken without a reservation, or refused. */
-export type FailureCode = `PROVIDER_${Uppercase<ProviderFailure>}` | 'INTERNAL_ERROR' | 'UNRESERVED';
+export type FailureCode =
+  | `PROVIDER_${Uppercase<ProviderFailure>}`
+  | 'INTERNAL_ERROR'
+  | 'UNRESERVED'
+  /** Nobody counted the call among its user's before it began. */
+  | 'UNCOUNTED';
 
 /** Listens to one call. Must not throw; if it does, the others still hear the event. */
 export type CallListener = (event: CallEvent, at: number) => void;

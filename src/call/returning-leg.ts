@@ -80,7 +80,9 @@ export class ReturningLeg implements LegHandler {
     this.protocolError('NOT_STARTED', 'A key came before start_call');
   }
 
-  markPlayed(): void {}
+  markPlayed(): void {
+    this.protocolError('NOT_STARTED', 'A mark came before start_call');
+  }
 
   interrupt(): void {
     this.protocolError('NOT_STARTED', 'An interruption came before start_call');
