@@ -43,5 +43,7 @@ it('a location counts by the limits that are the defaults', () => {
 it('every class that is bound has a migration', () => {
   const [{ durable_objects, migrations }] = configs as [(typeof configs)[number]];
   const migrated = migrations.flatMap(({ new_sqlite_classes = [] }) => new_sqlite_classes);
-  expect(durable_objects.bindings.map(({ class_name }) => class_name).sort()).toEqual(migrated.sort());
+  expect(durable_objects.bindings.map(({ class_name }: { class_name: string }) => class_name).sort()).toEqual(
+    migrated.sort(),
+  );
 });
