@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { anonymous, type Principal } from '../../src/call/principal.ts';
 import { router } from '../../src/router.ts';
 import { bindings, database, fetchWorker } from './support.ts';
 
