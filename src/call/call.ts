@@ -16,7 +16,7 @@ import type { Closing, Leg } from './leg.ts';
 import type { PastCall } from './past-call.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { Playout } from './playout.ts';
-import { mayStartCall, type Principal } from './principal.ts';
+import { mayStartCall, type Principal, principalName } from './principal.ts';
 import { RecordingTimeline } from './recording-timeline.ts';
 import { type Refusal, refusalToReturn } from './returning-leg.ts';
 
@@ -159,13 +159,13 @@ export class Call implements LegHandler {
   }
 
   /** Why a client may not come back with this; null: it may. */
-  refusalOf(request: StartRequest): Refusal | null {
+  refusalOf(request: StartRequest, principal: Principal): Refusal | null {
     const { resumeToken } = this.#options;
     const call = this.#active?.call;
     if (this.#state !== 'active' || call === undefined) {
       return { code: 'CALL_ID_IN_USE', message: 'This call id is in use', closing: 'id in use' };
     }
-    return refusalToReturn({ call, resumeToken }, request);
+    return refusalToReturn({ call, resumeToken }, request, principal);
   }
 
   /**
@@ -215,6 +215,7 @@ export class Call implements LegHandler {
         startTime: clock.now(),
         metadata: request.metadata,
         sampleRate: request.sampleRate,
+        startedBy: principalName(principal),
       };
       this.#active = this.#activate(call);
       void this.#setUp(call, this.#active);

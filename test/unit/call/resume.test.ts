@@ -3,6 +3,7 @@ import { defaultSilence } from '../../../src/call/agent-config.ts';
 import type { CallOptions } from '../../../src/call/call.ts';
 import type { Leg } from '../../../src/call/leg.ts';
 import type { PastCall } from '../../../src/call/past-call.ts';
+import { anonymous } from '../../../src/call/principal.ts';
 import { CallProgress } from '../../../src/durable/call-progress.ts';
 import type { Message, ToolCall } from '../../../src/providers/ports.ts';
 import { createCall, spokenRequests } from '../../support/call-harness.ts';
@@ -58,7 +59,7 @@ describe('a socket that is lost', () => {
     expect(call.leg.said.length).toBe(before);
     expect(call.leg.closed).toBeNull();
     const leg = anotherLeg(call);
-    expect(call.call.refusalOf(request())).toBeNull();
+    expect(call.call.refusalOf(request(), anonymous)).toBeNull();
     call.call.attach(leg);
     await call.clock.advance(9_000);
     expect(leg.said.length).toBeGreaterThan(10);
@@ -174,15 +175,15 @@ describe('a client that comes back', () => {
   ])('is turned away with %s', async (_, wrong, code) => {
     const call = createCall();
     await call.start();
-    expect(call.call.refusalOf(request(wrong) as ReturnType<typeof request>)?.code).toBe(code);
+    expect(call.call.refusalOf(request(wrong) as ReturnType<typeof request>, anonymous)?.code).toBe(code);
   });
 
   it('is turned away from a call that has ended, or has not begun', async () => {
     const call = createCall();
-    expect(call.call.refusalOf(request())?.code).toBe('CALL_ID_IN_USE');
+    expect(call.call.refusalOf(request(), anonymous)?.code).toBe('CALL_ID_IN_USE');
     await call.start();
     call.from.hangUp();
-    expect(call.call.refusalOf(request())?.code).toBe('CALL_ID_IN_USE');
+    expect(call.call.refusalOf(request(), anonymous)?.code).toBe('CALL_ID_IN_USE');
   });
 });
 
