@@ -3,7 +3,7 @@ import fvadWasm from '@echogarden/fvad-wasm/fvad.wasm';
 import { resolveAgent } from './agents.ts';
 import { lineDetector } from './audio/line-detector.ts';
 import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-activity.ts';
-import { unauthorized } from './auth/authenticate.ts';
+import { isBlocked, unauthorized } from './auth/authenticate.ts';
 import { subprotocolHeaders } from './auth/credential.ts';
 import { Call } from './call/call.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
@@ -258,6 +258,7 @@ export class CallSessionDO extends DurableObject<Env> {
         if (leg.bound) this.release(claimant);
         else this.ctx.waitUntil(this.#named(callId).release(claimant));
       },
+      isBlocked: (userId) => isBlocked(config, userId),
       funds: config.BILLING ? this.#funds(leg) : null,
       createTools: (agent, facts, actions, onRun, earlier) =>
         callTools(agent.tools, {

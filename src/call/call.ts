@@ -64,6 +64,8 @@ export interface CallOptions {
   claimCallId(callId: string): Promise<boolean>;
   /** Gives an id back of which no call came. */
   releaseCallId(callId: string): void;
+  /** Whether the user's account is blocked, as far as is known. Never rejects. */
+  isBlocked(userId: string): Promise<boolean>;
   /** Who pays for the call; null: it costs nothing. */
   funds: CallFunds | null;
   storeAudio(chunk: AudioChunk): void;
@@ -360,22 +362,22 @@ export class Call implements LegHandler {
   }
 
   async #setUp(call: RequestedCall, active: ActiveCall): Promise<void> {
-    const { claimCallId, releaseCallId, resolveAgent, funds, events } = this.#options;
+    const { claimCallId, releaseCallId, resolveAgent, isBlocked, funds, events } = this.#options;
     let began = false;
     const claim = claimCallId(call.callId);
     // Only who holds the id: another attempt with the same one would find, and give back, what is set aside for this call.
     const paid = claim.then((claimed) => (claimed && funds !== null ? funds.reserve(call) : null));
     try {
-      const [claimed, agent, payment] = await this.#within(
+      const [claimed, agent, payment, blocked] = await this.#within(
         SETUP_TIMEOUT_MS,
-        Promise.all([claim, resolveAgent(call.campaignId), paid]),
+        Promise.all([claim, resolveAgent(call.campaignId), paid, isBlocked(call.userId)]),
       );
       if (this.#state !== 'starting') return;
       if (!claimed) {
         this.#refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', 'id in use');
         return;
       }
-      if (agent.owner !== null && agent.owner !== call.userId) {
+      if (blocked || (agent.owner !== null && agent.owner !== call.userId)) {
         this.#refuse('UNAUTHORIZED', notYours, 'refused');
         return;
       }

@@ -178,6 +178,21 @@ describe('a client that comes back', () => {
     expect(call.call.refusalOf(request(wrong) as ReturnType<typeof request>, anonymous)?.code).toBe(code);
   });
 
+  it('needs no token where it is the node that started the call, and no other', async () => {
+    const node = { kind: 'node', id: 'fs-1', users: ['user-1'], campaigns: '*' } as const;
+    const call = createCall({ call: { principal: node } });
+    await call.start();
+    const bare = request({ resumeToken: null });
+    expect(call.call.refusalOf(bare, node)).toBeNull();
+    for (const other of [anonymous, { ...node, id: 'fs-2' }, { ...node, kind: 'user' } as const]) {
+      expect(call.call.refusalOf(bare, other)?.code).toBe('CALL_ID_IN_USE');
+    }
+    // The token of somebody else's call is worth nothing to who may not call for them.
+    const stranger = { kind: 'user', id: 'user-2', users: ['user-2'], campaigns: '*' } as const;
+    expect(call.call.refusalOf(request(), stranger)?.code).toBe('CALL_ID_IN_USE');
+    expect(call.call.refusalOf(bare, { ...node, users: ['user-2'] })?.code).toBe('CALL_ID_IN_USE');
+  });
+
   it('is turned away from a call that has ended, or has not begun', async () => {
     const call = createCall();
     expect(call.call.refusalOf(request(), anonymous)?.code).toBe('CALL_ID_IN_USE');
