@@ -29,9 +29,10 @@ const principalSchema = z.object({
 });
 const legSchema = z.object({ callId: callIdSchema, bound: z.boolean(), principal: principalSchema });
 
-/** The client's upgrade request with what the router knows; a header of that name from outside is overwritten. */
+/** The client's upgrade request with what the router knows, and without its secrets; a header of that name from outside is overwritten. */
 export function writeLegRequest(request: Request, leg: LegRequest): Request {
   const handedOn = new Request(request);
+  for (const secret of ['Authorization', 'X-Node-Token']) handedOn.headers.delete(secret);
   handedOn.headers.set(HEADER, JSON.stringify(leg));
   return handedOn;
 }

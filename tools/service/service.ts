@@ -162,6 +162,7 @@ export function embeddedSettings(
     TTS_MODEL: 'flite',
     TTS_VOICE: 'rms',
     AGENT_GREETING: greeting,
+    AUTH: 'none',
     ALLOWED_HOSTS: 'localhost,127.0.0.1,[::1]',
     CONSOLE: 'true',
   };
