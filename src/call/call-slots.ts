@@ -36,7 +36,7 @@ export interface CallSlots {
   release(call: CountedCall): void;
 }
 
-/** How long a call is counted of which nothing is heard: three renewals may get lost between two that arrive. */
+/** How long a call is counted of which nothing is heard: two renewals may get lost between two that arrive. */
 export const LEASE_MS = 150_000;
 /** A request and a row written a minute and call: a hundredth of what its audio costs (ARCHITECTURE.md, "Limits"). */
 export const RENEW_MS = 45_000;

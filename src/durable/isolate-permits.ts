@@ -4,6 +4,8 @@ import { PERMIT_LEASE_MS } from './permit-shard.ts';
 
 /** Permits are asked for and given back in blocks of so many. */
 const BLOCK = 8;
+/** What an isolate keeps beyond its calls, so that it does not ask for what it has just given back. */
+const SPARE = BLOCK / 2;
 /** How often an isolate says what it holds. */
 export const PERMIT_RENEW_MS = 30_000;
 /** A shard's clock may differ, and its answer be on its way: permits lapse here before they do there. */
@@ -11,7 +13,7 @@ const MARGIN_MS = 10_000;
 /** The longest wait for permits, before the socket is answered. */
 const WAIT_MS = 1_000;
 /** Shards that are asked before a call is refused. */
-const MOST_ASKED = 3;
+const MOST_ASKED = 4;
 /** How long after that nobody is asked again. */
 const FULL_MS = 1_000;
 
@@ -85,11 +87,13 @@ export class IsolatePermits {
   /** Its call is over, or lost with the instance that had it. The work is not to be waited for; null: there is none. */
   closed(object: string, shards: PermitShards): Promise<void> | null {
     this.#open.delete(object);
-    if (this.#granted() - this.used < 2 * BLOCK) return null;
-    const [shard, grant] = [...this.#grants].find(([, { permits }]) => permits >= BLOCK) ?? [];
-    if (shard === undefined || grant === undefined) return null;
-    grant.permits -= BLOCK;
-    return within(this.#clock, WAIT_MS, () => shards.give(shard, this.#isolate, BLOCK));
+    if (this.#granted() - this.used < SPARE + BLOCK) return null;
+    const [largest] = [...this.#grants].sort(([, a], [, b]) => b.permits - a.permits);
+    if (largest === undefined) return null;
+    const [shard, grant] = largest;
+    const given = Math.min(BLOCK, grant.permits);
+    grant.permits -= given;
+    return within(this.#clock, WAIT_MS, () => shards.give(shard, this.#isolate, given));
   }
 
   /** Called by each open call from time to time: the first for which it is due renews for all. Null: it is not due. */
@@ -102,8 +106,9 @@ export class IsolatePermits {
     // While permits are on their way, what is held is not known; the next renewal does it.
     const debt = this.#asking > 0 ? 0 : Math.max(0, this.used - this.#granted());
     const home = this.#homeOf(shards);
+    this.#dropSpare();
     if (debt > 0) this.#grants.set(home, { permits: this.#permitsAt(home) + debt, until: now });
-    const held = [...this.#grants].filter(([, { permits }]) => permits > 0);
+    const held = [...this.#grants];
     return within(this.#clock, WAIT_MS, async () => {
       await Promise.all(
         held.map(async ([shard, grant]) => {
@@ -114,12 +119,24 @@ export class IsolatePermits {
     });
   }
 
+  /** What was not needed for a while is needed elsewhere: the renewal tells of it. */
+  #dropSpare(): void {
+    let excess = this.#granted() - this.used - SPARE;
+    for (const grant of this.#grants.values()) {
+      const dropped = Math.min(Math.max(0, excess), grant.permits);
+      grant.permits -= dropped;
+      excess -= dropped;
+    }
+  }
+
   async #ask(shards: PermitShards): Promise<boolean> {
     const count = shardCount(shards);
     const home = this.#homeOf(shards);
     const wanted = this.#asking > 1 ? 1 : BLOCK;
+    // Where the first one has none, any other may have some.
+    const stride = 1 + 2 * Math.floor((this.#random.fraction() * count) / 2);
     for (let tried = 0; tried < Math.min(MOST_ASKED, count); tried++) {
-      const shard = (home + tried) % count;
+      const shard = (home + tried * stride) % count;
       const asked = this.#clock.now();
       const granted = await shards.take(shard, this.#isolate, wanted, shareOf(shard, shards));
       if (granted > 0) {

@@ -14,8 +14,11 @@ export interface Grant {
 
 /** How long the permits of an isolate are its own of which nothing is heard: two renewals may get lost between two that arrive. */
 export const PERMIT_LEASE_MS = 90_000;
-/** Of what is free, an isolate gets this part at most: near the ceiling, permits that lie about somewhere are calls refused elsewhere. */
-const LARGEST_PART = 1 / 8;
+/**
+ * What is free would do so often for all isolates that hold some: near the ceiling the blocks shrink, since permits that lie about in one
+ * isolate are calls refused in another.
+ */
+const ROUNDS = 2;
 
 /** One share of the deployment's permits, and which isolate holds how many of it. A crashed isolate's are free when its lease is over. */
 export class PermitShard {
@@ -41,7 +44,7 @@ export class PermitShard {
     this.expire(now);
     const free = share - this.#held;
     if (free <= 0) return 0;
-    const granted = Math.min(wanted, Math.max(1, Math.floor(free * LARGEST_PART)));
+    const granted = Math.min(wanted, Math.max(1, Math.floor(free / (ROUNDS * (this.#grants.size + 1)))));
     this.#set(isolate, this.#permitsOf(isolate) + granted, now);
     return granted;
   }
