@@ -165,9 +165,7 @@ describe('a person', () => {
 
   it('is asked to come back while nobody knows who they are; nodes are not', async () => {
     service.project.listen(() => Promise.reject(new TypeError('down')));
-    const noKeys = await upgrade('/ws/call-session', bearer(await userToken('user-1')), {
-      IDLE_TIMEOUT: '1000',
-    });
+    const noKeys = await upgrade('/ws/call-session', bearer(await userToken('user-1')), {});
     expect([noKeys.status, noKeys.headers.get('Retry-After')]).toEqual([503, '5']);
     vi.restoreAllMocks();
     service.project.listen();
