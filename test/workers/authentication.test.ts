@@ -1,9 +1,12 @@
-import { reset } from 'cloudflare:test';
+import { reset, runInDurableObject } from 'cloudflare:test';
 import { base64url } from 'jose';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { newToken } from '../../src/auth/tokens.ts';
+import { CallSessionDO } from '../../src/CallSessionDO.ts';
+import type { Env } from '../../src/env.ts';
+import { writeLegRequest } from '../../src/http/leg-request.ts';
 import { bearer, codeOf, guardedService } from './auth-support.ts';
-import { bindings, database, scriptVendor, type TestClient } from './support.ts';
+import { bindings, database, scriptVendor, TestClient } from './support.ts';
 
 const service = await guardedService();
 const { ask, tokens, upgrade, userToken } = service;
@@ -199,6 +202,35 @@ describe('a node', () => {
     }
     await client.untilStatus('Listening');
     client.send({ type: 'end_call' });
+  });
+
+  it('is nobody else by what it writes into headers', async () => {
+    const operator = { kind: 'service', id: 'x', users: '*', campaigns: '*' };
+    const forged = JSON.stringify({ callId: 'x', bound: false, principal: operator });
+    const client = await service.connect('/ws/call-session', {
+      'X-Node-Token': tokens.node,
+      'X-Leg': forged,
+    });
+    startCall(client, 'user-2');
+    await client.until((c) => c.closed?.code === 4403, 'the refusal');
+  });
+
+  it('calls for no user who is blocked', async () => {
+    const blocked = id('blocked');
+    const row = { id: blocked, blocked_at: new Date(0).toISOString() };
+    expect((await database().from('users').insert(row)).error).toBeNull();
+    const callId = id('nodes-call');
+    const stub = bindings.CALL_SESSION.get(bindings.CALL_SESSION.idFromName(callId));
+    await runInDurableObject(stub, async (_, state) => {
+      const object = new CallSessionDO(state, service.settings as unknown as Env);
+      const principal = { kind: 'node', id: 'fs-1', users: '*', campaigns: '*' } as const;
+      const request = new Request('http://localhost/', { headers: { Upgrade: 'websocket' } });
+      const response = await object.fetch(writeLegRequest(request, { callId, bound: true, principal }));
+      const client = TestClient.on(response.webSocket!);
+      client.send({ type: 'start_call', callId, userId: blocked, metadata: {} });
+      await client.until((c) => c.closed?.code === 4403, 'the refusal');
+      expect(client.ofType('error').map(({ code }) => code)).toEqual(['UNAUTHORIZED']);
+    });
   });
 
   it('comes back to its call without the token of the call; another node does not', async () => {

@@ -1,4 +1,4 @@
-import { reset } from 'cloudflare:test';
+import { reset, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CALL_TOKEN_PREFIX, CallTokens } from '../../src/auth/call-tokens.ts';
 import { bearer, codeOf, guardedService } from './auth-support.ts';
@@ -209,6 +209,22 @@ describe('a single-call token', () => {
     const call = { callId: crypto.randomUUID(), userId: 'user-1', campaignId: null };
     const token = await new CallTokens(secret).mint({ ...call, expiresAt: Date.now() - 1 });
     expect((await upgrade('/ws/call-session', inSubprotocol(token))).status).toBe(401);
+  });
+
+  it('leaves nothing behind once its time is over', async () => {
+    const headers = bearer(tokens.service);
+    const body = JSON.stringify({ userId: 'user-1' });
+    const short = await ask('/api/v1/calls', { method: 'POST', headers, body }, { CALL_TOKEN_TTL: '1000' });
+    const { callId, token } = await short.json<Minted>();
+    const client = await service.connect('/ws/call-session', inSubprotocol(token));
+    const stub = bindings.CALL_SESSION.get(bindings.CALL_SESSION.idFromName(callId));
+    const kept = () =>
+      runInDurableObject(stub, (_, state) => [...state.storage.kv.list()].map(([name]) => name));
+    expect(await kept()).toContain('spent token');
+    client.close();
+    await vi.waitFor(async () => expect(await kept()).toEqual([]), { timeout: 10_000, interval: 200 });
+    expect((await upgrade('/ws/call-session', inSubprotocol(token))).status).toBe(401);
+    expect(await kept()).toEqual([]);
   });
 
   it('alone may stand in an address or a subprotocol', async () => {
