@@ -100,7 +100,13 @@ export class CallSessionDO extends DurableObject<Env> {
     // From here on nothing waits: of two sockets with the same token one is the first.
     const { call: grant } = leg.principal;
     const comesBack = this.#call !== null || this.#lost() !== null;
-    if (grant !== undefined && !comesBack && !this.#spend(grant)) return unauthorized();
+    if (grant !== undefined && !comesBack && !this.#spend(grant)) {
+      log('warn', 'a request was refused', {
+        callId: leg.callId,
+        reason: 'the token was used before, or is expired',
+      });
+      return unauthorized();
+    }
     const pair = new WebSocketPair();
     const socket = new LegSocket(pair[1]);
     const known = this.#call !== null || this.#archive !== null || this.#claim() !== null;

@@ -4,6 +4,8 @@ export interface Network {
   bits: 32 | 128;
   value: bigint;
   prefix: number;
+  /** As it was written. */
+  text: string;
 }
 
 /** `192.0.2.0/24`, `2001:db8::/32`, or one address. Null: it is none, or has bits behind its prefix (a slip of the pen). */
@@ -16,7 +18,7 @@ export function parseNetwork(text: string): Network | null {
   if (prefix > parsed.bits) return null;
   const hostBits = BigInt(parsed.bits - prefix);
   if ((parsed.value >> hostBits) << hostBits !== parsed.value) return null;
-  return { ...parsed, prefix };
+  return { ...parsed, prefix, text: text.trim() };
 }
 
 /** Whether the address lies in one of the networks. What is no address lies in none. */

@@ -82,7 +82,7 @@ export async function isBlocked(config: Config, userId: string): Promise<boolean
   if (config.AUTH === 'none' || config.BILLING) return false;
   try {
     const accounts = await keptFor(config).accounts.of(userId);
-    return accounts.some((account) => account.userId === userId && account.blockedAt !== null);
+    return accounts.some(({ blockedAt }) => blockedAt !== null);
   } catch (error) {
     if (!(error instanceof AccountsUnavailable)) throw error;
     return false;
