@@ -38,7 +38,7 @@ export interface CallSlots {
 
 /** How long a call is counted of which nothing is heard: two renewals may get lost between two that arrive. */
 export const LEASE_MS = 150_000;
-/** A request and a row written a minute and call: a hundredth of what its audio costs (ARCHITECTURE.md, "Limits"). */
+/** A request and a row written, every time: all of them cost less than a fiftieth of the call's own object (ARCHITECTURE.md, "Limits"). */
 export const RENEW_MS = 45_000;
 /** The longest wait: a caller hears nothing meanwhile. */
 const TIMEOUT_MS = 2_000;
