@@ -15,8 +15,6 @@ const STALE_MS = 60 * 60_000;
 const COOL_DOWN_MS = 30_000;
 /** After a failure. */
 const RETRY_MS = 5_000;
-/** The longest wait: a client waits for its answer meanwhile. */
-const FETCH_MS = 3_000;
 /** Of the answer; a key has less than 1 KB. */
 const MOST_CHARACTERS = 64 * 1024;
 
@@ -24,6 +22,8 @@ export interface SigningKeysOptions {
   /** `…/auth/v1/.well-known/jwks.json`. */
   url: string;
   clock: Clock;
+  /** The longest wait: a client waits for its answer meanwhile. */
+  timeoutMs: number;
   fetch: typeof fetch;
   onFailure(error: unknown): void;
 }
@@ -65,11 +65,11 @@ export class SigningKeys {
   }
 
   async #renew(): Promise<void> {
-    const { clock, onFailure } = this.#options;
+    const { clock, timeoutMs, onFailure } = this.#options;
     if (clock.now() - this.#failedAt < RETRY_MS) return;
     this.#askedAt = clock.now();
     try {
-      const get = await within(clock, FETCH_MS, (signal) => this.#fetch(signal));
+      const get = await within(clock, timeoutMs, (signal) => this.#fetch(signal));
       this.#keys = { get, fetchedAt: clock.now() };
       this.#failedAt = Number.NEGATIVE_INFINITY;
     } catch (error) {

@@ -117,6 +117,17 @@ describe('a single-call token', () => {
     await client.until((c) => c.closed?.code === 1000, 'the end');
   });
 
+  it('is for users and campaigns of any name', async () => {
+    scriptVendor();
+    const of = { userId: 'Jürgen “李” \n\u0000', campaignId: 'Frühling 🌷' };
+    const { callId, token } = await minted(of);
+    const client = await service.connect('/ws/call-session', bearer(token));
+    client.send({ type: 'start_call', callId, userId: of.userId, metadata: { campaignId: of.campaignId } });
+    await client.untilStatus('Listening');
+    client.send({ type: 'end_call' });
+    await client.until((c) => c.closed?.code === 1000, 'the end');
+  });
+
   it('opens one socket, of however many that come at once', async () => {
     const { token } = await minted();
     const answers = await Promise.all(
