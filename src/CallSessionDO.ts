@@ -12,8 +12,8 @@ import type { PastCall } from './call/past-call.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
 import { type Config, loadConfig } from './config.ts';
 import type { StartRequest } from './dialects/dialect.ts';
-import { createNativeDialect } from './dialects/native.ts';
 import { closeCodes } from './dialects/native-messages.ts';
+import { dialectAt } from './dialects/registry.ts';
 import { Alarms } from './durable/alarms.ts';
 import { CallArchive } from './durable/call-archive.ts';
 import { KeptEntries } from './durable/kept-entries.ts';
@@ -98,11 +98,11 @@ export class CallSessionDO extends DurableObject<Env> {
     const known = this.#call !== null || this.#archive !== null || this.#claim() !== null;
     const lost = this.#config.RESUME_GRACE > 0 ? (this.#archive?.lost ?? null) : null;
     if (leg.bound && (this.#call !== null || lost !== null)) {
-      this.#awaitReturn(socket, leg, detectors);
+      this.#awaitReturn(socket, this.#connect(socket, leg, request), leg, detectors);
     } else if (leg.bound && known) {
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
     } else {
-      this.#accept(socket, leg, detectors);
+      this.#accept(socket, this.#connect(socket, leg, request), leg, detectors);
     }
     return new Response(null, { status: 101, webSocket: pair[0] });
   }
@@ -138,19 +138,34 @@ export class CallSessionDO extends DurableObject<Env> {
     await this.#deliver();
   }
 
-  #accept(socket: LegSocket, leg: LegRequest, detectors: VoiceActivityFactory): void {
-    const connection = connect(socket);
+  /** A socket that speaks the dialect of its path. */
+  #connect(socket: LegSocket, leg: LegRequest, request: Request): Leg {
+    const entry = dialectAt(leg.dialect, request.headers.get('Sec-WebSocket-Protocol'));
+    if (entry === null) throw new Error(`there is no dialect ${leg.dialect}`);
+    return {
+      dialect: entry.create({
+        send: (message) => socket.send(message),
+        callId: leg.callId,
+        callIdBound: leg.bound,
+        query: new URL(request.url).searchParams,
+        headers: request.headers,
+        numbers: this.#config.NUMBERS,
+      }),
+      close: (closing) => socket.close(closing),
+    };
+  }
+
+  #accept(socket: LegSocket, connection: Leg, leg: LegRequest, detectors: VoiceActivityFactory): void {
     const call = this.#createCall(connection, leg, detectors, systemRandom.id());
     socket.listen({
       message: (data) => call.receive(data, connection),
-      closed: () => call.disconnected(connection),
+      closed: (inOrder) => call.disconnected(connection, inOrder),
       failed: (error) => this.#failed(call, leg, error),
     });
   }
 
   /** A client that comes back to the call of this object, or somebody else: `start_call` will tell. */
-  #awaitReturn(socket: LegSocket, leg: LegRequest, detectors: VoiceActivityFactory): void {
-    const connection = connect(socket);
+  #awaitReturn(socket: LegSocket, connection: Leg, leg: LegRequest, detectors: VoiceActivityFactory): void {
     const { dialect } = connection;
     dialect.show({ type: 'leg.accepted', callId: leg.callId, resumeToken: null });
     const returning: ReturningLeg = new ReturningLeg(connection, systemClock, {
@@ -171,8 +186,8 @@ export class CallSessionDO extends DurableObject<Env> {
         if (returning.over) this.#call?.receive(data, connection);
         else returning.receive(data);
       },
-      closed: () => {
-        if (returning.over) this.#call?.disconnected(connection);
+      closed: (inOrder) => {
+        if (returning.over) this.#call?.disconnected(connection, inOrder);
         else returning.closed();
       },
       failed: (error) => {
@@ -350,12 +365,4 @@ export class CallSessionDO extends DurableObject<Env> {
       random: systemRandom,
     });
   }
-}
-
-/** A socket that speaks the native dialect. */
-function connect(socket: LegSocket): Leg {
-  return {
-    dialect: createNativeDialect((message) => socket.send(message)),
-    close: (closing) => socket.close(closing),
-  };
 }

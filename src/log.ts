@@ -20,6 +20,11 @@ export function logCallEvent(callId: string, event: CallEvent): void {
     case 'call.started':
       log('info', 'call started', { leg: callId, callId: event.call.callId });
       return;
+    case 'leg.closed':
+      if (event.refusal !== undefined) {
+        log('warn', 'call refused', { leg: callId, code: event.refusal.code, reason: event.refusal.message });
+      }
+      return;
     case 'tool.ran':
       log('info', 'tool ran', {
         leg: callId,

@@ -2,15 +2,13 @@ import { Hono } from 'hono';
 import { accepts } from 'hono/accepts';
 import { cors } from 'hono/cors';
 import { version } from '../package.json';
-import { anonymous } from './call/principal.ts';
 import { loadConfig, missingSettings } from './config.ts';
-import { callIdSchema } from './dialects/native-messages.ts';
 import type { Env } from './env.ts';
 import { consoleRoutes } from './http/console.ts';
 import { apiError } from './http/errors.ts';
-import { writeLegRequest } from './http/leg-request.ts';
 import { RateLimiter } from './http/rate-limit.ts';
 import { recordingRoutes } from './http/recordings-route.ts';
+import { legRoutes } from './http/ws-routes.ts';
 import { describeError, log } from './log.ts';
 import { readTotals } from './metrics/read.ts';
 import { metricsOf, prometheusText, recentErrorRate } from './metrics/totals.ts';
@@ -83,33 +81,7 @@ router.get('/metrics', async (c) => {
   return c.json(metricsOf(totals));
 });
 
-router.get('/ws/call-session', async (c) => {
-  if (c.req.header('Upgrade')?.toLowerCase() !== 'websocket') {
-    return apiError(426, 'UPGRADE_REQUIRED', 'This path speaks WebSocket', { Upgrade: 'websocket' });
-  }
-  const config = loadConfig(c.env);
-  const missing = missingSettings(config, c.env);
-  if (missing.length > 0) {
-    return apiError(503, 'INTERNAL_ERROR', `The service is not set up: ${missing.join(', ')} not set`);
-  }
-  if (!originAllowed(c.req.raw, config.CORS_ORIGINS)) {
-    return apiError(403, 'FORBIDDEN', 'Pages of this origin may not call; see CORS_ORIGINS');
-  }
-  const chosen = c.req.query('callId') ?? c.req.header('X-Call-Id');
-  const sessions = c.env.CALL_SESSION;
-  if (chosen === undefined) {
-    const id = sessions.newUniqueId();
-    const leg = { callId: id.toString(), bound: false, principal: anonymous };
-    return sessions.get(id).fetch(writeLegRequest(c.req.raw, leg));
-  }
-  const callId = callIdSchema.safeParse(chosen);
-  if (!callId.success) {
-    return apiError(400, 'BAD_MESSAGE', `callId: ${callId.error.issues[0]?.message}`);
-  }
-  const leg = { callId: callId.data, bound: true, principal: anonymous };
-  return sessions.get(sessions.idFromName(callId.data)).fetch(writeLegRequest(c.req.raw, leg));
-});
-
+router.route('/ws', legRoutes);
 router.route('/console', consoleRoutes);
 router.route('/api/v1/recordings', recordingRoutes);
 
@@ -119,24 +91,3 @@ router.onError((error) => {
   log('error', 'request failed', { error: describeError(error) });
   return apiError(500, 'INTERNAL_ERROR', 'Something failed here');
 });
-
-/**
- * A browser sends its page's origin with every WebSocket, and no page but the service's own and the configured ones
- * may call through a visitor's browser. FreeSWITCH's modules send the service's own host and port (with a scheme of
- * their own: http, https or ws), other clients nothing.
- */
-function originAllowed(request: Request, allowed: readonly string[]): boolean {
-  const origin = request.headers.get('Origin');
-  if (origin === null || allowed.includes(origin)) return true;
-  const host = hostOf(origin);
-  return host !== null && host === hostOf(request.url);
-}
-
-/** Host and port; the ports that a URL may leave out are left out. */
-function hostOf(url: string): string | null {
-  try {
-    return new URL(url).host.replace(/:(?:80|443)$/, '');
-  } catch {
-    return null;
-  }
-}

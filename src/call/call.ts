@@ -144,11 +144,17 @@ export class Call implements LegHandler {
     leg.dialect.receive(message, this);
   }
 
-  /** A leg's socket is gone. A call that has begun waits for its client to come back. */
-  disconnected(leg: Leg): void {
+  /**
+   * A leg's socket is gone. A call that has begun waits for its client to come back.
+   *
+   * @param inOrder its peer has closed it, and nothing broke.
+   */
+  disconnected(leg: Leg, inOrder = false): void {
     if (leg !== this.#leg) return;
     const { clock, events, limits } = this.#options;
-    if (this.#state !== 'active' || limits.graceMs <= 0) {
+    if (inOrder && leg.dialect.hangsUpByClosing && this.#state !== 'accepted') {
+      this.#end('hangup');
+    } else if (this.#state !== 'active' || limits.graceMs <= 0) {
       this.#end('disconnected');
     } else if (this.#lostAt === null) {
       this.#lostAt = clock.now();
@@ -267,6 +273,10 @@ export class Call implements LegHandler {
     if (++this.#protocolErrors >= MOST_PROTOCOL_ERRORS) this.#end('protocol');
   }
 
+  refuse(code: ErrorCode, message: string): void {
+    if (this.#state === 'accepted') this.#refuse(code, message, 'refused');
+  }
+
   // --- setting up --------------------------------------------------------------------------------------------
 
   /** Takes up a call from what was written down of it. It has lost its socket; `attach` brings another one. */
@@ -330,6 +340,7 @@ export class Call implements LegHandler {
       pieceMs,
       leadMs,
       send: (samples, text) => this.#leg.dialect.say(samples, text),
+      flush: () => this.#leg.dialect.flush(),
       mark: (name) => {
         const { dialect } = this.#leg;
         if (dialect.canMark) dialect.mark(name);
@@ -487,8 +498,9 @@ export class Call implements LegHandler {
     this.#active?.playout.close();
     this.#active = null;
     this.#cancelTimers();
+    this.#leg.dialect.hangUp();
     this.#leg.close(closing);
-    this.#options.events.emit({ type: 'leg.closed', closing });
+    this.#options.events.emit({ type: 'leg.closed', closing, refusal: { code, message } });
   }
 
   #end(reason: EndReason, closing: Closing = reason): void {

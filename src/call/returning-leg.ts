@@ -96,6 +96,10 @@ export class ReturningLeg implements LegHandler {
     if (++this.#errors >= MOST_ERRORS) this.turnAway(code, message, 'protocol');
   }
 
+  refuse(code: ErrorCode, message: string): void {
+    this.turnAway(code, message, 'refused');
+  }
+
   /** Closes the socket, saying why; nothing of the call was shown to it. */
   turnAway(code: ErrorCode, message: string, closing: Closing): void {
     if (this.#over) return;

@@ -13,6 +13,7 @@ function setUp(mark: (name: string) => boolean = () => false) {
     sampleRate: 8000,
     pieceMs: 100,
     leadMs: 300,
+    flush: () => {},
     mark,
     send: (samples, text) => sent.push({ at: clock.now(), ms: samples.length / samplesPerMs, text }),
     onHeard: (samples, startedAt) => heard.push({ startedAt, ms: samples.length / samplesPerMs }),

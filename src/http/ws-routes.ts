@@ -1,0 +1,86 @@
+import { Hono } from 'hono';
+import { anonymous, type Principal } from '../call/principal.ts';
+import { loadConfig, missingSettings } from '../config.ts';
+import type { DialectEntry } from '../dialects/carrier.ts';
+import { callIdSchema } from '../dialects/native-messages.ts';
+import { dialectAt, subprotocolFor } from '../dialects/registry.ts';
+import type { Env } from '../env.ts';
+import { apiError } from './errors.ts';
+import { writeLegRequest } from './leg-request.ts';
+
+/** `/ws/<dialect>`: the WebSockets of calls. */
+export const legRoutes = new Hono<{ Bindings: Env }>();
+
+legRoutes.get('/:dialect', async (c) => {
+  const request = c.req.raw;
+  const dialect = dialectAt(c.req.param('dialect'), request.headers.get('Sec-WebSocket-Protocol'));
+  if (dialect === null) return c.notFound();
+  if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
+    return apiError(426, 'UPGRADE_REQUIRED', 'This path speaks WebSocket', { Upgrade: 'websocket' });
+  }
+  const config = loadConfig(c.env);
+  const missing = missingSettings(config, c.env);
+  if (missing.length > 0) {
+    return apiError(503, 'INTERNAL_ERROR', `The service is not set up: ${missing.join(', ')} not set`);
+  }
+  if (!originAllowed(request, config.CORS_ORIGINS)) {
+    return apiError(403, 'FORBIDDEN', 'Pages of this origin may not call; see CORS_ORIGINS');
+  }
+  return openLeg(request, c.env, dialect, anonymous);
+});
+
+/** Hands the upgrade on to the object of its call. */
+async function openLeg(
+  request: Request,
+  env: Env,
+  dialect: DialectEntry,
+  principal: Principal,
+): Promise<Response> {
+  const chosen = new URL(request.url).searchParams.get('callId') ?? request.headers.get('X-Call-Id');
+  const sessions = env.CALL_SESSION;
+  const common = { dialect: dialect.path, principal };
+  if (chosen === null) {
+    const id = sessions.newUniqueId();
+    const leg = { ...common, callId: id.toString(), bound: false };
+    return echo(request, dialect, await sessions.get(id).fetch(writeLegRequest(request, leg)));
+  }
+  const callId = callIdSchema.safeParse(chosen);
+  if (!callId.success) {
+    return apiError(400, 'BAD_MESSAGE', `callId: ${callId.error.issues[0]?.message}`);
+  }
+  const leg = { ...common, callId: callId.data, bound: true };
+  const session = sessions.get(sessions.idFromName(callId.data));
+  return echo(request, dialect, await session.fetch(writeLegRequest(request, leg)));
+}
+
+/** The answer, with the subprotocol in it: a client may take one without for a refusal (RFC 6455 section 4.1). */
+function echo(request: Request, dialect: DialectEntry, response: Response): Response {
+  const subprotocol = subprotocolFor(dialect, request.headers.get('Sec-WebSocket-Protocol'));
+  if (subprotocol === null || response.webSocket === null) return response;
+  return new Response(null, {
+    status: response.status,
+    webSocket: response.webSocket,
+    headers: { 'Sec-WebSocket-Protocol': subprotocol },
+  });
+}
+
+/**
+ * A browser sends its page's origin with every WebSocket, and no page but the service's own and the configured ones
+ * may call through a visitor's browser. FreeSWITCH's modules send the service's own host and port (with a scheme of
+ * their own: http, https or ws), other clients nothing.
+ */
+function originAllowed(request: Request, allowed: readonly string[]): boolean {
+  const origin = request.headers.get('Origin');
+  if (origin === null || allowed.includes(origin)) return true;
+  const host = hostOf(origin);
+  return host !== null && host === hostOf(request.url);
+}
+
+/** Host and port; the ports that a URL may leave out are left out. */
+function hostOf(url: string): string | null {
+  try {
+    return new URL(url).host.replace(/:(?:80|443)$/, '');
+  } catch {
+    return null;
+  }
+}
