@@ -3,8 +3,9 @@ import type { DialectEntry, LegContext } from './carrier.ts';
 import type { Dialect, LegHandler } from './dialect.ts';
 import { parseObject } from './json-text.ts';
 
-/** Messages that may come before the one that tells: `connected`, and frames that have overtaken the start. */
+/** What may come before the message that tells: `connected`, and frames that have overtaken the start. */
 const MOST_MESSAGES = 50;
+const MOST_SIZE = 512 * 1024;
 
 /**
  * A leg whose dialect its first messages tell. Everything before that is kept and given to it; what the call says meanwhile is the
@@ -17,6 +18,7 @@ export class AutoDialect implements Dialect {
   readonly #ofBinary: DialectEntry;
   #chosen: Dialect | null = null;
   #messages: (string | ArrayBuffer)[] = [];
+  #size = 0;
   #shown: CallEvent[] = [];
 
   /** @param ofBinary of a leg that begins with audio. */
@@ -52,10 +54,12 @@ export class AutoDialect implements Dialect {
       return;
     }
     this.#messages.push(message);
+    this.#size += typeof message === 'string' ? message.length : message.byteLength;
     const entry = this.#entryOf(message);
     if (entry === undefined) {
-      if (this.#messages.length < MOST_MESSAGES) return;
+      if (this.#messages.length < MOST_MESSAGES && this.#size < MOST_SIZE) return;
       this.#messages = [];
+      this.#size = 0;
       handler.refuse('BAD_MESSAGE', 'auto: none of the messages tells how this leg speaks');
       return;
     }

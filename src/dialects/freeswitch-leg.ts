@@ -6,16 +6,7 @@ import { countOf, type JsonObject, objectOf, textOf } from './json-text.ts';
 import { type WireFormat, wireFormat } from './wire-audio.ts';
 
 /** Names of a call, of its audio and of what the node can do: no parameters of the operator's. */
-const known = new Set([
-  'type',
-  'event',
-  'direction',
-  'sampleRate',
-  'playbackRate',
-  'channels',
-  'mixType',
-  'features',
-]);
+const known = new Set(['type', 'event', 'sampleRate', 'playbackRate', 'channels', 'mixType', 'features']);
 
 /**
  * What FreeSWITCH's streaming modules have in common: L16 as binary messages, little-endian; text beside it, which is the dialplan's or a
@@ -83,10 +74,10 @@ export abstract class FreeSwitchLeg extends CarrierDialect {
   }
 
   protected factsOf(message: JsonObject): CallFacts {
-    const { uuid, ...others } = message;
+    const { uuid, direction, ...others } = message;
     return {
       carrierCallId: textOf(uuid),
-      outbound: message.direction === 'outbound' ? true : undefined,
+      outbound: direction === undefined ? undefined : direction === 'outbound',
       ids: {},
       parameters: Object.fromEntries(Object.entries(others).filter(([key]) => !known.has(key))),
     };

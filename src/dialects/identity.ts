@@ -21,6 +21,7 @@ export interface CallFacts {
   carrierCallId?: string | undefined;
   from?: string | undefined;
   to?: string | undefined;
+  /** We call; absent: the carrier does not tell who does. */
   outbound?: boolean | undefined;
   /** The carrier's other ids, as it calls them. */
   ids: Record<string, string | undefined>;
@@ -46,13 +47,14 @@ export function identify(
 ): Identified | Unidentified {
   const { named, others } = namedOf(Object.entries(facts.parameters));
   const inQuery = namedOf(query).named;
-  const inHeaders = namedOf(headers).named;
+  const inHeaders = headersOf(headers);
   const find = (name: Name) => named[name] ?? inQuery[name] ?? inHeaders[name];
 
   const from = find('from') ?? facts.from;
   const to = find('to') ?? facts.to;
   const called = entryOf(numbers, to);
-  const owner = called ?? entryOf(numbers, from);
+  // Who calls us may show any number, also one of ours.
+  const owner = called ?? (facts.outbound === false ? undefined : entryOf(numbers, from));
   const userId = find('userid') ?? owner?.userId;
   if (userId === undefined || userId.length > 128) {
     const number =
@@ -89,8 +91,13 @@ export function identify(
 
 /** Whether the upgrade request alone tells for whom the call is. */
 export function identifiedByHandshake({ query, headers, numbers }: Handshake): boolean {
-  const named = { ...namedOf(headers).named, ...namedOf(query).named };
+  const named = { ...headersOf(headers), ...namedOf(query).named };
   return named.userid !== undefined || entryOf(numbers, named.to) !== undefined;
+}
+
+/** HTTP has a `From` of its own: only what an operator has added counts. */
+function headersOf(headers: Headers) {
+  return namedOf([...headers].filter(([name]) => name.startsWith('x-'))).named;
 }
 
 function namedOf(entries: Iterable<[string, unknown]>): {

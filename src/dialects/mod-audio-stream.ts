@@ -50,6 +50,8 @@ class ModAudioStreamDialect extends FreeSwitchLeg {
   }
 
   clear(): void {
+    // What it may or may not take back counts as heard.
+    if (!this.canClear) return;
     this.clearEncoder();
     this.tell('killAudio', {});
   }

@@ -40,6 +40,12 @@ describe('a leg whose first messages tell its dialect', () => {
   });
 });
 
+it('keeps half a megabyte of what tells nothing, and no more', () => {
+  const leg = new DialectLeg(auto);
+  for (let i = 0; i < 6; i++) leg.receive({ event: 'x'.repeat(90_000) });
+  expect(leg.refusals.length).toBe(1);
+});
+
 describe('the registry', () => {
   it('has one dialect a path', () => {
     const paths = dialects.map(({ path }) => path);

@@ -62,6 +62,18 @@ describe('who calls', () => {
     expect([who.userId, who.metadata.phoneNumber]).toEqual(['shop', '+15550100']);
   });
 
+  it('is not found by the number that a caller shows', () => {
+    const told = facts({ from: '+15550199', to: '+15550100', outbound: false });
+    expect(identify('test', told, handshake())).toMatchObject({ refusal: { code: 'UNAUTHORIZED' } });
+  });
+
+  it('is not named by HTTP’s own headers', () => {
+    const headers = new Headers({ From: '+15550199' });
+    expect(identify('test', facts(), handshake({ headers }))).toMatchObject({
+      refusal: { message: 'test: the leg names no userId, and no number either' },
+    });
+  });
+
   it('has not the number’s campaign where another user is named than the number’s', () => {
     const who = identified({ to: '+15550199', parameters: { userId: 'me' } });
     expect([who.userId, who.metadata.campaignId]).toEqual(['me', undefined]);

@@ -69,6 +69,7 @@ describe('mod_audio_stream, to the node', () => {
   it('gives a module that plays by itself the same, in smaller pieces, or binary messages', () => {
     const json = started('playback=json');
     json.dialect.say(tone(800), null);
+    json.dialect.clear();
     const binary = started('playback=binary&features=clear');
     binary.dialect.say(tone(800), null);
     expect([json.dialect.pieceMs, json.dialect.canClear, json.messages]).toEqual([
