@@ -50,8 +50,8 @@ export function identify(
   const inHeaders = headersOf(headers);
   const find = (name: Name) => named[name] ?? inQuery[name] ?? inHeaders[name];
 
-  const from = find('from') ?? facts.from;
-  const to = find('to') ?? facts.to;
+  const from = plusOf(find('from') ?? facts.from);
+  const to = plusOf(find('to') ?? facts.to);
   const called = entryOf(numbers, to);
   // Who calls us may show any number, also one of ours.
   const owner = called ?? (facts.outbound === false ? undefined : entryOf(numbers, from));
@@ -68,7 +68,7 @@ export function identify(
   }
   // Of a call that one of our numbers makes, the party is the one that is called.
   const weCall = facts.outbound ?? (called === undefined && owner !== undefined);
-  const phoneNumber = find('phonenumber') ?? (weCall ? to : from);
+  const phoneNumber = plusOf(find('phonenumber')) ?? (weCall ? to : from);
   const metadata = defined({
     ...others,
     phoneNumber,
@@ -128,6 +128,11 @@ function entryOf(numbers: Numbers, number: string | undefined): Numbers[string] 
   if (digits === '') return undefined;
   for (const key of [`+${digits}`, digits]) if (Object.hasOwn(numbers, key)) return numbers[key];
   return undefined;
+}
+
+/** In a URL that nobody has escaped, the plus of a number is a blank. */
+function plusOf(number: string | undefined): string | undefined {
+  return number?.replace(/^ (?=\d)/, '+');
 }
 
 /** A carrier's id with what no call id may have replaced. */

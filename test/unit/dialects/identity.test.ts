@@ -53,6 +53,12 @@ describe('who calls', () => {
     },
   );
 
+  it('is found in a URL whose plus nobody has escaped', () => {
+    const query = new URLSearchParams('from=+15550100&to=+15550199');
+    const { userId, metadata } = identified({}, { query });
+    expect([userId, metadata.phoneNumber]).toEqual(['shop', '+15550100']);
+  });
+
   it('is found by a number in national form, where it stands so in NUMBERS', () => {
     expect(identified({ to: '08047491899' }).userId).toBe('office');
   });
