@@ -171,7 +171,11 @@ export class CallSessionDO extends DurableObject<Env> {
     const returning: ReturningLeg = new ReturningLeg(connection, systemClock, {
       startMs: this.#config.START_TIMEOUT,
       refusalOf: (request) => this.#refusalOf(request),
-      accept: () => this.#takeUp(connection, leg, detectors).attach(connection),
+      accept: () => {
+        const call = this.#takeUp(connection, leg, detectors);
+        call.attach(connection);
+        return call;
+      },
       sendError: (code, message) => dialect.show({ type: 'leg.error', code, message }),
       onOver: () => this.#returning.delete(returning),
     });

@@ -12,7 +12,7 @@ import { vonage } from './vonage.ts';
 
 /** Those that a leg may turn out to speak, in the order in which they are tried. */
 const recognised: readonly DialectEntry[] = [
-  modTwilioStream,
+  twilio,
   exotel,
   telnyx,
   plivo,
@@ -38,7 +38,7 @@ const auto: DialectEntry = {
 };
 
 /** Every dialect, by its path beneath `/ws/`. */
-export const dialects: readonly DialectEntry[] = [native, twilio, modAudioFork, ...recognised, auto];
+export const dialects: readonly DialectEntry[] = [native, ...recognised, modTwilioStream, modAudioFork, auto];
 
 /**
  * The dialect of a path; at `/ws/auto` the one of the subprotocol, where there is one that tells.

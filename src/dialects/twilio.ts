@@ -1,5 +1,5 @@
 import { encodeBase64 } from '../audio/base64.ts';
-import type { DialectEntry } from './carrier.ts';
+import type { DialectEntry, LegContext } from './carrier.ts';
 import type { LegHandler } from './dialect.ts';
 import { countOf, type JsonObject, objectOf, textOf } from './json-text.ts';
 import { MediaStreamDialect } from './media-stream.ts';
@@ -11,10 +11,15 @@ import { type WireFormat, wireFormat } from './wire-audio.ts';
  * (`TwilioHelper::start`, https://github.com/somleng/somleng-switch). It has no message that hangs up.
  */
 class TwilioDialect extends MediaStreamDialect {
-  readonly name = 'twilio';
+  readonly name: string;
   #streamSid = '';
   /** A piece's message up to its audio, and after it. */
   #prefix = '';
+
+  constructor(name: string, context: LegContext) {
+    super(context);
+    this.name = name;
+  }
 
   protected receiveEvent(event: string, message: JsonObject, handler: LegHandler): void {
     switch (event) {
@@ -80,11 +85,12 @@ export const twilio: DialectEntry = {
   path: 'twilio',
   subprotocols: [],
   beginsWith: ({ start }) => textOf(objectOf(start).streamSid) !== undefined,
-  create: (context) => new TwilioDialect(context),
+  create: (context) => new TwilioDialect('twilio', context),
 };
 
 export const modTwilioStream: DialectEntry = {
   ...twilio,
   path: 'mod_twilio_stream',
   subprotocols: ['audio.somleng.org'],
+  create: (context) => new TwilioDialect('mod_twilio_stream', context),
 };

@@ -130,7 +130,11 @@ describe('mod_twilio_stream of somleng-switch', () => {
   it('has its customParameters beside start, and numbers its frames from any number on', () => {
     const leg = new DialectLeg(modEntry);
     leg.receive(modTwilioStream.start, modTwilioStream.media(0), modTwilioStream.media(1));
-    expect(leg.starts[0]).toMatchObject({ callId: 'call-7', userId: 'user-1' });
+    expect(leg.starts[0]).toMatchObject({
+      callId: 'call-7',
+      userId: 'user-1',
+      metadata: { carrier: { dialect: 'mod_twilio_stream' } },
+    });
     expect(leg.samples.length).toBe(320);
   });
 });

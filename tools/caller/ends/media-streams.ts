@@ -29,14 +29,13 @@ export class TwilioEnd extends CarrierEnd {
     this.#ids.callSid = message.callId;
     const customParameters = { ...parametersOf(message), ...numbersOf(message) };
     const mediaFormat = { encoding: 'audio/x-mulaw', sampleRate: 8000, channels: 1 };
-    const start = {
-      ...this.#ids,
-      streamSid: this.#streamSid,
-      tracks: ['inbound'],
-      mediaFormat,
-      customParameters,
-    };
-    this.#put('start', { start });
+    const start = { ...this.#ids, streamSid: this.#streamSid, tracks: ['inbound'], mediaFormat };
+    this.#put('start', this.startWith(start, customParameters));
+  }
+
+  /** Where the operator's parameters stand. */
+  protected startWith(start: JsonObject, customParameters: Record<string, string>): JsonObject {
+    return { start: { ...start, customParameters } };
   }
 
   sendAudio(samples: Int16Array): void {
@@ -70,6 +69,13 @@ export class TwilioEnd extends CarrierEnd {
 
   #put(event: string, more: JsonObject): void {
     this.put({ event, sequenceNumber: String(++this.#sequence), ...more, streamSid: this.#streamSid });
+  }
+}
+
+/** somleng-switch's `mod_twilio_stream`. */
+export class ModTwilioStreamEnd extends TwilioEnd {
+  protected override startWith(start: JsonObject, customParameters: Record<string, string>): JsonObject {
+    return { start, customParameters };
   }
 }
 

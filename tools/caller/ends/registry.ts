@@ -7,7 +7,7 @@ import {
   VonageEnd,
 } from './binary-streams.ts';
 import type { FarEnd, FarEndContext } from './far-end.ts';
-import { ExotelEnd, PlivoEnd, TelnyxEnd, TwilioEnd } from './media-streams.ts';
+import { ExotelEnd, ModTwilioStreamEnd, PlivoEnd, TelnyxEnd, TwilioEnd } from './media-streams.ts';
 
 interface FarEndEntry {
   create(context: FarEndContext): FarEnd;
@@ -36,6 +36,11 @@ export const farEnds = {
     sampleRates: both,
   },
   twilio: { create: (context) => new TwilioEnd(context), subprotocols: [], sampleRates: [8000] },
+  mod_twilio_stream: {
+    create: (context) => new ModTwilioStreamEnd(context),
+    subprotocols: ['audio.somleng.org'],
+    sampleRates: [8000],
+  },
   exotel: { create: (context) => new ExotelEnd(context), subprotocols: [], sampleRates: both },
   telnyx: { create: (context) => new TelnyxEnd(context), subprotocols: [], sampleRates: both },
   plivo: { create: (context) => new PlivoEnd(context), subprotocols: [], sampleRates: both },
