@@ -218,7 +218,7 @@ export class Call implements LegHandler {
         userId: request.userId,
         campaignId,
         phoneNumber: textOf(request.metadata.phoneNumber),
-        startTime: clock.now(),
+        startTime: clock.now() - (request.earlyMs ?? 0),
         metadata: request.metadata,
         sampleRate: request.sampleRate,
       };

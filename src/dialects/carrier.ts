@@ -2,7 +2,7 @@ import type { CallEvent } from '../call/events.ts';
 import type { Dialect, LegHandler, SendToLeg } from './dialect.ts';
 import { type CallFacts, type Handshake, identify } from './identity.ts';
 import { countOf, type JsonObject, parseObject } from './json-text.ts';
-import { AudioDecoder, AudioEncoder, bytesOf, type WireFormat } from './wire-audio.ts';
+import { AudioDecoder, AudioEncoder, bytesOf, frameBytes, type WireFormat } from './wire-audio.ts';
 
 /** What a dialect is made with: its leg's upgrade request, and the way back. */
 export interface LegContext extends Handshake {
@@ -26,6 +26,8 @@ const EARLY_AUDIO_BYTES = 160_000;
 /** The longest stretch of audio in one message, and in one call of the handler. */
 const MOST_MESSAGE_MS = 5_000;
 const MOST_HANDED_ON_MS = 1_000;
+
+const noBytes = new Uint8Array(0);
 
 /** The kinds of audio of both directions. */
 export interface LineFormats {
@@ -143,14 +145,12 @@ export abstract class CarrierDialect implements Dialect {
     this.#decoder = decoder;
     this.#incoming = incoming;
     this.#encoder = new AudioEncoder(outgoing, decoder.sampleRate);
-    handler.start({ ...identified, sampleRate: decoder.sampleRate });
-    const early = this.#early;
+    const early = this.#early.length === 0 ? noBytes : together(this.#early, incoming);
     this.#early = [];
-    let left = bytesOf(EARLY_AUDIO_MS, incoming);
-    for (const bytes of early) {
-      left -= bytes.length;
-      if (left >= 0) this.takeAudio(bytes, handler);
-    }
+    const earlyMs = this.msOf(early.length);
+    const request = { ...identified, sampleRate: decoder.sampleRate };
+    handler.start(earlyMs > 0 ? { ...request, earlyMs } : request);
+    if (earlyMs > 0) this.takeAudio(early, handler);
   }
 
   /** How long so many bytes of the caller's are, in milliseconds; 0 before the start. */
@@ -203,4 +203,17 @@ export abstract class CarrierDialect implements Dialect {
     this.#early.push(bytes);
     this.#earlyBytes += bytes.length;
   }
+}
+
+/** Those of the messages that are whole samples, as many as have room in the time. */
+function together(messages: readonly Uint8Array[], format: WireFormat): Uint8Array {
+  const bytes = new Uint8Array(bytesOf(EARLY_AUDIO_MS, format));
+  let length = 0;
+  for (const message of messages) {
+    if (message.length % frameBytes(format) !== 0) continue;
+    if (length + message.length > bytes.length) break;
+    bytes.set(message, length);
+    length += message.length;
+  }
+  return bytes.subarray(0, length);
 }

@@ -8,6 +8,8 @@ export interface StartRequest {
   metadata: Record<string, unknown>;
   /** Rate of the audio in both directions. */
   sampleRate: SampleRate;
+  /** Milliseconds of the caller's audio that has come already, and follows at once: so long ago the call began. */
+  earlyMs?: number;
   /** Proof of a client that comes back to its call; null: it starts a new one. */
   resumeToken: string | null;
 }

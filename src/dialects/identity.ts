@@ -29,7 +29,7 @@ export interface CallFacts {
   parameters: JsonObject;
 }
 
-export type Identified = Omit<StartRequest, 'sampleRate'>;
+export type Identified = Omit<StartRequest, 'sampleRate' | 'earlyMs'>;
 export type Unidentified = { refusal: { code: ErrorCode; message: string } };
 
 /** What an operator may name, however it is written: `userId`, `user_id`, `X-User-Id`, Plivo's `X-PH-userId`. */

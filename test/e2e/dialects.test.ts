@@ -67,7 +67,10 @@ describe.concurrent('a conversation in the wire format of', () => {
       expect(row.transcript[2]?.text).toMatch(/car park/i);
       expect([as, report.playout.clears]).toEqual([as, 1]);
       const recording = await laptop.recordingOf(row.recording as string);
-      expect(Math.abs(recording.length / 8 - Number(row.duration_seconds) * 1000)).toBeLessThanOrEqual(100);
+      // It is as long as the call; or as its audio, where a busy machine took the first of it late and together.
+      const lasted = Number(row.duration_seconds) * 1000;
+      expect(recording.length / 8).toBeGreaterThanOrEqual(lasted - 100);
+      expect(recording.length / 8).toBeLessThanOrEqual(Math.max(lasted, report.frames.sent * 20) + 100);
     }
     const understood = calls.map(({ row }) => wordErrors(question, row.transcript[1]!.text));
     expect(pooledWordErrors(understood).rate).toBeLessThanOrEqual(0.25);

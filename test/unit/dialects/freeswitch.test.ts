@@ -30,7 +30,8 @@ describe('FreeSWITCH’s raw bridge, from the node', () => {
   it('takes L16 as binary messages, whole multiples of a frame, also before the start', () => {
     const leg = new DialectLeg(entry);
     leg.receive(l16(tone(160)), l16(tone(160)), freeSwitch.start, l16(tone(1_600)));
-    expect(leg.pieces).toEqual([160, 160, 1_600]);
+    expect(leg.pieces).toEqual([320, 1_600]);
+    expect(leg.starts[0]?.earlyMs).toBe(40);
     expect(leg.samples.slice(320)).toEqual([...tone(1_600)]);
   });
 

@@ -30,6 +30,7 @@ describe('Vonage, from the carrier', () => {
     const leg = new DialectLeg(entry);
     leg.receive(l16(tone(320)), vonage.connected, l16(tone(960)));
     expect(leg.pieces).toEqual([320, 960]);
+    expect(leg.starts[0]?.earlyMs).toBe(20);
     expect(leg.samples).toEqual([...tone(320), ...tone(960)]);
   });
 
