@@ -34,6 +34,11 @@ class ExotelDialect extends MediaStreamDialect {
     return 400;
   }
 
+  /** Its frames are of 100 ms. */
+  protected override get window(): number {
+    return 2;
+  }
+
   protected receiveEvent(event: string, message: JsonObject, handler: LegHandler): void {
     switch (event) {
       case 'start':

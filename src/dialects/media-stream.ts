@@ -4,8 +4,6 @@ import type { LegHandler } from './dialect.ts';
 import { countOf, type JsonObject, objectOf } from './json-text.ts';
 import { ReorderWindow } from './reorder-window.ts';
 
-/** Frames that may be out of their place: 100 ms of 20 ms each. */
-const WINDOW = 5;
 /** What is missing beyond this is a gap of the line, which the recording's timeline sees by the clock. */
 const MOST_LOST_FRAMES = 10;
 
@@ -20,7 +18,12 @@ export abstract class MediaStreamDialect extends CarrierDialect {
 
   constructor(context: LegContext) {
     super(context);
-    this.#window = new ReorderWindow(WINDOW, (payload, lost) => this.#takePayload(payload, lost));
+    this.#window = new ReorderWindow(this.window, (payload, lost) => this.#takePayload(payload, lost));
+  }
+
+  /** Frames that wait for one that is missing: of 20 ms, a tenth of a second. */
+  protected get window(): number {
+    return 5;
   }
 
   /** Everything but `media`. What is not known is ignored: carriers add events without asking. */

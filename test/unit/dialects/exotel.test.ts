@@ -52,6 +52,16 @@ describe('Exotel, from the carrier', () => {
     expect(leg.events).toEqual([{ digit: '5', durationMs: 100 }, { mark: 'greeting' }, 'hang up']);
   });
 
+  it('puts frames in order; what is missing has the next two wait, and no more', () => {
+    const leg = started();
+    const frame = (value: number) => base64(l16(new Int16Array(800).fill(value)));
+    for (const n of [1, 3, 2, 5]) leg.receive(exotel.media(n, frame(n)));
+    expect(leg.samples.length).toBe(3 * 800);
+    leg.receive(exotel.media(6, frame(6)));
+    const at = (tenth: number) => leg.samples[tenth * 800];
+    expect([0, 1, 2, 3, 4, 5].map(at)).toEqual([1, 2, 3, 0, 5, 6]);
+  });
+
   it('takes the rate that start announces; where it announces none, the URL’s', () => {
     const start = structuredClone(exotel.start);
     start.start.media_format = { encoding: 'audio/x-raw', sample_rate: '16000', bit_rate: '16' };
