@@ -14,9 +14,10 @@ import type { PastCall } from './call/past-call.ts';
 import type { CallGrant, Principal } from './call/principal.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
 import { type Config, loadConfig } from './config.ts';
+import type { DialectEntry } from './dialects/carrier.ts';
 import type { StartRequest } from './dialects/dialect.ts';
-import { createNativeDialect } from './dialects/native.ts';
 import { closeCodes } from './dialects/native-messages.ts';
+import { dialectAt } from './dialects/registry.ts';
 import { Alarms } from './durable/alarms.ts';
 import { CallArchive } from './durable/call-archive.ts';
 import { KeptEntries } from './durable/kept-entries.ts';
@@ -107,17 +108,21 @@ export class CallSessionDO extends DurableObject<Env> {
       });
       return unauthorized();
     }
+    const dialect = dialectAt(leg.dialect, request.headers.get('Sec-WebSocket-Protocol'));
+    if (dialect === null) throw new Error(`there is no dialect ${leg.dialect}`);
+    const headers = subprotocolHeaders(request, dialect.subprotocols);
     const pair = new WebSocketPair();
     const socket = new LegSocket(pair[1]);
+    const connect = () => this.#connect(socket, dialect, leg, request);
     const known = this.#call !== null || this.#archive !== null || this.#claim() !== null;
     if (leg.bound && comesBack) {
-      this.#awaitReturn(socket, leg, detectors);
+      this.#awaitReturn(socket, connect(), leg, detectors);
     } else if (leg.bound && known) {
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
     } else {
-      this.#accept(socket, leg, detectors);
+      this.#accept(socket, connect(), leg, detectors);
     }
-    return new Response(null, { status: 101, webSocket: pair[0], headers: subprotocolHeaders(request) });
+    return new Response(null, { status: 101, webSocket: pair[0], headers });
   }
 
   /**
@@ -158,25 +163,43 @@ export class CallSessionDO extends DurableObject<Env> {
     if (lost !== null) this.#limits.slots?.release(lost.call);
   }
 
-  #accept(socket: LegSocket, leg: LegRequest, detectors: VoiceActivityFactory): void {
-    const connection = connect(socket);
+  /** A socket that speaks the dialect of its path. */
+  #connect(socket: LegSocket, dialect: DialectEntry, leg: LegRequest, request: Request): Leg {
+    return {
+      dialect: dialect.create({
+        send: (message) => socket.send(message),
+        callId: leg.callId,
+        callIdBound: leg.bound,
+        query: new URL(request.url).searchParams,
+        headers: request.headers,
+        numbers: this.#config.NUMBERS,
+        grant: leg.principal.call ?? null,
+      }),
+      close: (closing) => socket.close(closing),
+    };
+  }
+
+  #accept(socket: LegSocket, connection: Leg, leg: LegRequest, detectors: VoiceActivityFactory): void {
     const call = this.#createCall(connection, leg, detectors, systemRandom.id());
     socket.listen({
       message: (data) => call.receive(data, connection),
-      closed: () => call.disconnected(connection),
+      closed: (inOrder) => call.disconnected(connection, inOrder),
       failed: (error) => this.#failed(call, leg, error),
     });
   }
 
   /** A client that comes back to the call of this object, or somebody else: `start_call` will tell. */
-  #awaitReturn(socket: LegSocket, leg: LegRequest, detectors: VoiceActivityFactory): void {
-    const connection = connect(socket);
+  #awaitReturn(socket: LegSocket, connection: Leg, leg: LegRequest, detectors: VoiceActivityFactory): void {
     const { dialect } = connection;
     dialect.show({ type: 'leg.accepted', callId: leg.callId, resumeToken: null });
     const returning: ReturningLeg = new ReturningLeg(connection, systemClock, {
       startMs: this.#config.START_TIMEOUT,
       refusalOf: (request) => this.#refusalOf(request, leg.principal),
-      accept: () => this.#takeUp(connection, leg, detectors).attach(connection),
+      accept: () => {
+        const call = this.#takeUp(connection, leg, detectors);
+        call.attach(connection);
+        return call;
+      },
       sendError: (code, message) => dialect.show({ type: 'leg.error', code, message }),
       onOver: () => this.#returning.delete(returning),
     });
@@ -191,8 +214,8 @@ export class CallSessionDO extends DurableObject<Env> {
         if (returning.over) this.#call?.receive(data, connection);
         else returning.receive(data);
       },
-      closed: () => {
-        if (returning.over) this.#call?.disconnected(connection);
+      closed: (inOrder) => {
+        if (returning.over) this.#call?.disconnected(connection, inOrder);
         else returning.closed();
       },
       failed: (error) => {
@@ -388,12 +411,4 @@ export class CallSessionDO extends DurableObject<Env> {
       random: systemRandom,
     });
   }
-}
-
-/** A socket that speaks the native dialect. */
-function connect(socket: LegSocket): Leg {
-  return {
-    dialect: createNativeDialect((message) => socket.send(message)),
-    close: (closing) => socket.close(closing),
-  };
 }

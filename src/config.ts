@@ -39,6 +39,17 @@ const campaignsSchema = z
   .record(z.string().min(1).max(128), campaignSchema)
   .refine((campaigns) => Object.keys(campaigns).length <= 200, 'at most 200 campaigns');
 
+/** By the number as carriers write it, E.164 as a rule: for whom a call from or to it is, where the carrier does not say. */
+const numbersSchema = z
+  .record(
+    z.string().regex(/^\+?\d{2,15}$/, 'no number, e.g. +4930123456'),
+    z.strictObject({
+      userId: z.string().min(1).max(128),
+      campaignId: z.string().min(1).max(128).optional(),
+    }),
+  )
+  .refine((numbers) => Object.keys(numbers).length <= 1_000, 'at most 1000 numbers');
+
 /** Every setting with its default. Overridden by environment variables (`vars`, secrets) of the same names. */
 const configSchema = z.object({
   // --- limits; times are milliseconds ---
@@ -134,6 +145,8 @@ const configSchema = z.object({
   CAMPAIGNS: z.preprocess(json, campaignsSchema.default({})),
   /** Whether campaigns are looked up in the database as well; what stands there goes before `CAMPAIGNS`. */
   CAMPAIGNS_TABLE: flag(true),
+  /** Whose telephone numbers are, JSON; for legs that name no user. */
+  NUMBERS: z.preprocess(json, numbersSchema.default({})),
   AGENT_MAX_OUTPUT_TOKENS: whole(300, 16, 4_096),
   AGENT_HISTORY_MESSAGES: whole(40, 2, 400),
   /** Silence after speech that ends a turn. */

@@ -24,6 +24,11 @@ export function logCallEvent(callId: string, event: CallEvent): void {
         by: event.call.startedBy,
       });
       return;
+    case 'leg.closed':
+      if (event.refusal !== undefined) {
+        log('warn', 'call refused', { leg: callId, code: event.refusal.code, reason: event.refusal.message });
+      }
+      return;
     case 'tool.ran':
       log('info', 'tool ran', {
         leg: callId,

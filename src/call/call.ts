@@ -156,11 +156,17 @@ export class Call implements LegHandler {
     else this.#tooFast('Messages come faster than the service takes them');
   }
 
-  /** A leg's socket is gone. A call that has begun waits for its client to come back. */
-  disconnected(leg: Leg): void {
+  /**
+   * A leg's socket is gone. A call that has begun waits for its client to come back.
+   *
+   * @param inOrder its peer has closed it, and nothing broke.
+   */
+  disconnected(leg: Leg, inOrder = false): void {
     if (leg !== this.#leg) return;
     const { clock, events, limits } = this.#options;
-    if (this.#state !== 'active' || limits.graceMs <= 0) {
+    if (inOrder && leg.dialect.hangsUpByClosing && this.#state !== 'accepted') {
+      this.#end('hangup');
+    } else if (this.#state !== 'active' || limits.graceMs <= 0) {
       this.#end('disconnected');
     } else if (this.#lostAt === null) {
       this.#lostAt = clock.now();
@@ -225,7 +231,7 @@ export class Call implements LegHandler {
         userId: request.userId,
         campaignId,
         phoneNumber: textOf(request.metadata.phoneNumber),
-        startTime: clock.now(),
+        startTime: clock.now() - (request.earlyMs ?? 0),
         metadata: request.metadata,
         sampleRate: request.sampleRate,
         startedBy: principalName(principal),
@@ -278,6 +284,10 @@ export class Call implements LegHandler {
   protocolError(code: ErrorCode, message: string): void {
     this.#error(code, message);
     if (++this.#protocolErrors >= MOST_PROTOCOL_ERRORS) this.#end('protocol');
+  }
+
+  refuse(code: ErrorCode, message: string): void {
+    if (this.#state === 'accepted') this.#refuse(code, message, 'refused');
   }
 
   // --- setting up --------------------------------------------------------------------------------------------
@@ -346,6 +356,7 @@ export class Call implements LegHandler {
       pieceMs,
       leadMs,
       send: (samples, text) => this.#leg.dialect.say(samples, text),
+      flush: () => this.#leg.dialect.flush(),
       mark: (name) => {
         const { dialect } = this.#leg;
         if (dialect.canMark) dialect.mark(name);
@@ -519,8 +530,9 @@ export class Call implements LegHandler {
     this.#active?.playout.close();
     this.#active = null;
     this.#cancelTimers();
+    this.#leg.dialect.hangUp();
     this.#leg.close(closing);
-    this.#options.events.emit({ type: 'leg.closed', closing });
+    this.#options.events.emit({ type: 'leg.closed', closing, refusal: { code, message } });
   }
 
   #end(reason: EndReason, closing: Closing = reason): void {

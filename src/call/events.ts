@@ -68,7 +68,7 @@ export type CallEvent =
   /** Something failed on our side; belongs to the record. The call goes on unless `call.ended` follows. */
   | { type: 'failure'; code: FailureCode; provider: string | null; message: string }
   /** The leg was turned away, or went, before its call began; nothing is kept of it. */
-  | { type: 'leg.closed'; closing: string }
+  | { type: 'leg.closed'; closing: string; refusal?: { code: ErrorCode; message: string } }
   /** Nobody will hear or say anything more. Late transcripts may still follow, until `call.closed`. */
   | { type: 'call.ended'; reason: EndReason; status: 'ended' | 'failed' }
   /** The last event of a call: everything that can be known of it has been said. */

@@ -93,10 +93,12 @@ export function createCall(
     leadMs: 300,
     canClear: true,
     canMark: false,
+    hangsUpByClosing: false,
     receive(_message, receiver) {
       handler = receiver;
     },
     say: (samples, text) => leg.said.push({ at: clock.now() - startedAt, ms: samples.length / 8, text }),
+    flush: () => {},
     clear: () => leg.actions.push('clear'),
     mark: (name) => leg.actions.push(`mark ${name}`),
     transfer: (to) => leg.actions.push(`transfer ${to}`) > 0,

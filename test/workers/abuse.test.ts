@@ -32,7 +32,9 @@ async function inObject(
     const object = new CallSessionDO(state, { ...bindings, ...settings } as Env);
     const open = () => {
       const request = new Request('http://service.test/', { headers: { Upgrade: 'websocket' } });
-      return object.fetch(writeLegRequest(request, { callId, bound: true, principal: anonymous }));
+      return object.fetch(
+        writeLegRequest(request, { callId, bound: true, dialect: 'call-session', principal: anonymous }),
+      );
     };
     await act(open, callId);
   });
