@@ -2,7 +2,7 @@ import type { Clock } from '../call/clock.ts';
 import { type Books, billedSeconds } from '../call/funds.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
-import { log } from '../log.ts';
+import { log, personalId } from '../log.ts';
 import { metricsShard } from '../metrics/read.ts';
 import { shardOf } from '../metrics/totals.ts';
 import { type CallRecords, RecordsError } from '../records/call-records.ts';
@@ -142,10 +142,12 @@ async function settle(books: Books, journaled: JournaledCall, signal: AbortSigna
   if (funds === undefined) return;
   const seconds = billedSeconds(startTime, endOf(journaled).endTime, funds.limitMs);
   const settlement = await books.settle({ callId, userId, startTime }, seconds, signal);
-  if (settlement.outcome === 'no account') log('error', 'nobody pays for a call', { callId, seconds });
+  if (settlement.outcome === 'no account') {
+    log('error', 'nobody pays for a call', { callId: personalId(callId), seconds });
+  }
   if (settlement.outcome === 'charged' && settlement.uncollected > 0) {
     log('error', 'an account could not pay for a call', {
-      callId,
+      callId: personalId(callId),
       seconds,
       uncollected: settlement.uncollected,
     });
