@@ -85,6 +85,7 @@ function defaultAgent(config: Config): Omit<AgentConfig, 'version'> {
     speculation: { ...defaultSpeculation, ahead: config.AGENT_SPECULATION },
     recording: config.RECORDING,
     recordingNotice: config.AGENT_RECORDING_NOTICE,
+    redaction: config.TRANSCRIPT_REDACTION,
   };
 }
 

@@ -3,12 +3,9 @@ import { cardsIn } from './cards.ts';
 import { type DigitRun, digitRuns, digitsOf, partOf, partsThat } from './digit-runs.ts';
 import { emailsIn } from './emails.ts';
 import { identitiesIn } from './identities.ts';
+import { type RedactionKind, redactionKinds } from './kinds.ts';
 import { phonesIn } from './phones.ts';
 import { type WrittenDigits, writeDigits } from './spoken-digits.ts';
-
-/** What may be taken out of what is stored. In the order in which they go before each other. */
-export const redactionKinds = ['card', 'identity', 'email', 'phone'] as const;
-export type RedactionKind = (typeof redactionKinds)[number];
 
 export interface RedactionOptions {
   kinds: readonly RedactionKind[];
@@ -53,11 +50,14 @@ const MOST_FOUND = 100;
 /**
  * Takes personal data out of a transcript, and of other texts of the same call: `[card]`, `[email]`, `[phone]`, `[identity]` stand in
  * its place. What is found once is found wherever it or a part of it is said again.
+ *
+ * @param found numbers that were found before, by their digits; those that are found now are added.
  */
 export function redact(
   turns: readonly SaidText[],
   notes: readonly string[],
   options: RedactionOptions,
+  found = new Map<string, RedactionKind>(),
 ): Redacted {
   if (options.kinds.length === 0)
     return { turns: turns.map(({ text }) => text), notes: [...notes], settled: turns.length };
@@ -66,7 +66,6 @@ export function redact(
   );
   const others = notes.map((text, index) => streamOf([{ turn: index, text }]));
   const streams = [...sides, ...others];
-  const found = new Map<string, RedactionKind>();
   for (const stream of streams) coverFound(stream, turns, options, found);
   const repeated = groupsOf(found);
   if (repeated.size > 0) for (const stream of streams) coverRepeated(stream, repeated);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { redactionKinds } from '../../../src/privacy/kinds.ts';
 import { countriesOf, nationalDigits } from '../../../src/privacy/phones.ts';
-import { type RedactionOptions, redact, redactionKinds } from '../../../src/privacy/redaction.ts';
+import { type RedactionOptions, redact } from '../../../src/privacy/redaction.ts';
 import { seeded } from '../../support/random.ts';
 
 const everything: RedactionOptions = { kinds: redactionKinds, countries: ['US', 'GB'], known: [] };
