@@ -29,7 +29,7 @@ import { hasTables } from './durable/storage.ts';
 import type { Env } from './env.ts';
 import { apiError } from './http/errors.ts';
 import { type LegRequest, readLegRequest } from './http/leg-request.ts';
-import { describeError, log, logCallEvent } from './log.ts';
+import { describeError, log, logCallEvent, personalId } from './log.ts';
 import { providerSettings } from './provider-settings.ts';
 import { createProviders } from './providers/registry.ts';
 import { connectBooks } from './records/connect.ts';
@@ -103,7 +103,7 @@ export class CallSessionDO extends DurableObject<Env> {
     const comesBack = this.#call !== null || this.#lost() !== null;
     if (grant !== undefined && !comesBack && !this.#spend(grant)) {
       log('warn', 'a request was refused', {
-        callId: leg.callId,
+        callId: personalId(leg.callId),
         reason: 'the token was used before, or is expired',
       });
       return unauthorized();
@@ -244,7 +244,10 @@ export class CallSessionDO extends DurableObject<Env> {
   }
 
   #failed(call: Call, leg: LegRequest, error: unknown): void {
-    log('error', 'a message could not be taken', { callId: leg.callId, error: describeError(error) });
+    log('error', 'a message could not be taken', {
+      callId: personalId(leg.callId),
+      error: describeError(error),
+    });
     call.failed();
   }
 
@@ -259,7 +262,10 @@ export class CallSessionDO extends DurableObject<Env> {
     const claimant = systemRandom.id();
     let call: Call | null = null;
     const events = new CallEvents(systemClock.now, (error) =>
-      log('error', 'a listener of the call failed', { callId: leg.callId, error: describeError(error) }),
+      log('error', 'a listener of the call failed', {
+        callId: personalId(leg.callId),
+        error: describeError(error),
+      }),
     );
     events.listen((event) => (call?.leg ?? connection).dialect.show(event));
     events.listen((event, at) => this.#archiveEvent(event, at, resumeToken));
@@ -348,7 +354,7 @@ export class CallSessionDO extends DurableObject<Env> {
         this.ctx.waitUntil(
           work.catch((error: unknown) =>
             log('warn', 'a reservation was not given back, and will expire', {
-              leg: leg.callId,
+              leg: personalId(leg.callId),
               error: describeError(error),
             }),
           ),

@@ -1,4 +1,5 @@
 import type { ErrorCode, TurnLatency } from '../dialects/native-messages.ts';
+import type { RedactionKind } from '../privacy/kinds.ts';
 import type { ProviderFailure, Usage } from '../providers/ports.ts';
 import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
 import type { Afterwards } from '../tools/afterwards.ts';
@@ -80,6 +81,8 @@ export interface StartedCallFacts extends StartedCall {
   sampleRate: 8000 | 16000;
   /** Whether the call is recorded. */
   recording: boolean;
+  /** What is taken out of the stored transcript; missing where the call began under an older version. */
+  redaction?: readonly RedactionKind[];
   /** Samples of each chunk of the recording but the last. */
   chunkSamples: number;
   /** Who started it: kind and id of the principal. Missing in calls from before there were any. */

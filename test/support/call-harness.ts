@@ -43,6 +43,7 @@ export const testAgent: AgentConfig = {
   keywords: [],
   recording: true,
   recordingNotice: '',
+  redaction: [],
 };
 
 /** An empty store of ready audio, to be shared by calls. */
