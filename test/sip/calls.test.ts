@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Bed } from './support/bed.ts';
 import { HeldCall } from './support/held-call.ts';
+import { token } from './support/sip.ts';
 import { placeCalls } from './support/sipp.ts';
 
 describe.concurrent('a call', () => {
@@ -44,5 +45,22 @@ describe.concurrent('a call', () => {
     expect(await other.count(/event=call\.ended by=trunk node=node2 /)).toBe(1);
     expect(await other.calls()).toEqual({ node1: 0, node2: 0 });
     expect((await HeldCall.place(caller, other)).status).toBe(200);
+  });
+
+  it('whose end never comes by is counted no more after a time, sooner if it was not even answered', async ({
+    onTestFinished,
+  }) => {
+    const bed = new Bed({ onTestFinished });
+    await bed.node();
+    await bed.node(undefined, 'node-rings');
+    const proxy = await bed.proxy({ SETUP_EXPIRES: 1, CALL_EXPIRES: 5, EXPIRY_SECONDS: 1 });
+    const caller = await bed.end(proxy.trunk);
+    expect((await HeldCall.place(caller, proxy)).status).toBe(200);
+    caller.send(caller.request('INVITE', proxy, token()), proxy);
+    await caller.expect('180', ({ status }) => status === 180);
+    expect(await proxy.calls()).toEqual({ node1: 1, node2: 1 });
+    await proxy.untilNodes(({ node2 }) => node2?.calls === 0);
+    expect(await proxy.calls()).toEqual({ node1: 1, node2: 0 });
+    await proxy.untilIdle();
   });
 });

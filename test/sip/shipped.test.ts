@@ -12,7 +12,11 @@ function file(name: string): Promise<string> {
 
 describe.concurrent('the files as they are shipped', () => {
   it('are a configuration that Kamailio takes without a warning', async () => {
-    const { code, output } = await run('kamailio', ['-c', '-f', join(kamailioFolder, 'kamailio.cfg')]);
+    const { code, output } = await run('/usr/sbin/kamailio', [
+      '-c',
+      '-f',
+      join(kamailioFolder, 'kamailio.cfg'),
+    ]);
     expect(output).toContain('config file ok');
     expect(output).not.toMatch(/warning|error/i);
     expect(code).toBe(0);
@@ -85,7 +89,7 @@ describe.concurrent('the files as they are shipped', () => {
       const path = join(tmpdir(), `keepalived-${process.pid}.conf`);
       await writeFile(path, text.replace('$INTERFACE=eth0', `$INTERFACE=${outside?.[0] ?? 'eth0'}`));
       // Its exit code says nothing: with -t it ends itself by a signal.
-      const test = new Service('keepalived', ['-t', '-f', path], tmpdir());
+      const test = new Service('/usr/sbin/keepalived', ['-t', '-f', path], tmpdir());
       await test.exited;
       return test.lines.filter((line) => line.includes('Line ') || line.includes('rror'));
     };
