@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -91,6 +91,7 @@ describe.concurrent('the files as they are shipped', () => {
       // Its exit code says nothing: with -t it ends itself by a signal.
       const test = new Service('/usr/sbin/keepalived', ['-t', '-f', path], tmpdir());
       await test.exited;
+      await rm(path);
       return test.lines.filter((line) => line.includes('Line ') || line.includes('rror'));
     };
     expect(await complaints(conf)).toEqual([]);
