@@ -3,14 +3,18 @@ import fvadWasm from '@echogarden/fvad-wasm/fvad.wasm';
 import { resolveAgent } from './agents.ts';
 import { lineDetector } from './audio/line-detector.ts';
 import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-activity.ts';
+import { isBlocked, unauthorized } from './auth/authenticate.ts';
+import { subprotocolHeaders } from './auth/credential.ts';
 import { Call } from './call/call.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
 import { type CallEvent, CallEvents } from './call/events.ts';
 import { type CallFunds, callFunds } from './call/funds.ts';
 import type { Leg } from './call/leg.ts';
 import type { PastCall } from './call/past-call.ts';
+import type { CallGrant, Principal } from './call/principal.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
 import { type Config, loadConfig } from './config.ts';
+import type { LegContext } from './dialects/carrier.ts';
 import type { StartRequest } from './dialects/dialect.ts';
 import { closeCodes } from './dialects/native-messages.ts';
 import { dialectAt } from './dialects/registry.ts';
@@ -19,6 +23,7 @@ import { CallArchive } from './durable/call-archive.ts';
 import { KeptEntries } from './durable/kept-entries.ts';
 import { KeptWrites } from './durable/kept-writes.ts';
 import { LegSocket } from './durable/leg-socket.ts';
+import { ObjectLimits } from './durable/object-limits.ts';
 import { speechStore } from './durable/speech-store.ts';
 import { hasTables } from './durable/storage.ts';
 import type { Env } from './env.ts';
@@ -41,8 +46,6 @@ const MOST_RETURNING = 8;
 
 /** One WebAssembly module an isolate; each call has a detector of its own. */
 let voiceActivity: Promise<VoiceActivityFactory> | null = null;
-/** Sockets open in this isolate, for `MAX_CONCURRENT_CALLS_PER_WORKER`. */
-let openLegs = 0;
 
 /** Who holds a call id, and until when it is refused to others. */
 interface Claim {
@@ -59,6 +62,7 @@ export class CallSessionDO extends DurableObject<Env> {
   readonly #writes: KeptWrites;
   readonly #entries: KeptEntries;
   readonly #alarms: Alarms;
+  readonly #limits: ObjectLimits;
   #archive: CallArchive | null = null;
   readonly #returning = new Set<ReturningLeg>();
   #call: Call | null = null;
@@ -73,6 +77,7 @@ export class CallSessionDO extends DurableObject<Env> {
     });
     this.#entries = new KeptEntries(ctx.storage.kv, this.#writes, 'object/');
     this.#alarms = new Alarms(ctx.storage, this.#writes);
+    this.#limits = new ObjectLimits(ctx, env, this.#config);
     if (!hasTables(ctx.storage.sql)) return;
     this.#archive = this.#openArchive();
     const now = systemClock.now();
@@ -85,26 +90,35 @@ export class CallSessionDO extends DurableObject<Env> {
   /** Takes a leg's WebSocket, handed on by the router. */
   override async fetch(request: Request): Promise<Response> {
     const leg = readLegRequest(request);
+    voiceActivity ??= loadVoiceActivity(fvadWasm);
+    const detectors = await voiceActivity;
     // A call that is here already is counted.
-    if (this.#call === null && openLegs >= this.#config.MAX_CONCURRENT_CALLS_PER_WORKER) {
-      return apiError(503, 'TOO_MANY_CALLS', 'No more calls can be taken here at the moment', {
+    if (this.#call === null && !(await this.#limits.mayOpen())) {
+      return apiError(503, 'TOO_MANY_CALLS', 'No more calls can be taken at the moment', {
         'Retry-After': '5',
       });
     }
-    voiceActivity ??= loadVoiceActivity(fvadWasm);
-    const detectors = await voiceActivity;
+    // From here on nothing waits: of two sockets with the same token one is the first.
+    const { call: grant } = leg.principal;
+    const comesBack = this.#call !== null || this.#lost() !== null;
+    if (grant !== undefined && !comesBack && !this.#spend(grant)) {
+      log('warn', 'a request was refused', {
+        callId: leg.callId,
+        reason: 'the token was used before, or is expired',
+      });
+      return unauthorized();
+    }
     const pair = new WebSocketPair();
     const socket = new LegSocket(pair[1]);
     const known = this.#call !== null || this.#archive !== null || this.#claim() !== null;
-    const lost = this.#config.RESUME_GRACE > 0 ? (this.#archive?.lost ?? null) : null;
-    if (leg.bound && (this.#call !== null || lost !== null)) {
+    if (leg.bound && comesBack) {
       this.#awaitReturn(socket, this.#connect(socket, leg, request), leg, detectors);
     } else if (leg.bound && known) {
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
     } else {
       this.#accept(socket, this.#connect(socket, leg, request), leg, detectors);
     }
-    return new Response(null, { status: 101, webSocket: pair[0] });
+    return new Response(null, { status: 101, webSocket: pair[0], headers: subprotocolHeaders(request) });
   }
 
   /**
@@ -132,8 +146,9 @@ export class CallSessionDO extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     for (const alarm of this.#alarms.takeDue(systemClock.now())) {
-      if (alarm === 'recover' && this.#call === null) this.#archive?.closeLost();
+      if (alarm === 'recover' && this.#call === null) this.#closeLost();
       if (alarm === 'forget') this.#entries.delete('claim');
+      if (alarm === 'token') this.#entries.delete('spent token');
     }
     await this.#deliver();
   }
@@ -150,9 +165,16 @@ export class CallSessionDO extends DurableObject<Env> {
         query: new URL(request.url).searchParams,
         headers: request.headers,
         numbers: this.#config.NUMBERS,
+        holder: holderOf(leg.principal),
       }),
       close: (closing) => socket.close(closing),
     };
+  }
+
+  #closeLost(): void {
+    const lost = this.#archive?.lost ?? null;
+    this.#archive?.closeLost();
+    if (lost !== null) this.#limits.slots?.release(lost.call);
   }
 
   #accept(socket: LegSocket, connection: Leg, leg: LegRequest, detectors: VoiceActivityFactory): void {
@@ -170,7 +192,7 @@ export class CallSessionDO extends DurableObject<Env> {
     dialect.show({ type: 'leg.accepted', callId: leg.callId, resumeToken: null });
     const returning: ReturningLeg = new ReturningLeg(connection, systemClock, {
       startMs: this.#config.START_TIMEOUT,
-      refusalOf: (request) => this.#refusalOf(request),
+      refusalOf: (request) => this.#refusalOf(request, leg.principal),
       accept: () => {
         const call = this.#takeUp(connection, leg, detectors);
         call.attach(connection);
@@ -201,10 +223,10 @@ export class CallSessionDO extends DurableObject<Env> {
     });
   }
 
-  #refusalOf(request: StartRequest): Refusal | null {
-    if (this.#call !== null) return this.#call.refusalOf(request);
+  #refusalOf(request: StartRequest, principal: Principal): Refusal | null {
+    if (this.#call !== null) return this.#call.refusalOf(request, principal);
     const lost = this.#archive?.lost ?? null;
-    if (lost !== null) return refusalToReturn(lost, request);
+    if (lost !== null) return refusalToReturn(lost, request, principal);
     return { code: 'CALL_ID_IN_USE', message: 'This call id was used before', closing: 'id in use' };
   }
 
@@ -261,6 +283,7 @@ export class CallSessionDO extends DurableObject<Env> {
         idleMs: config.IDLE_TIMEOUT,
         aheadMs: config.MAX_AUDIO_AHEAD,
         graceMs: config.RESUME_GRACE,
+        messagesPerSecond: config.MAX_MESSAGES_PER_SECOND,
       },
       spoolMs: config.SPOOL_INTERVAL,
       createDetector: (sampleRate) => lineDetector(detectors, sampleRate),
@@ -270,7 +293,9 @@ export class CallSessionDO extends DurableObject<Env> {
         if (leg.bound) this.release(claimant);
         else this.ctx.waitUntil(this.#named(callId).release(claimant));
       },
+      isBlocked: (userId) => isBlocked(config, userId),
       funds: config.BILLING ? this.#funds(leg) : null,
+      slots: this.#limits.slots,
       createTools: (agent, facts, actions, onRun, earlier) =>
         callTools(agent.tools, {
           call: facts,
@@ -283,8 +308,8 @@ export class CallSessionDO extends DurableObject<Env> {
       storeAudio: (chunk) => this.#archive?.storeAudio(chunk),
       ...(past === undefined ? {} : { past }),
     });
-    openLegs++;
     this.#call = call;
+    this.#limits.opened();
     return call;
   }
 
@@ -295,7 +320,7 @@ export class CallSessionDO extends DurableObject<Env> {
     } finally {
       if (event.type === 'leg.closed' || event.type === 'call.closed') {
         this.#call = null;
-        openLegs--;
+        this.#limits.closed();
         this.ctx.waitUntil(this.#deliver());
       }
     }
@@ -338,6 +363,19 @@ export class CallSessionDO extends DurableObject<Env> {
     return claim !== undefined && claim.until > systemClock.now() ? claim : null;
   }
 
+  /** The call that this object has lost, and that its client may come back to. */
+  #lost() {
+    return this.#config.RESUME_GRACE > 0 ? (this.#archive?.lost ?? null) : null;
+  }
+
+  /** Uses a single-call token up. False: it was used before, or has expired; whatever became of it. */
+  #spend({ tokenId, expiresAt }: CallGrant): boolean {
+    if (expiresAt <= systemClock.now() || this.#entries.get('spent token') !== undefined) return false;
+    this.#entries.put('spent token', tokenId);
+    this.#alarms.set('token', expiresAt);
+    return true;
+  }
+
   /** Sends what the call has to say; when all has arrived, nothing of it is kept here. */
   async #deliver(): Promise<void> {
     const archive = this.#archive;
@@ -348,6 +386,8 @@ export class CallSessionDO extends DurableObject<Env> {
   }
 
   async #forgetAll(): Promise<void> {
+    // Forgotten, it could be used again. Its alarm comes back here.
+    if (this.#entries.get('spent token') !== undefined) return;
     try {
       await this.ctx.storage.deleteAll();
       this.#writes.forget('');
@@ -369,4 +409,10 @@ export class CallSessionDO extends DurableObject<Env> {
       random: systemRandom,
     });
   }
+}
+
+/** For whom a leg calls that names nobody: a token of a person's, or of one call, is somebody's. */
+function holderOf({ kind, id, call }: Principal): LegContext['holder'] {
+  if (call !== undefined) return call;
+  return kind === 'user' ? { userId: id, campaignId: null } : null;
 }

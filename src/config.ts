@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { authSchema } from './auth/settings.ts';
 import { defaultEndpointing, defaultInterruption, defaultSilence } from './call/agent-config.ts';
 import { defaultSpeculation } from './call/speculation.ts';
 import { languageTag } from './call/spoken-language.ts';
@@ -54,8 +55,15 @@ const configSchema = z.object({
   // --- limits; times are milliseconds ---
   /** Calls at once in one isolate. */
   MAX_CONCURRENT_CALLS_PER_WORKER: whole(10_000, 1, 1_000_000),
-  /** Requests a minute and address; 0: no limit. */
+  /** Calls at once in the whole deployment, approximately; 0: no limit. */
+  MAX_CONCURRENT_CALLS: whole(200_000, 0, 10_000_000),
+  /** Objects that hand out the permits for them. */
+  PERMIT_SHARDS: whole(16, 1, 256),
+  /** Calls at once of a user, where the account (`users.max_concurrent_calls`) says nothing else; 0: no limit for anybody. */
+  MAX_CONCURRENT_CALLS_PER_USER: whole(50, 0, 10_000),
+  /** Requests a minute and address (IPv6: and /64); 0: no limit. Likewise of a node. Raise `[[ratelimits]]` in wrangler.toml with them. */
   RATE_LIMIT_PER_IP: whole(100, 0, 1_000_000),
+  RATE_LIMIT_PER_NODE: whole(12_000, 0, 1_000_000),
   /** The longest call. */
   WEBSOCKET_TIMEOUT: whole(300_000, 1_000, 24 * 3_600_000),
   /** The longest wait for `start_call` on an open socket. */
@@ -66,6 +74,8 @@ const configSchema = z.object({
   RESUME_GRACE: whole(30_000, 0, 600_000),
   /** How far a client's audio may run ahead of real time before it is cut off. */
   MAX_AUDIO_AHEAD: whole(30_000, 1_000, 600_000),
+  /** Messages a second that a socket may send for long; for a while fifteen times as many. Telephony sends 50, or 100 of 10 ms. */
+  MAX_MESSAGES_PER_SECOND: whole(200, 10, 10_000),
 
   // --- the call ---
   /** Length of the recording's chunks: what a crash may cost. Both sides at 16 kHz must fit into a row of 2 MB. */
@@ -167,12 +177,15 @@ const configSchema = z.object({
   /** Whether a call begins where the account could not be asked. */
   BILLING_WITHOUT_DATABASE: z.preprocess(emptyIsUnset, z.enum(['allow', 'refuse']).default('allow')),
 
+  // --- who may ---
+  ...authSchema,
+
   // --- the service ---
   /** Origins of web pages that may call, comma-separated; the service's own is always allowed. */
   CORS_ORIGINS: list(z.url({ protocol: /^https?$/ }).transform((value) => new URL(value).origin)),
   /** Names by which the service may be reached, comma-separated; empty: any. The launcher sets the loopback ones. */
   ALLOWED_HOSTS: list(z.string().max(253)),
-  /** Whether `/console` is served, a page from which everybody who reaches it may call. */
+  /** Whether `/console` is served, a page to call from. */
   CONSOLE: flag(false),
   /** Objects over which the counts of `/health` and `/metrics` are spread. Changing it starts the counts anew. */
   METRICS_SHARDS: whole(4, 1, 256),

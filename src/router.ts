@@ -2,11 +2,19 @@ import { Hono } from 'hono';
 import { accepts } from 'hono/accepts';
 import { cors } from 'hono/cors';
 import { version } from '../package.json';
-import { loadConfig, missingSettings } from './config.ts';
+import { isAddressIn } from './auth/addresses.ts';
+import { authenticate } from './auth/authenticate.ts';
+import { credentialOf } from './auth/credential.ts';
+import { isLoopback } from './auth/loopback.ts';
+import { holderOf, nodeOfRequest } from './auth/nodes.ts';
+import { kindOfToken } from './auth/tokens.ts';
+import type { Principal } from './call/principal.ts';
+import { type Config, loadConfig, missingSettings } from './config.ts';
 import type { Env } from './env.ts';
+import { callRoutes } from './http/calls-route.ts';
 import { consoleRoutes } from './http/console.ts';
 import { apiError } from './http/errors.ts';
-import { RateLimiter } from './http/rate-limit.ts';
+import { limitRequests } from './http/limit-requests.ts';
 import { recordingRoutes } from './http/recordings-route.ts';
 import { legRoutes } from './http/ws-routes.ts';
 import { describeError, log } from './log.ts';
@@ -17,7 +25,6 @@ import { settingsWithoutEffect } from './settings-without-effect.ts';
 /** Above this share of failed calls the service is degraded (contract). */
 const DEGRADED_ERROR_RATE = 0.05;
 
-const requests = new RateLimiter();
 /** When this isolate took its first request: a Worker's clock stands still before it. */
 let upSince: number | null = null;
 
@@ -26,26 +33,30 @@ export const router = new Hono<{ Bindings: Env }>();
 
 router.use(async (c, next) => {
   upSince ??= Date.now();
-  const { RATE_LIMIT_PER_IP, ALLOWED_HOSTS } = loadConfig(c.env);
+  const { ALLOWED_HOSTS, ALLOWED_ADDRESSES } = loadConfig(c.env);
   // A page may have its own name resolved to a loopback address; the name then gives it away.
   if (ALLOWED_HOSTS.length > 0 && !ALLOWED_HOSTS.includes(new URL(c.req.url).hostname)) {
     return apiError(403, 'FORBIDDEN', 'The service is not reached by this name; see ALLOWED_HOSTS');
   }
   const address = c.req.header('CF-Connecting-IP') ?? 'unknown';
-  const retryAfter = requests.take(address, RATE_LIMIT_PER_IP, Date.now());
-  if (retryAfter !== null) {
-    return apiError(429, 'RATE_LIMIT', `More than ${RATE_LIMIT_PER_IP} requests a minute`, {
-      'Retry-After': String(retryAfter),
-    });
+  if (ALLOWED_ADDRESSES.length > 0 && !isAddressIn(address, ALLOWED_ADDRESSES)) {
+    return apiError(403, 'FORBIDDEN', 'The service is not reached from this address');
   }
   await next();
 });
 
+router.use(limitRequests(nodeOfRequest));
+
 // Not on the upgrade: a 101's headers are fixed, and browsers ask no leave for WebSockets; `Origin` is checked there.
-for (const path of ['/health', '/metrics']) {
-  router.use(path, (c, next) =>
-    cors({ origin: loadConfig(c.env).CORS_ORIGINS, allowMethods: ['GET'] })(c, next),
-  );
+for (const [path, method] of [
+  ['/health', 'GET'],
+  ['/metrics', 'GET'],
+  ['/api/v1/calls', 'POST'],
+] as const) {
+  router.use(path, (c, next) => {
+    const allowHeaders = ['Authorization', 'Content-Type'];
+    return cors({ origin: loadConfig(c.env).CORS_ORIGINS, allowMethods: [method], allowHeaders })(c, next);
+  });
 }
 
 router.get('/health', async (c) => {
@@ -54,20 +65,30 @@ router.get('/health', async (c) => {
   const totals = await readTotals(c.env, config.METRICS_SHARDS, now);
   const missing = missingSettings(config, c.env);
   const idle = settingsWithoutEffect(c.env);
-  const degraded = recentErrorRate(totals) > DEGRADED_ERROR_RATE || missing.length > 0;
+  const closed = config.AUTH === 'none' && !isLoopback(c.req.raw);
+  const degraded = recentErrorRate(totals) > DEGRADED_ERROR_RATE || missing.length > 0 || closed;
   return c.json({
     status: degraded ? 'degraded' : 'ok',
     timestamp: now,
     version,
     activeCalls: totals.active,
     uptime: Math.floor((now - (upSince ?? now)) / 1000),
-    ...(missing.length > 0 ? { missingSettings: missing } : {}),
-    ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
+    // How the service is set up is not for strangers.
+    ...((await isOperator(c.req.raw, config))
+      ? {
+          ...(missing.length > 0 ? { missingSettings: missing } : {}),
+          ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
+        }
+      : {}),
   });
 });
 
 router.get('/metrics', async (c) => {
-  const totals = await readTotals(c.env, loadConfig(c.env).METRICS_SHARDS, Date.now());
+  const config = loadConfig(c.env);
+  const principal = await authenticate(c.req.raw, config, 'route');
+  if (principal instanceof Response) return principal;
+  if (!readsMetrics(principal)) return apiError(403, 'FORBIDDEN', 'The counts are the operator’s');
+  const totals = await readTotals(c.env, config.METRICS_SHARDS, Date.now());
   const wanted = accepts(c, {
     header: 'Accept',
     supports: ['application/json', 'text/plain', 'application/openmetrics-text'],
@@ -83,6 +104,7 @@ router.get('/metrics', async (c) => {
 
 router.route('/ws', legRoutes);
 router.route('/console', consoleRoutes);
+router.route('/api/v1/calls', callRoutes);
 router.route('/api/v1/recordings', recordingRoutes);
 
 router.notFound(() => apiError(404, 'NOT_FOUND', 'There is nothing at this path'));
@@ -91,3 +113,15 @@ router.onError((error) => {
   log('error', 'request failed', { error: describeError(error) });
   return apiError(500, 'INTERNAL_ERROR', 'Something failed here');
 });
+
+function readsMetrics({ kind }: Principal): boolean {
+  return kind === 'anonymous' || kind === 'service' || kind === 'metrics';
+}
+
+/** Whether the request is of this machine, or of the operator's programs. Asks neither database nor keys: `/health` is open to everybody. */
+async function isOperator(request: Request, config: Config): Promise<boolean> {
+  if (isLoopback(request)) return true;
+  const { token } = credentialOf(request, false) ?? {};
+  if (token === undefined || kindOfToken(token) === null) return false;
+  return await holderOf(token, null, null, config).then(readsMetrics, () => false);
+}

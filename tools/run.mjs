@@ -19,6 +19,7 @@ const PINNED_NODE = {
 };
 /** The oldest Node that runs TypeScript without a flag. */
 const OLDEST_NODE = [22, 18];
+const NAMESPACES = ['CACHE_KV', 'RATE_LIMIT_KV'];
 const SECRETS = ['OPENAI_API_KEY', 'SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY'];
 
 /** Task → what it does, and the commands it runs in order (each: a script or a package's binary, and arguments). */
@@ -51,6 +52,10 @@ const TASKS = {
     'Run wrangler with the arguments',
     (args) => [['tools/console/build.ts'], ['tools/opus-wasm.ts'], ['wrangler:wrangler', ...args]],
   ],
+  namespaces: [
+    `Make the KV namespaces ${NAMESPACES.join(', ')}, and print their ids`,
+    (args) => NAMESPACES.map((name) => ['wrangler:wrangler', 'kv', 'namespace', 'create', name, ...args]),
+  ],
   lifecycle: [
     'Set how long recordings are kept (tells first; --apply does it)',
     (args) => [['tools/lifecycle.ts', ...args]],
@@ -58,6 +63,16 @@ const TASKS = {
   forget: [
     'Delete what is kept of one caller: --user ID or --phone NUMBER (tells first; --apply does it)',
     (args) => [['tools/forget.ts', ...args]],
+  ],
+  token: ['Make a token: node NAME, service or metrics', (args) => [['tools/token.ts', ...args]]],
+  deploy: [
+    'Look whether a deployment would let in who it should, then deploy with wrangler',
+    (args) => [
+      ['tools/deploy-check.ts', ...args],
+      ['tools/console/build.ts'],
+      ['tools/opus-wasm.ts'],
+      ['wrangler:wrangler', 'deploy', ...args],
+    ],
   ],
   biome: ['Run biome with the arguments', (args) => [['@biomejs/biome:biome', ...args]]],
   secrets: [

@@ -6,17 +6,19 @@ import type { CallActions, ToolCallFacts, ToolRun } from '../tools/tool.ts';
 import type { CallTools } from './agent.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { CallCounter } from './call-counts.ts';
+import type { CallSlots } from './call-slots.ts';
 import type { Clock, Timer } from './clock.ts';
 import { DuplexEngine } from './duplex-engine.ts';
 import type { Engine } from './engine.ts';
-import type { CallEvents, EndReason, StartedCallFacts } from './events.ts';
+import type { CallEvents, EndReason, FailureCode, StartedCallFacts } from './events.ts';
 import type { CallFunds } from './funds.ts';
 import type { AudioChunk } from './journal.ts';
 import type { Closing, Leg } from './leg.ts';
+import { MessageRate } from './message-rate.ts';
 import type { PastCall } from './past-call.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { Playout } from './playout.ts';
-import { mayStartCall, type Principal } from './principal.ts';
+import { mayStartCall, type Principal, principalName } from './principal.ts';
 import { RecordingTimeline } from './recording-timeline.ts';
 import { type Refusal, refusalToReturn } from './returning-leg.ts';
 
@@ -31,6 +33,8 @@ export interface CallLimits {
   aheadMs: number;
   /** How long a call whose socket was lost waits for its client. 0: not at all. */
   graceMs: number;
+  /** Messages a second that a leg may send for long. */
+  messagesPerSecond: number;
 }
 
 export interface CallOptions {
@@ -64,8 +68,12 @@ export interface CallOptions {
   claimCallId(callId: string): Promise<boolean>;
   /** Gives an id back of which no call came. */
   releaseCallId(callId: string): void;
+  /** Whether the user's account is blocked, as far as is known. Never rejects. */
+  isBlocked(userId: string): Promise<boolean>;
   /** Who pays for the call; null: it costs nothing. */
   funds: CallFunds | null;
+  /** How many calls its user has at once; null: nobody counts. */
+  slots: CallSlots | null;
   storeAudio(chunk: AudioChunk): void;
 }
 
@@ -108,6 +116,7 @@ export class Call implements LegHandler {
   readonly #counter: CallCounter;
   #lastMessageAt: number;
   #protocolErrors = 0;
+  #rate: MessageRate;
   /** What tools did in this call, whichever engine asked for it. */
   readonly #runs: ToolRun[] = [];
   #recording = false;
@@ -118,6 +127,7 @@ export class Call implements LegHandler {
     this.#options = options;
     this.#leg = options.leg;
     this.#lastMessageAt = options.clock.now();
+    this.#rate = new MessageRate(options.limits.messagesPerSecond, this.#lastMessageAt);
     this.#counter = new CallCounter(options.past?.counts ?? null);
     options.events.listen((event) => this.#counter.hear(event));
     if (options.past !== undefined) {
@@ -140,8 +150,10 @@ export class Call implements LegHandler {
   /** Takes one WebSocket message of a leg. Never throws. */
   receive(message: string | ArrayBuffer, leg: Leg): void {
     if (this.#state === 'ended' || leg !== this.#leg) return;
-    this.#lastMessageAt = this.#options.clock.now();
-    leg.dialect.receive(message, this);
+    const now = this.#options.clock.now();
+    this.#lastMessageAt = now;
+    if (this.#rate.take(now)) leg.dialect.receive(message, this);
+    else this.#tooFast('Messages come faster than the service takes them');
   }
 
   /**
@@ -165,13 +177,13 @@ export class Call implements LegHandler {
   }
 
   /** Why a client may not come back with this; null: it may. */
-  refusalOf(request: StartRequest): Refusal | null {
+  refusalOf(request: StartRequest, principal: Principal): Refusal | null {
     const { resumeToken } = this.#options;
     const call = this.#active?.call;
     if (this.#state !== 'active' || call === undefined) {
       return { code: 'CALL_ID_IN_USE', message: 'This call id is in use', closing: 'id in use' };
     }
-    return refusalToReturn({ call, resumeToken }, request);
+    return refusalToReturn({ call, resumeToken }, request, principal);
   }
 
   /**
@@ -179,7 +191,7 @@ export class Call implements LegHandler {
    * goes on on it.
    */
   attach(leg: Leg): void {
-    const { clock, events } = this.#options;
+    const { clock, events, limits } = this.#options;
     const now = clock.now();
     if (this.#lostAt === null) {
       this.#engine?.suspend();
@@ -192,6 +204,7 @@ export class Call implements LegHandler {
     this.#leg = leg;
     this.#lastMessageAt = now;
     this.#protocolErrors = 0;
+    this.#rate = new MessageRate(limits.messagesPerSecond, now);
     const { callId } = this.#active?.call ?? this.#options;
     events.emit({ type: 'leg.resumed', callId, afterMs });
     this.#engine?.resume();
@@ -209,7 +222,7 @@ export class Call implements LegHandler {
     const campaignId = textOf(request.metadata.campaignId);
     if (callIdBound && request.callId !== callId) {
       this.#refuse('CALL_ID_MISMATCH', `callId must be ${callId}, as in the URL`, 'refused');
-    } else if (!mayStartCall(principal, request.userId, campaignId)) {
+    } else if (!mayStartCall(principal, { callId: request.callId, userId: request.userId, campaignId })) {
       this.#refuse('UNAUTHORIZED', notYours, 'refused');
     } else {
       this.#state = 'starting';
@@ -221,6 +234,7 @@ export class Call implements LegHandler {
         startTime: clock.now() - (request.earlyMs ?? 0),
         metadata: request.metadata,
         sampleRate: request.sampleRate,
+        startedBy: principalName(principal),
       };
       this.#active = this.#activate(call);
       void this.#setUp(call, this.#active);
@@ -240,8 +254,7 @@ export class Call implements LegHandler {
       this.#earlySamples += samples.length;
     }
     if (active.timeline.callerAheadMs(now) > this.#options.limits.aheadMs) {
-      this.#error('TOO_FAST', 'Audio comes faster than real time');
-      this.#end('protocol', 'too fast');
+      this.#tooFast('Audio comes faster than real time');
     }
   }
 
@@ -290,6 +303,9 @@ export class Call implements LegHandler {
     const active = this.#activate(call, { chunkSamples, spooledSamples: past.spooledSamples });
     this.#active = active;
     this.#endWhenSpent(past.call);
+    // The lease may have run out meanwhile.
+    this.#options.slots?.renew(past.call);
+    this.#keepSlot(past.call);
     this.#graceTimer = clock.after(limits.graceMs, () => this.#end('disconnected'));
     void this.#goOn(past, active);
   }
@@ -370,23 +386,29 @@ export class Call implements LegHandler {
   }
 
   async #setUp(call: RequestedCall, active: ActiveCall): Promise<void> {
-    const { claimCallId, releaseCallId, resolveAgent, funds, events } = this.#options;
+    const { claimCallId, releaseCallId, resolveAgent, isBlocked, funds, slots, events } = this.#options;
     let began = false;
     const claim = claimCallId(call.callId);
     // Only who holds the id: another attempt with the same one would find, and give back, what is set aside for this call.
     const paid = claim.then((claimed) => (claimed && funds !== null ? funds.reserve(call) : null));
+    const counted = claim.then((claimed) => (claimed && slots !== null ? slots.take(call) : null));
     try {
-      const [claimed, agent, payment] = await this.#within(
+      const [claimed, agent, payment, slot, blocked] = await this.#within(
         SETUP_TIMEOUT_MS,
-        Promise.all([claim, resolveAgent(call.campaignId), paid]),
+        Promise.all([claim, resolveAgent(call.campaignId), paid, counted, isBlocked(call.userId)]),
       );
       if (this.#state !== 'starting') return;
       if (!claimed) {
         this.#refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', 'id in use');
         return;
       }
-      if (agent.owner !== null && agent.owner !== call.userId) {
+      if (blocked || (agent.owner !== null && agent.owner !== call.userId)) {
         this.#refuse('UNAUTHORIZED', notYours, 'refused');
+        return;
+      }
+      if (slot?.granted === false) {
+        const { code, message, closing } = slot.refusal;
+        this.#refuse(code, message, closing);
         return;
       }
       const failure = payment?.failure ?? null;
@@ -408,6 +430,9 @@ export class Call implements LegHandler {
       };
       events.emit({ type: 'call.started', call: started });
       if (failure !== null) this.#unreserved(failure);
+      const uncounted = slot?.failure ?? null;
+      if (uncounted !== null) this.#failure('UNCOUNTED', uncounted);
+      this.#keepSlot(started);
       this.#endWhenSpent(started);
       this.#engine = this.#createEngine(agent, active);
       this.#engine.begin();
@@ -421,8 +446,15 @@ export class Call implements LegHandler {
       if (!began) {
         claim.then((claimed) => claimed && releaseCallId(call.callId)).catch(() => {});
         paid.then((payment) => payment?.granted && funds?.release(call)).catch(() => {});
+        counted.then((slot) => slot?.granted && slots?.release(call)).catch(() => {});
       }
     }
+  }
+
+  /** A call that lives is counted among its user's. */
+  #keepSlot(call: StartedCallFacts): void {
+    const { slots } = this.#options;
+    if (slots !== null) this.#every(slots.renewMs, () => slots.renew(call));
   }
 
   /** A call that is paid for up to a moment before its longest time ends then. */
@@ -509,12 +541,13 @@ export class Call implements LegHandler {
     this.#state = 'ended';
     this.#cancelTimers();
     this.#giveUpSetUp?.();
-    const { clock, events } = this.#options;
+    const { clock, events, slots } = this.#options;
     // A caller who was cut off and did not come back was there until then.
     const endTime = this.#lostAt ?? clock.now();
     this.#graceTimer?.cancel();
     const status = reason === 'error' ? 'failed' : 'ended';
     if (started) events.emit({ type: 'call.ended', reason, status });
+    if (started && this.#active !== null) slots?.release(this.#active.call);
     // Before the socket closes: what the caller heard is settled here, and nothing more is sent.
     const engineFinished = this.#engine?.finish(FINISH_TIMEOUT_MS);
     this.#active?.playout.close();
@@ -539,6 +572,11 @@ export class Call implements LegHandler {
     }
   }
 
+  #tooFast(message: string): void {
+    this.#error('TOO_FAST', message);
+    this.#end('protocol', 'too fast');
+  }
+
   // --- small things ------------------------------------------------------------------------------------------
 
   #error(code: ErrorCode, message: string): void {
@@ -546,12 +584,15 @@ export class Call implements LegHandler {
   }
 
   #internalError(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    this.#options.events.emit({ type: 'failure', code: 'INTERNAL_ERROR', provider: null, message });
+    this.#failure('INTERNAL_ERROR', error instanceof Error ? error.message : String(error));
   }
 
   #unreserved(message: string): void {
-    this.#options.events.emit({ type: 'failure', code: 'UNRESERVED', provider: null, message });
+    this.#failure('UNRESERVED', message);
+  }
+
+  #failure(code: FailureCode, message: string): void {
+    this.#options.events.emit({ type: 'failure', code, provider: null, message });
   }
 
   #after(delayMs: number, task: () => void): void {

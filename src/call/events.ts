@@ -82,6 +82,8 @@ export interface StartedCallFacts extends StartedCall {
   recording: boolean;
   /** Samples of each chunk of the recording but the last. */
   chunkSamples: number;
+  /** Who started it: kind and id of the principal. Missing in calls from before there were any. */
+  startedBy?: string;
   /** Of a call that is paid for: how long it is. Missing where calls cost nothing. */
   funds?: { limitMs: number };
 }
@@ -108,7 +110,12 @@ export type EndReason =
   | 'error';
 
 /** `UNRESERVED`: the books did not answer; the call was taken without a reservation, or refused. */
-export type FailureCode = `PROVIDER_${Uppercase<ProviderFailure>}` | 'INTERNAL_ERROR' | 'UNRESERVED';
+export type FailureCode =
+  | `PROVIDER_${Uppercase<ProviderFailure>}`
+  | 'INTERNAL_ERROR'
+  | 'UNRESERVED'
+  /** Nobody counted the call among its user's before it began. */
+  | 'UNCOUNTED';
 
 /** Listens to one call. Must not throw; if it does, the others still hear the event. */
 export type CallListener = (event: CallEvent, at: number) => void;

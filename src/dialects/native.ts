@@ -134,7 +134,7 @@ class NativeDialect implements Dialect {
         return;
       case 'failure':
         // The client has nothing to do with it.
-        if (event.code === 'UNRESERVED') return;
+        if (event.code === 'UNRESERVED' || event.code === 'UNCOUNTED') return;
         // What exactly failed is in the log and in the record; it may name servers and accounts.
         this.#send({ type: 'error', code: 'INTERNAL_ERROR', message: 'A part of the service failed' });
         return;

@@ -52,15 +52,6 @@ export function dialectAt(path: string, offered: string | null): DialectEntry | 
   return dialects.find(({ subprotocols }) => subprotocols.some((name) => names.includes(name))) ?? auto;
 }
 
-/**
- * The subprotocol to answer with: one that the dialect knows, or else the first one offered. Its name can be set at the node
- * (`MOD_AUDIO_FORK_SUBPROTOCOL_NAME`), and clients may hang up where theirs is not echoed. Null: none was offered.
- */
-export function subprotocolFor(entry: DialectEntry, offered: string | null): string | null {
-  const names = subprotocolsOf(offered);
-  return names.find((name) => entry.subprotocols.includes(name)) ?? names[0] ?? null;
-}
-
 function subprotocolsOf(offered: string | null): string[] {
   return (offered ?? '')
     .split(',')

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { anonymous, type Principal } from '../call/principal.ts';
+import type { Principal } from '../call/principal.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 
 /** What the router tells the call's object about a leg, beside the upgrade itself. */
@@ -15,10 +15,19 @@ export interface LegRequest {
 const HEADER = 'X-Leg';
 
 const principalSchema = z.object({
-  kind: z.literal(anonymous.kind),
+  kind: z.enum(['anonymous', 'user', 'node', 'call', 'service', 'metrics']),
   id: z.string(),
   users: z.literal('*').or(z.array(z.string())),
   campaigns: z.literal('*').or(z.array(z.string())),
+  call: z
+    .object({
+      callId: callIdSchema,
+      userId: z.string(),
+      campaignId: z.string().nullable(),
+      tokenId: z.string(),
+      expiresAt: z.number(),
+    })
+    .exactOptional(),
 });
 const legSchema = z.object({
   callId: callIdSchema,
@@ -27,9 +36,10 @@ const legSchema = z.object({
   principal: principalSchema,
 });
 
-/** The client's upgrade request with what the router knows; a header of that name from outside is overwritten. */
+/** The client's upgrade request with what the router knows, and without its secrets; a header of that name from outside is overwritten. */
 export function writeLegRequest(request: Request, leg: LegRequest): Request {
   const handedOn = new Request(request);
+  for (const secret of ['Authorization', 'X-Node-Token']) handedOn.headers.delete(secret);
   handedOn.headers.set(HEADER, JSON.stringify(leg));
   return handedOn;
 }

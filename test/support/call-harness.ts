@@ -128,7 +128,14 @@ export function createCall(
     callId: 'leg-1',
     callIdBound: false,
     resumeToken: 'token',
-    limits: { callMs: 300_000, startMs: 30_000, idleMs: 30_000, aheadMs: 30_000, graceMs: 30_000 },
+    limits: {
+      callMs: 300_000,
+      startMs: 30_000,
+      idleMs: 30_000,
+      aheadMs: 30_000,
+      graceMs: 30_000,
+      messagesPerSecond: 200,
+    },
     spoolMs: 2_000,
     createDetector: () => {
       detectors.open++;
@@ -143,8 +150,10 @@ export function createCall(
     resolveAgent: async () => ({ ...testAgent, ...options.agent }),
     createTools: () => null,
     claimCallId: async () => true,
+    isBlocked: async () => false,
     releaseCallId: (callId) => released.push(callId),
     funds: null,
+    slots: null,
     storeAudio: (chunk) => chunks.push(chunk),
     ...options.call,
   });

@@ -7,6 +7,7 @@ export interface LegOptions {
   query?: string;
   headers?: Record<string, string>;
   numbers?: Numbers;
+  holder?: { userId: string; campaignId: string | null };
   /** The id of the call's object. */
   callId?: string;
   callIdBound?: boolean;
@@ -33,6 +34,7 @@ export class DialectLeg {
       query: new URLSearchParams(options.query),
       headers: new Headers(options.headers),
       numbers: options.numbers ?? {},
+      holder: options.holder ?? null,
     });
     this.handler = {
       start: (request) => this.starts.push(request),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dialectAt, dialects, subprotocolFor } from '../../../src/dialects/registry.ts';
+import { dialectAt, dialects } from '../../../src/dialects/registry.ts';
 import { DialectLeg, l16, tone } from '../../support/dialect-leg.ts';
 import * as samples from '../../support/dialect-samples.ts';
 
@@ -62,14 +62,5 @@ describe('the registry', () => {
       at('auto', 'x'),
       at('nothing', null),
     ]).toEqual(['twilio', 'jambonz', 'mod_audio_fork', 'mod_twilio_stream', 'auto', undefined]);
-  });
-
-  it('answers with the subprotocol that the dialect knows, else with the first', () => {
-    const jambonz = dialectAt('jambonz', null)!;
-    expect([
-      subprotocolFor(jambonz, 'x, audio.jambonz.org'),
-      subprotocolFor(jambonz, 'x , y'),
-      subprotocolFor(jambonz, null),
-    ]).toEqual(['audio.jambonz.org', 'x', null]);
   });
 });

@@ -10,6 +10,7 @@ const handshake = (more: Partial<Handshake> = {}): Handshake => ({
     '+15550199': { userId: 'shop', campaignId: 'spring' },
     '08047491899': { userId: 'office' },
   },
+  holder: null,
   ...more,
 });
 const facts = (more: Partial<CallFacts> = {}): CallFacts => ({ ids: {}, parameters: {}, ...more });
@@ -31,6 +32,17 @@ describe('who calls', () => {
       identified({ to }),
     ].map(({ userId }) => userId);
     expect(users).toEqual(['in-message', 'in-query', 'in-header', 'shop']);
+  });
+
+  it('is the token’s holder where nobody is named, before the number', () => {
+    const holder = { userId: 'me', campaignId: 'mine' };
+    const who = identified({ to: '+15550199' }, { holder });
+    expect([who.userId, who.metadata.campaignId]).toEqual(['me', 'mine']);
+    const named = identified(
+      { parameters: { userId: 'other' } },
+      { holder: { ...holder, campaignId: null } },
+    );
+    expect([named.userId, named.metadata.campaignId]).toEqual(['other', undefined]);
   });
 
   it.each(['userId', 'user_id', 'UserID', 'user-id', 'X-User-Id', 'X-PH-userId'])(
