@@ -132,6 +132,7 @@ function keep(config: Config): Kept {
     callTokens: key === undefined ? null : new CallTokens(key),
     accounts: new Accounts({
       clock: systemClock,
+      timeoutMs: config.AUTH_TIMEOUT,
       find:
         url === undefined || key === undefined
           ? () => Promise.reject(new Error('the database is not set up'))
@@ -142,6 +143,7 @@ function keep(config: Config): Kept {
     keys: new SigningKeys({
       url: `${auth}/.well-known/jwks.json`,
       clock: systemClock,
+      timeoutMs: config.AUTH_TIMEOUT,
       fetch: (input, init) => fetch(input, init),
       onFailure: (error) =>
         log('error', 'the keys of users’ tokens could not be fetched', { error: describeError(error) }),

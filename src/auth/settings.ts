@@ -49,6 +49,8 @@ export const authSchema = {
   SERVICE_TOKENS: list(tokenHash),
   /** Hashes of the tokens that read `/metrics`, comma-separated. */
   METRICS_TOKENS: list(tokenHash),
+  /** The longest wait for the project's keys, and for a person's account; setting a call up takes 10 s at most. */
+  AUTH_TIMEOUT: whole(3_000, 100, 9_000),
   /** How long a single-call token starts its call. */
   CALL_TOKEN_TTL: whole(120_000, 1_000, 3_600_000),
   /** Addresses and networks from which the service may be reached at all, comma-separated; empty: any. */

@@ -15,8 +15,6 @@ const STALE_MS = 60 * 60_000;
 const COOL_DOWN_MS = 30_000;
 /** After a failure. */
 const RETRY_MS = 5_000;
-/** The longest wait: a client waits for its answer meanwhile. */
-const FETCH_MS = 3_000;
 /** Of the answer; a key has less than 1 KB. */
 const MOST_CHARACTERS = 64 * 1024;
 
@@ -24,13 +22,15 @@ export interface SigningKeysOptions {
   /** `…/auth/v1/.well-known/jwks.json`. */
   url: string;
   clock: Clock;
+  /** The longest wait: a client waits for its answer meanwhile. */
+  timeoutMs: number;
   fetch: typeof fetch;
   onFailure(error: unknown): void;
 }
 
 /**
- * The public keys with which a Supabase project's tokens are verified, kept by an isolate. jose's own remote set is not used: it shares a
- * request under way, which a Worker's requests may not, and has no old keys to fall back upon.
+ * The public keys with which a Supabase project's tokens are verified, kept by an isolate. jose's own remote set is not used: it has no old keys to
+ * fall back upon, and while the project is down it asks for each token anew (its cool-down counts from a success; `jwks/remote` of jose 6.2).
  */
 export class SigningKeys {
   readonly #options: SigningKeysOptions;
@@ -65,11 +65,11 @@ export class SigningKeys {
   }
 
   async #renew(): Promise<void> {
-    const { clock, onFailure } = this.#options;
+    const { clock, timeoutMs, onFailure } = this.#options;
     if (clock.now() - this.#failedAt < RETRY_MS) return;
     this.#askedAt = clock.now();
     try {
-      const get = await within(clock, FETCH_MS, (signal) => this.#fetch(signal));
+      const get = await within(clock, timeoutMs, (signal) => this.#fetch(signal));
       this.#keys = { get, fetchedAt: clock.now() };
       this.#failedAt = Number.NEGATIVE_INFINITY;
     } catch (error) {

@@ -38,13 +38,16 @@ const legSchema = z.object({
 
 /** The client's upgrade request with what the router knows, and without its secrets; a header of that name from outside is overwritten. */
 export function writeLegRequest(request: Request, leg: LegRequest): Request {
-  const handedOn = new Request(request);
+  const url = new URL(request.url);
+  url.searchParams.delete('token');
+  const handedOn = new Request(url, request);
   for (const secret of ['Authorization', 'X-Node-Token']) handedOn.headers.delete(secret);
-  handedOn.headers.set(HEADER, JSON.stringify(leg));
+  // A header holds no characters beyond Latin-1; ids are of any.
+  handedOn.headers.set(HEADER, encodeURIComponent(JSON.stringify(leg)));
   return handedOn;
 }
 
 /** Reads it back. Throws if the request did not come through the router. */
 export function readLegRequest(request: Request): LegRequest {
-  return legSchema.parse(JSON.parse(request.headers.get(HEADER) ?? 'null'));
+  return legSchema.parse(JSON.parse(decodeURIComponent(request.headers.get(HEADER) ?? 'null')));
 }

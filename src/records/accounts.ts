@@ -70,8 +70,6 @@ export function createFindAccounts(options: Omit<SupabaseOptions, 'timeoutMs'>):
 const FRESH_MS = 60_000;
 /** How long a database that did not answer is not asked again. */
 const RETRY_MS = 5_000;
-/** The longest wait for one answer. */
-const LOOKUP_MS = 2_000;
 /** Ids kept at once; the oldest goes. A few hundred bytes each. */
 const MOST_KEPT = 10_000;
 
@@ -82,6 +80,8 @@ export class AccountsUnavailable extends Error {
 
 export interface AccountsOptions {
   clock: Clock;
+  /** The longest wait for one answer. */
+  timeoutMs: number;
   find: FindAccounts;
   onFailure(error: unknown): void;
 }
@@ -98,13 +98,13 @@ export class Accounts {
 
   /** As `FindAccounts`. Rejects with `AccountsUnavailable`: what was found longer than a minute ago counts no more. */
   async of(id: string): Promise<readonly Account[]> {
-    const { clock, find, onFailure } = this.#options;
+    const { clock, timeoutMs, find, onFailure } = this.#options;
     const kept = this.#kept.get(id);
     if (kept !== undefined && clock.now() < kept.until) return kept.found;
     if (clock.now() < this.#downUntil) throw new AccountsUnavailable('the database did not answer just now');
     let found: Account[];
     try {
-      found = await within(clock, LOOKUP_MS, (signal) => find(id, signal));
+      found = await within(clock, timeoutMs, (signal) => find(id, signal));
     } catch (error) {
       this.#downUntil = clock.now() + RETRY_MS;
       onFailure(error);

@@ -160,6 +160,20 @@ describe('a stranger', () => {
     });
   });
 
+  it('that knows a call id and not its token makes five errors, marks among them, and is out', async () => {
+    await inObject({}, async (open) => {
+      const owner = TestClient.on((await open()).webSocket!);
+      const stranger = TestClient.on((await open()).webSocket!);
+      for (let i = 0; i < 50; i++) stranger.send({ type: 'mark', name: 'm' });
+      await stranger.until((c) => c.closed !== null, 'the close');
+      // The last one is said again, as the reason.
+      expect(stranger.ofType('error').map(({ code }) => code)).toEqual(Array(6).fill('NOT_STARTED'));
+      expect(stranger.closed?.code).toBe(closeCodes.badMessages);
+      expect(owner.closed).toBeNull();
+      await closed(owner);
+    });
+  });
+
   it('gets 503 and when to come back, before the upgrade, where the isolate has as many calls as it takes', async () => {
     const settings = { MAX_CONCURRENT_CALLS_PER_WORKER: String(openBefore + 1) };
     await inObject(settings, async (open) => {
@@ -199,7 +213,7 @@ describe('a slow client', () => {
 
   it('that trickles in a call, an empty mark at a time, has it for the longest time of a call and no longer', async () => {
     scriptVendor();
-    await inObject({ WEBSOCKET_TIMEOUT: '1000', IDLE_TIMEOUT: '200' }, async (open, callId) => {
+    await inObject({ WEBSOCKET_TIMEOUT: '1000' }, async (open, callId) => {
       const client = TestClient.on((await open()).webSocket!);
       client.send({ type: 'start_call', callId, userId: newId('user') });
       const trickle = setInterval(() => client.send({ type: 'mark', name: 'here' }), 20);

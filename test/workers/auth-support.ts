@@ -17,6 +17,8 @@ export async function guardedService() {
   const settings = {
     ...bindings,
     AUTH: 'required',
+    // The machine is busy, and its database slow.
+    AUTH_TIMEOUT: '9000',
     SERVICE_TOKENS: await hashOfToken(tokens.service),
     METRICS_TOKENS: await hashOfToken(tokens.metrics),
     NODES: JSON.stringify({

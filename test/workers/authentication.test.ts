@@ -206,7 +206,7 @@ describe('a node', () => {
 
   it('is nobody else by what it writes into headers', async () => {
     const operator = { kind: 'service', id: 'x', users: '*', campaigns: '*' };
-    const forged = JSON.stringify({ callId: 'x', bound: false, principal: operator });
+    const forged = encodeURIComponent(JSON.stringify({ callId: 'x', bound: false, principal: operator }));
     const client = await service.connect('/ws/call-session', {
       'X-Node-Token': tokens.node,
       'X-Leg': forged,

@@ -20,6 +20,7 @@ function project() {
   const keys = new SigningKeys({
     url: 'https://project.example/auth/v1/.well-known/jwks.json',
     clock,
+    timeoutMs: 3_000,
     fetch: async () => {
       far.requests++;
       return await far.answer();
@@ -89,7 +90,7 @@ describe('the keys of a project', () => {
     expect(far.requests).toBe(2);
   });
 
-  it('are waited for three seconds', async () => {
+  it('are waited for so long and no longer', async () => {
     const { clock, far, ask } = project();
     far.answer = () => new Promise(() => {});
     const asked = ask('old').catch((error: unknown) => error);

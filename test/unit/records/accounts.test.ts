@@ -9,6 +9,7 @@ function database() {
   const far = { asked: 0, failures: 0, answer: async (): Promise<Account[]> => [account] };
   const accounts = new Accounts({
     clock,
+    timeoutMs: 3_000,
     find: () => {
       far.asked++;
       return far.answer();
@@ -52,11 +53,11 @@ describe('an account', () => {
     expect(await accounts.of('acme')).toEqual([account]);
   });
 
-  it('is waited for two seconds', async () => {
+  it('is waited for so long and no longer', async () => {
     const { clock, far, accounts } = database();
     far.answer = () => new Promise(() => {});
     const asked = accounts.of('acme').catch((error: unknown) => error);
-    await clock.advance(2_000);
+    await clock.advance(3_000);
     expect(await asked).toBeInstanceOf(AccountsUnavailable);
   });
 
