@@ -13,6 +13,9 @@ export interface TurnScore {
   /** From the true end to the decision, of the turns that were answered and not cut off. */
   waitP50Ms: number;
   waitP95Ms: number;
+  /** From the true end to the first audio of the answer, of the turns that were not spoken over. */
+  audioP50Ms: number;
+  audioP95Ms: number;
 }
 
 /** How well interruptions were told from other sounds. */
@@ -32,6 +35,9 @@ export interface OverlapScore {
 
 export function scoreTurns(outcomes: readonly TurnOutcome[]): TurnScore {
   const waits = outcomes.flatMap(({ waitMs }) => (waitMs !== null && waitMs >= 0 ? [waitMs] : []));
+  const audio = outcomes.flatMap(({ audioMs, spokenOver }) =>
+    audioMs === null || spokenOver ? [] : [audioMs],
+  );
   return {
     turns: outcomes.length,
     cutOff: share(outcomes, ({ waitMs }) => waitMs !== null && waitMs < 0),
@@ -39,6 +45,8 @@ export function scoreTurns(outcomes: readonly TurnOutcome[]): TurnScore {
     unanswered: share(outcomes, ({ waitMs }) => waitMs === null),
     waitP50Ms: quantile(waits, 0.5),
     waitP95Ms: quantile(waits, 0.95),
+    audioP50Ms: quantile(audio, 0.5),
+    audioP95Ms: quantile(audio, 0.95),
   };
 }
 

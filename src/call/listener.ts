@@ -22,8 +22,8 @@ export interface Utterance {
   startedAt: number;
   lastVoicedAt: number;
   decidedAt: number;
-  /** What told that it is over: the silence after it, or the provider's own judgement that the turn is. */
-  endedBy: 'silence' | 'endOfTurn';
+  /** What told that it is over: the silence after it, the provider's own judgement that the turn is, or the keys' own end. */
+  endedBy: 'silence' | 'endOfTurn' | 'keys';
 }
 
 export interface ListenerHandler {

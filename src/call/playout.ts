@@ -78,6 +78,7 @@ export class Playout {
   /** When the last sample that was sent will have been heard. */
   #sentUntil = 0;
   #held = false;
+  #notBefore = 0;
   #timer: Timer | null = null;
   #waiters: { test: () => boolean; resolve: () => void }[] = [];
   #closed = false;
@@ -192,6 +193,12 @@ export class Playout {
     this.#pump();
   }
 
+  /** Nothing goes out before this moment of the clock; until the next call. */
+  notBefore(at: number): void {
+    this.#notBefore = at;
+    this.#pump();
+  }
+
   /** True between `hold` and `resume` or `clear`. */
   get held(): boolean {
     return this.#held;
@@ -277,7 +284,8 @@ export class Playout {
   /** The next piece of `segment` that may go out now, or null. */
   #take(segment: PlayoutSegment, now: number): Int16Array | null {
     const aheadMs = this.#sentUntil - now;
-    if (this.#held || segment.unsentSamples === 0 || aheadMs > this.#options.leadMs) return null;
+    if (this.#held || now < this.#notBefore) return null;
+    if (segment.unsentSamples === 0 || aheadMs > this.#options.leadMs) return null;
     // A short piece costs as much as a whole one: unless the line runs dry, or nothing follows, wait for the rest.
     const short = segment.unsentSamples < this.#pieceSamples;
     if (short && !segment.ended && aheadMs > this.#options.pieceMs) return null;
@@ -325,7 +333,8 @@ export class Playout {
     const speaking = this.#segments.find((segment) => !segment.ended || segment.unsentSamples > 0);
     if (speaking === undefined || speaking.unsentSamples === 0) return Number.POSITIVE_INFINITY;
     const waitsForRest = !speaking.ended && speaking.unsentSamples < this.#pieceSamples;
-    return this.#sentUntil - (waitsForRest ? this.#options.pieceMs : this.#options.leadMs);
+    const due = this.#sentUntil - (waitsForRest ? this.#options.pieceMs : this.#options.leadMs);
+    return Math.max(due, this.#notBefore);
   }
 
   #wake(): void {

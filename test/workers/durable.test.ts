@@ -230,6 +230,27 @@ describe('what a call owes and knows', () => {
     });
   });
 
+  it('is a turn as it was in the end, where the caller went on with it', async () => {
+    await inObject(({ storage }) => {
+      migrate(storage.sql);
+      const journal = new SqliteJournal(storage.sql);
+      journal.append({ type: 'started', call, resumeToken: 'token' });
+      const turn = { position: 0, startMs: 0, endMs: 900, interrupted: false, latency: null };
+      journal.append({ type: 'turn', turn: { ...turn, role: 'caller', text: 'I have' } });
+      journal.append({
+        type: 'turn',
+        turn: { ...turn, role: 'caller', text: 'I have a bike.', endMs: 2_000 },
+      });
+      journal.append({ type: 'turn', turn: { ...turn, position: 1, role: 'agent', text: 'All right.' } });
+      const read = new SqliteJournal(storage.sql).read();
+      expect(read?.turns.map(({ text }) => text)).toEqual(['I have a bike.', 'All right.']);
+      expect(read?.history).toMatchObject([
+        { turn: { position: 0, text: 'I have a bike.', endMs: 2_000 } },
+        { turn: { position: 1, text: 'All right.' } },
+      ]);
+    });
+  });
+
   it('is nothing where an object of an older version wrote down how far its agent had come', async () => {
     await inObject(({ storage }) => {
       storage.kv.put('progress', { heard: [], unheard: ['Hello.'], written: true, counts: null });
