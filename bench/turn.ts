@@ -63,9 +63,8 @@ export async function run(args: string[]): Promise<object> {
   const ours = buildWorker();
   const theirs = bundlePeer();
   const systems: Systems = {
-    // Transcribing ahead, the transcript is there before the caller's turn is over: the wait for that would be counted. So would the one
-    // for a caller who may go on.
-    service: service(ours, { STT_RUN_AHEAD: 'false', ANSWER_AFTER_MS: '0' }),
+    // Transcribing ahead, the transcript is there before the caller's turn is over: the wait for that would be counted.
+    service: service(ours, { STT_RUN_AHEAD: 'false' }),
     // As its own client sends it, and with a transcriber that costs it nothing.
     ...(theirs === null ? {} : { peer: peer(theirs, 100, 'energy') }),
   };
