@@ -196,8 +196,7 @@ export class CallArchive {
     } else if (precedesRequest(event)) {
       this.#words.add(() => this.#write(event, at, resumeToken));
     } else {
-      // Among them is what tells that the first audio of a sentence goes out.
-      this.#words.flush();
+      if (!passing.has(event.type) && !isCallersTranscript(event)) this.#words.flush();
       if (event.type === 'call.closed') this.#usage.flush();
       this.#write(event, at, resumeToken);
     }
@@ -272,4 +271,21 @@ export class CallArchive {
 function precedesRequest(event: CallEvent): boolean {
   if (event.type === 'turn.recorded') return event.turn.role === 'caller';
   return event.type === 'agent.sentence' && (event.state === 'planned' || event.state === 'written');
+}
+
+/** Events of which nothing is written at once, and that no audio follows. */
+const passing: ReadonlySet<CallEvent['type']> = new Set([
+  'listening',
+  'thinking',
+  'overlap',
+  'turn.reopened',
+  'latency',
+  'speculation',
+  'cache',
+  'wording',
+]);
+
+/** The agent's tells that the first audio of a sentence goes out. */
+function isCallersTranscript(event: CallEvent): boolean {
+  return event.type === 'transcript' && event.role === 'caller';
 }
