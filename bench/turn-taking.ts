@@ -155,6 +155,7 @@ function figures({ turns, overlaps }: Outcomes) {
     audioP50Ms: rounded(turn.audioP50Ms, 0),
     audioP95Ms: rounded(turn.audioP95Ms, 0),
     spokenOverShare: rounded(turn.spokenOver, 3),
+    takenBackShare: rounded(turn.takenBack, 3),
     unansweredShare: rounded(turn.unanswered, 3),
     cutOffShareByKind: Object.fromEntries(
       turnKinds.map((kind) => [

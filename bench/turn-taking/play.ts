@@ -31,6 +31,8 @@ export interface TurnOutcome {
   waitMs: number | null;
   /** The caller heard the agent before the true end. */
   spokenOver: boolean;
+  /** The call had decided too early, and took that back: what came is one turn. */
+  takenBack: boolean;
   /** From the true end to the first audio of the answer that the caller heard after it; null: there was none. */
   audioMs: number | null;
   /** What the turn was answered to. */
@@ -73,7 +75,14 @@ export async function playTurn(
   const { call, frame } = callFor(scene, settings, transcriber, '');
   await call.start();
   const endMs = toMs(scene.talk.end);
-  let outcome: TurnOutcome = { scene, waitMs: null, spokenOver: false, audioMs: null, text: '' };
+  let outcome: TurnOutcome = {
+    scene,
+    waitMs: null,
+    spokenOver: false,
+    takenBack: false,
+    audioMs: null,
+    text: '',
+  };
   for (let at = 0; at + FRAME <= scene.line.length; at += FRAME) {
     await frame(scene.line.subarray(at, at + FRAME));
     const turn = call.ofType('turn.recorded').find((event) => event.turn.role === 'caller')?.turn;
@@ -83,6 +92,7 @@ export async function playTurn(
     if (outcome.waitMs !== null && call.leg.said.some(({ at }) => at >= endMs)) break;
   }
   outcome.spokenOver = call.leg.said.some(({ at }) => at < endMs);
+  outcome.takenBack = call.ofType('turn.reopened').length > 0;
   const answeredAt = call.leg.said.find(({ at }) => at >= endMs)?.at;
   outcome.audioMs = answeredAt === undefined ? null : answeredAt - endMs;
   await finish(call);

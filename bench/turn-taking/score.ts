@@ -8,6 +8,8 @@ export interface TurnScore {
   cutOff: number;
   /** The caller heard the agent before he had finished: with providers that take their time, not every cut-off is heard. */
   spokenOver: number;
+  /** The call had decided too early, and took that back before the caller had heard a word. */
+  takenBack: number;
   /** Nothing was understood, or no end was found. */
   unanswered: number;
   /** From the true end to the decision, of the turns that were answered and not cut off. */
@@ -42,6 +44,7 @@ export function scoreTurns(outcomes: readonly TurnOutcome[]): TurnScore {
     turns: outcomes.length,
     cutOff: share(outcomes, ({ waitMs }) => waitMs !== null && waitMs < 0),
     spokenOver: share(outcomes, ({ spokenOver }) => spokenOver),
+    takenBack: share(outcomes, ({ takenBack }) => takenBack),
     unanswered: share(outcomes, ({ waitMs }) => waitMs === null),
     waitP50Ms: quantile(waits, 0.5),
     waitP95Ms: quantile(waits, 0.95),

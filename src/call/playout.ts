@@ -80,6 +80,8 @@ export class Playout {
   #held = false;
   #notBefore = 0;
   #timer: Timer | null = null;
+  /** When it fires. */
+  #timerAt = 0;
   #waiters: { test: () => boolean; resolve: () => void }[] = [];
   #closed = false;
 
@@ -314,17 +316,27 @@ export class Playout {
   }
 
   #schedule(): void {
+    const due = this.#nextDue();
+    // With each piece that the provider yields this is asked anew, and is mostly what it was.
+    if (this.#timer !== null && this.#timerAt === due) return;
     this.#timer?.cancel();
     this.#timer = null;
-    if (this.#closed || (!this.busy && this.#waiters.length === 0)) return;
-    const now = this.#options.clock.now();
-    const dueToSend = this.#nextSendAt();
+    if (due === Number.POSITIVE_INFINITY) return;
+    const { clock } = this.#options;
+    this.#timerAt = due;
+    // Rounded up: a timer that fires early would find nothing to do and be set again for the rest of a millisecond.
+    this.#timer = clock.after(Math.max(0, Math.ceil(due - clock.now())), () => {
+      this.#timer = null;
+      this.#pump();
+    });
+  }
+
+  /** When there is something to do next; infinity: not before something else happens. */
+  #nextDue(): number {
+    if (this.#closed || (!this.busy && this.#waiters.length === 0)) return Number.POSITIVE_INFINITY;
     const first = this.#unheard[0];
     const dueToHear = first === undefined ? Number.POSITIVE_INFINITY : this.#dueToBeHeard(first);
-    const due = Math.min(dueToSend, dueToHear);
-    if (due === Number.POSITIVE_INFINITY) return;
-    // Rounded up: a timer that fires early would find nothing to do and be set again for the rest of a millisecond.
-    this.#timer = this.#options.clock.after(Math.max(0, Math.ceil(due - now)), () => this.#pump());
+    return Math.min(this.#nextSendAt(), dueToHear);
   }
 
   /** When the next piece may go out; infinity where nothing is there to send until more audio arrives. */
