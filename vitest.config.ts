@@ -1,5 +1,6 @@
+import { availableParallelism } from 'node:os';
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
-import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+import { configDefaults, defineConfig, type TestProjectConfiguration } from 'vitest/config';
 
 /** In workerd: the router, the objects, their storage. A real Supabase, a scripted vendor. */
 function inWorkerd(
@@ -37,18 +38,25 @@ function inWorkerd(
       globalSetup: ['test/support/workers-global-setup.ts'],
       // Storage is isolated by file in any case; one runtime for all files saves 2 s each.
       isolate: false,
+      // One after the other: they share the proxy that fails.
+      maxWorkers: 1,
       testTimeout: 30_000,
       hookTimeout: 60_000,
     },
   };
 }
 
+const killing = 'test/e2e/kill.test.ts';
+
+/** Files that share nothing and wait for nobody in real time. By itself vitest leaves a core idle, of two one. */
+const onEachCore = { maxWorkers: availableParallelism(), sequence: { groupOrder: 1 } };
+
 export default defineConfig({
   test: {
     silent: 'passed-only',
     projects: [
       /** Plain TypeScript, fake clocks; I/O on loopback at most. */
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...onEachCore } },
       inWorkerd('workers', 'test/workers/*.test.ts'),
       /** Storage is made really full by a method of workerd's that is for tests only. */
       inWorkerd('workers-full', 'test/workers/full/*.test.ts', ['experimental']),
@@ -57,8 +65,19 @@ export default defineConfig({
         test: {
           name: 'embedded',
           include: ['test/embedded/**/*.test.ts'],
+          ...onEachCore,
           testTimeout: 60_000,
           hookTimeout: 120_000,
+        },
+      },
+      /** The real Kamailio with SIPp, on loopback. Tests of a file run at once: they mostly wait. */
+      {
+        test: {
+          name: 'sip',
+          include: ['test/sip/**/*.test.ts'],
+          maxConcurrency: 8,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       /** The built service with the embedded engines, as `npm start` runs it. */
@@ -66,9 +85,23 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, killing],
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          fileParallelism: false,
+          // Each file has a service of its own, and mostly waits: a call takes its time.
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      /** Counts what comes in time from a process that is killed: nothing else runs then. */
+      {
+        test: {
+          name: 'kill',
+          include: [killing],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

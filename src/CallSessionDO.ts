@@ -14,7 +14,7 @@ import type { PastCall } from './call/past-call.ts';
 import type { CallGrant, Principal } from './call/principal.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
 import { type Config, loadConfig } from './config.ts';
-import type { LegContext } from './dialects/carrier.ts';
+import type { DialectEntry, LegContext } from './dialects/carrier.ts';
 import type { StartRequest } from './dialects/dialect.ts';
 import { closeCodes } from './dialects/native-messages.ts';
 import { dialectAt } from './dialects/registry.ts';
@@ -29,7 +29,7 @@ import { hasTables } from './durable/storage.ts';
 import type { Env } from './env.ts';
 import { apiError } from './http/errors.ts';
 import { type LegRequest, readLegRequest } from './http/leg-request.ts';
-import { describeError, log, logCallEvent } from './log.ts';
+import { describeError, log, logCallEvent, personalId } from './log.ts';
 import { providerSettings } from './provider-settings.ts';
 import { createProviders } from './providers/registry.ts';
 import { connectBooks } from './records/connect.ts';
@@ -103,22 +103,26 @@ export class CallSessionDO extends DurableObject<Env> {
     const comesBack = this.#call !== null || this.#lost() !== null;
     if (grant !== undefined && !comesBack && !this.#spend(grant)) {
       log('warn', 'a request was refused', {
-        callId: leg.callId,
+        callId: personalId(leg.callId),
         reason: 'the token was used before, or is expired',
       });
       return unauthorized();
     }
+    const dialect = dialectAt(leg.dialect, request.headers.get('Sec-WebSocket-Protocol'));
+    if (dialect === null) throw new Error(`there is no dialect ${leg.dialect}`);
+    const headers = subprotocolHeaders(request, dialect.subprotocols);
     const pair = new WebSocketPair();
     const socket = new LegSocket(pair[1]);
+    const connect = () => this.#connect(socket, dialect, leg, request);
     const known = this.#call !== null || this.#archive !== null || this.#claim() !== null;
     if (leg.bound && comesBack) {
-      this.#awaitReturn(socket, this.#connect(socket, leg, request), leg, detectors);
+      this.#awaitReturn(socket, connect(), leg, detectors);
     } else if (leg.bound && known) {
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
     } else {
-      this.#accept(socket, this.#connect(socket, leg, request), leg, detectors);
+      this.#accept(socket, connect(), leg, detectors);
     }
-    return new Response(null, { status: 101, webSocket: pair[0], headers: subprotocolHeaders(request) });
+    return new Response(null, { status: 101, webSocket: pair[0], headers });
   }
 
   /**
@@ -153,12 +157,16 @@ export class CallSessionDO extends DurableObject<Env> {
     await this.#deliver();
   }
 
+  #closeLost(): void {
+    const lost = this.#archive?.lost ?? null;
+    this.#archive?.closeLost();
+    if (lost !== null) this.#limits.slots?.release(lost.call);
+  }
+
   /** A socket that speaks the dialect of its path. */
-  #connect(socket: LegSocket, leg: LegRequest, request: Request): Leg {
-    const entry = dialectAt(leg.dialect, request.headers.get('Sec-WebSocket-Protocol'));
-    if (entry === null) throw new Error(`there is no dialect ${leg.dialect}`);
+  #connect(socket: LegSocket, dialect: DialectEntry, leg: LegRequest, request: Request): Leg {
     return {
-      dialect: entry.create({
+      dialect: dialect.create({
         send: (message) => socket.send(message),
         callId: leg.callId,
         callIdBound: leg.bound,
@@ -169,12 +177,6 @@ export class CallSessionDO extends DurableObject<Env> {
       }),
       close: (closing) => socket.close(closing),
     };
-  }
-
-  #closeLost(): void {
-    const lost = this.#archive?.lost ?? null;
-    this.#archive?.closeLost();
-    if (lost !== null) this.#limits.slots?.release(lost.call);
   }
 
   #accept(socket: LegSocket, connection: Leg, leg: LegRequest, detectors: VoiceActivityFactory): void {
@@ -242,7 +244,10 @@ export class CallSessionDO extends DurableObject<Env> {
   }
 
   #failed(call: Call, leg: LegRequest, error: unknown): void {
-    log('error', 'a message could not be taken', { callId: leg.callId, error: describeError(error) });
+    log('error', 'a message could not be taken', {
+      callId: personalId(leg.callId),
+      error: describeError(error),
+    });
     call.failed();
   }
 
@@ -257,7 +262,10 @@ export class CallSessionDO extends DurableObject<Env> {
     const claimant = systemRandom.id();
     let call: Call | null = null;
     const events = new CallEvents(systemClock.now, (error) =>
-      log('error', 'a listener of the call failed', { callId: leg.callId, error: describeError(error) }),
+      log('error', 'a listener of the call failed', {
+        callId: personalId(leg.callId),
+        error: describeError(error),
+      }),
     );
     events.listen((event) => (call?.leg ?? connection).dialect.show(event));
     events.listen((event, at) => this.#archiveEvent(event, at, resumeToken));
@@ -346,7 +354,7 @@ export class CallSessionDO extends DurableObject<Env> {
         this.ctx.waitUntil(
           work.catch((error: unknown) =>
             log('warn', 'a reservation was not given back, and will expire', {
-              leg: leg.callId,
+              leg: personalId(leg.callId),
               error: describeError(error),
             }),
           ),

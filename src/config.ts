@@ -4,6 +4,7 @@ import { defaultEndpointing, defaultInterruption, defaultSilence } from './call/
 import { defaultSpeculation } from './call/speculation.ts';
 import { languageTag } from './call/spoken-language.ts';
 import { recordingChannels, recordingFormats } from './durable/recordings/format.ts';
+import { redactionKinds, storedNumbers } from './privacy/kinds.ts';
 import { missingKeys, needsWorkersAi } from './provider-keys.ts';
 import { providerSchema } from './provider-settings.ts';
 import { voicesSchema } from './providers/voices.ts';
@@ -30,6 +31,7 @@ export const campaignSchema = z
     language: z.string().regex(languageTag, 'no BCP 47 tag, e.g. de-AT'),
     recording: z.boolean(),
     recordingNotice: z.string().max(2_000),
+    redaction: z.array(z.enum(redactionKinds)).max(redactionKinds.length),
   })
   .partial();
 export type CampaignSettings = z.output<typeof campaignSchema>;
@@ -49,6 +51,8 @@ const numbersSchema = z
     }),
   )
   .refine((numbers) => Object.keys(numbers).length <= 1_000, 'at most 1000 numbers');
+
+const noneIsEmpty = (value: unknown) => (typeof value === 'string' && value.trim() === 'none' ? '' : value);
 
 /** Every setting with its default. Overridden by environment variables (`vars`, secrets) of the same names. */
 const configSchema = z.object({
@@ -151,6 +155,8 @@ const configSchema = z.object({
   AGENT_HISTORY_MESSAGES: whole(40, 2, 400),
   /** Silence after speech that ends a turn. */
   ENDPOINTING_MS: whole(defaultEndpointing.endMs, 100, 5_000),
+  /** Silence after speech before which no answer is heard, unless a question was asked. */
+  ANSWER_AFTER_MS: whole(defaultEndpointing.speakMs, 0, 5_000),
 
   // --- providers ---
   ...providerSchema,
@@ -158,6 +164,14 @@ const configSchema = z.object({
   // --- records ---
   SUPABASE_URL: url,
   SUPABASE_SERVICE_ROLE_KEY: optionalText,
+
+  // --- personal data ---
+  /** What is taken out of stored transcripts, comma-separated; `none`: nothing. */
+  TRANSCRIPT_REDACTION: z.preprocess(noneIsEmpty, list(z.enum(redactionKinds))),
+  /** How the caller's number is stored. `hashed` needs the key. */
+  STORED_PHONE_NUMBERS: z.preprocess(emptyIsUnset, z.enum(storedNumbers).default('plain')),
+  /** The secret that numbers are hashed with: 32 random bytes, as text. */
+  PERSONAL_DATA_KEY: z.preprocess(emptyIsUnset, z.string().min(32).max(256).optional()),
 
   // --- payment ---
   /** Whether calls are paid for: an amount is set aside when one begins, and settled when it has ended. */
@@ -231,6 +245,9 @@ export function missingSettings(config: Config, bindings: { AI?: unknown } = {})
     missing.push('AGENT_HTTP_TOOL_SECRETS');
   }
   if (config.BILLING && config.PRICE_PER_SECOND === undefined) missing.push('PRICE_PER_SECOND');
+  if (config.STORED_PHONE_NUMBERS === 'hashed' && config.PERSONAL_DATA_KEY === undefined) {
+    missing.push('PERSONAL_DATA_KEY');
+  }
   if (config.SUPABASE_URL === undefined) missing.push('SUPABASE_URL');
   if (config.SUPABASE_SERVICE_ROLE_KEY === undefined) missing.push('SUPABASE_SERVICE_ROLE_KEY');
   return missing;

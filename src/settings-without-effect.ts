@@ -215,6 +215,11 @@ function ofCalls(config: Config): Finding[] {
     if (!useful) findings.push({ settings: [setting], because });
   };
   unless(config.AGENT_HTTP_TOOLS.length > 0, 'AGENT_HTTP_TOOL_SECRETS', 'AGENT_HTTP_TOOLS is not set');
+  unless(
+    config.STORED_PHONE_NUMBERS === 'hashed',
+    'PERSONAL_DATA_KEY',
+    'STORED_PHONE_NUMBERS is not hashed: numbers are stored as they came, or masked',
+  );
   unless(greets, 'AGENT_GREETING_INTERRUPTIBLE', 'AGENT_GREETING is empty');
   unless(config.AGENT_HOLD_LINE !== '', 'HOLD_LINE_MS', 'AGENT_HOLD_LINE is empty');
   unless(records, 'SPOOL_INTERVAL', 'RECORDING is off');

@@ -1,3 +1,4 @@
+import type { RedactionKind } from '../privacy/kinds.ts';
 import type { AgentTools } from '../tools/call-tools.ts';
 import type { DtmfOptions } from './dtmf.ts';
 import type { FaqEntry } from './faq.ts';
@@ -43,6 +44,8 @@ export interface AgentConfig {
   recording: boolean;
   /** Said first where it is, and not to be interrupted: that the call is recorded. Empty: nothing is said. */
   recordingNotice: string;
+  /** Personal data that is taken out of the transcript before it is stored. What the model hears and says has it. */
+  redaction: readonly RedactionKind[];
 }
 
 /** What happens when the caller speaks while the agent does. All times are milliseconds. */
@@ -103,6 +106,11 @@ export interface EndpointingOptions {
   unfinishedMs: number;
   /** After a number or a spelling: its groups are dictated with pauses. Default 2,000. */
   dictationMs: number;
+  /**
+   * Nothing of an answer is heard before so much silence, unless a question was asked: the answer is being made meanwhile, and a caller
+   * who goes on has not been cut off. Default 1,200: see ARCHITECTURE.md, "Whose turn it is".
+   */
+  speakMs: number;
   /** Audio before the detected start that belongs to the utterance: soft onsets. Default 300. */
   preRollMs: number;
 }
@@ -114,5 +122,6 @@ export const defaultEndpointing: EndpointingOptions = {
   maxEndMs: 3_000,
   unfinishedMs: 1_500,
   dictationMs: 2_000,
+  speakMs: 1_200,
   preRollMs: 300,
 };

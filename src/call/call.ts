@@ -425,6 +425,7 @@ export class Call implements LegHandler {
       const started = {
         ...call,
         recording: agent.recording,
+        redaction: agent.redaction,
         chunkSamples,
         ...(payment === null ? {} : { funds: { limitMs: payment.limitMs } }),
       };

@@ -1,4 +1,5 @@
 import type { ErrorCode, TurnLatency } from '../dialects/native-messages.ts';
+import type { RedactionKind } from '../privacy/kinds.ts';
 import type { ProviderFailure, Usage } from '../providers/ports.ts';
 import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
 import type { Afterwards } from '../tools/afterwards.ts';
@@ -27,6 +28,8 @@ export type CallEvent =
    * it was a backchannel, an echo or nothing.
    */
   | { type: 'overlap'; outcome: 'interrupted' | 'resumed'; because: OverlapKind | 'nothing'; text: string }
+  /** The caller goes on before he has heard anything of the answer: it is taken back, and the turn goes on. */
+  | { type: 'turn.reopened' }
   /** A caller's turn is over and its answer is being made. */
   | { type: 'thinking'; turn: number }
   /**
@@ -44,7 +47,7 @@ export type CallEvent =
   | { type: 'agent.owes'; owed: OwedAnswer | null }
   /** What the caller says. Interim text replaces the interim text before it. */
   | { type: 'transcript'; role: 'caller' | 'agent'; turn: number; text: string; final: boolean }
-  /** A turn is over and belongs to the record: the caller's words, or what was heard of the agent's. */
+  /** A turn is over and belongs to the record: the caller's words, or what was heard of the agent's. One of a position that was told before replaces it. */
   | { type: 'turn.recorded'; turn: RecordedTurn }
   | ({ type: 'latency'; turn: number } & TurnLatency)
   | { type: 'dtmf'; digit: string; durationMs: number }
@@ -80,6 +83,8 @@ export interface StartedCallFacts extends StartedCall {
   sampleRate: 8000 | 16000;
   /** Whether the call is recorded. */
   recording: boolean;
+  /** What is taken out of the stored transcript; missing where the call began under an older version. */
+  redaction?: readonly RedactionKind[];
   /** Samples of each chunk of the recording but the last. */
   chunkSamples: number;
   /** Who started it: kind and id of the principal. Missing in calls from before there were any. */

@@ -57,15 +57,16 @@ export function identify(
   const called = entryOf(numbers, to);
   // Who calls us may show any number, also one of ours.
   const owner = called ?? (facts.outbound === false ? undefined : entryOf(numbers, from));
-  const userId = find('userid') ?? holder?.userId ?? owner?.userId;
+  const namedUser = find('userid');
+  const userId = namedUser ?? holder?.userId ?? owner?.userId;
   if (userId === undefined || userId.length > 128) {
     const number =
       from === undefined && to === undefined ? 'no number either' : 'a number that is not in NUMBERS';
     return refused('UNAUTHORIZED', `${dialect}: the leg names no userId, and ${number}`);
   }
   const ofUser = holder ?? owner;
-  const campaignId =
-    find('campaignid') ?? (find('userid') === undefined ? ofUser?.campaignId : undefined) ?? undefined;
+  const isTheirs = namedUser === undefined || namedUser === holder?.userId;
+  const campaignId = find('campaignid') ?? (isTheirs ? ofUser?.campaignId : undefined) ?? undefined;
   const ownId = find('callid') ?? (callIdBound ? callId : (idOf(facts.carrierCallId) ?? callId));
   if (!callIdSchema.safeParse(ownId).success) {
     return refused('BAD_MESSAGE', `${dialect}: callId must be 1 to 128 of A-Z a-z 0-9 . _ -`);

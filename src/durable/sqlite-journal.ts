@@ -1,9 +1,5 @@
-import type { CallCounts } from '../call/call-counts.ts';
-import type { StartedCallFacts } from '../call/events.ts';
-import type { AudioChunk, CallFact, Journal } from '../call/journal.ts';
+import type { AudioChunk, CallFact, Journal, JournaledCall } from '../call/journal.ts';
 import type { Usage } from '../providers/ports.ts';
-import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
-import type { ToolRun } from '../tools/tool.ts';
 import { type Writes, writeThrough } from './kept-writes.ts';
 import { hasTables } from './storage.ts';
 
@@ -12,25 +8,6 @@ import { hasTables } from './storage.ts';
  * share its 128 MB, and an outage comes to all of them at once.
  */
 export const MOST_UNWRITTEN_BYTES = 1024 * 1024;
-
-/** A call, read back from its facts. */
-export interface JournaledCall {
-  call: StartedCallFacts;
-  /** The call's id in the database. */
-  rowId: string;
-  resumeToken: string;
-  turns: RecordedTurn[];
-  failures: RecordedFailure[];
-  /** Summed per provider. */
-  usage: Usage[];
-  tools: ToolRun[];
-  /** Turns and tools' runs, in order. */
-  history: ({ turn: RecordedTurn } | { run: ToolRun })[];
-  /** The language that the caller was last heard to speak. */
-  language: string | null;
-  counts: CallCounts | null;
-  end: Extract<CallFact, { type: 'ended' }> | null;
-}
 
 /**
  * The journal in the object's SQLite. Writes are synchronous and coalesced by the runtime; nothing waits. What the storage does not
@@ -96,8 +73,7 @@ export class SqliteJournal implements Journal {
           end: null,
         };
       } else if (fact.type === 'turn') {
-        result?.turns.push(fact.turn);
-        result?.history.push({ turn: fact.turn });
+        if (result !== null) addTurn(result, fact.turn);
       } else if (fact.type === 'failure')
         result?.failures.push({ ...fact.failure, position: result.failures.length });
       else if (fact.type === 'renamed' && result !== null) result.rowId = fact.rowId;
@@ -168,6 +144,19 @@ function bytesOf(samples: Int16Array | null): Uint8Array | null {
 
 function samplesOf(bytes: ArrayBuffer | null): Int16Array | null {
   return bytes && new Int16Array(bytes);
+}
+
+/** A turn that went on is written down once more, in the place of what it was. */
+function addTurn({ turns, history }: JournaledCall, turn: RecordedTurn): void {
+  const known = turns.findIndex(({ position }) => position === turn.position);
+  if (known < 0) {
+    turns.push(turn);
+    history.push({ turn });
+    return;
+  }
+  const entry = history.findIndex((said) => 'turn' in said && said.turn === turns[known]);
+  turns[known] = turn;
+  history[entry] = { turn };
 }
 
 function addUsage(sums: Map<string, Usage>, usage: Usage): void {

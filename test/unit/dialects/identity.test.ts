@@ -43,6 +43,9 @@ describe('who calls', () => {
       { holder: { ...holder, campaignId: null } },
     );
     expect([named.userId, named.metadata.campaignId]).toEqual(['other', undefined]);
+    // A single-call token is for its campaign: who names its user alone still means that.
+    const own = identified({ parameters: { userId: 'me' } }, { holder });
+    expect([own.userId, own.metadata.campaignId]).toEqual(['me', 'mine']);
   });
 
   it.each(['userId', 'user_id', 'UserID', 'user-id', 'X-User-Id', 'X-PH-userId'])(
