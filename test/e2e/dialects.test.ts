@@ -37,7 +37,7 @@ async function converse(as: FarEndName) {
       await leg.waitForGreeting();
       await leg.say(spoken, question);
       await leg.waitForReply();
-      // Over the greeting's like: the agent falls silent, and what it has sent is taken back.
+      // A key, while it speaks: the agent falls silent, and what it has sent is taken back.
       await leg.say(spoken, question);
       await leg.waitForSpeech();
       leg.dtmf('5');
@@ -81,7 +81,7 @@ describe.concurrent('a conversation in the wire format of', () => {
 
 describe.concurrent('a call that names no user', () => {
   const script: CallOptions['script'] = async (leg) => {
-    await leg.waitForGreeting();
+    await leg.waitForSpeech();
   };
 
   it('is its number’s', async () => {
