@@ -147,7 +147,8 @@ modules.mod_twilio_stream = {
       { "custom_parameters", facts(uuid) },
     }))
   end,
-  -- Keys and their end the module tells by itself, close codes not at all.
+  -- It forgets a closed socket by itself, and tells keys, but no close codes.
+  forgets = true,
   hidesCodes = true,
   features = {},
 }
@@ -201,11 +202,9 @@ function stream.open(uuid)
   local serial = number(uuid, "agent_serial") + 1
   stream.set(uuid, "agent_serial", serial)
   stream.set(uuid, "agent_open", "false")
-  -- Of the socket before: the module keeps it, closed, until it is told.
-  if serial > 1 then run(module.command, uuid .. " stop") end
   run("sched_api", "+" .. OPEN_SECONDS .. " none luarun " .. stream.setting("conf_dir") .. "/scripts/reopen.lua " .. uuid .. " check " .. serial)
   local answer = run(module.command, uuid .. " start " .. module.start(uuid, url))
-  if not answer:find("^%+OK") then stream.lost(uuid, "not started") end
+  if not answer:find("^%+OK") then stream.lost(uuid, "not started", false) end
 end
 
 function stream.connected(uuid)
@@ -225,11 +224,12 @@ function stream.closed(uuid, code)
   local lived = os.time() - number(uuid, "agent_opened_at")
   local wasOpen = stream.get(uuid, "agent_open") == "true"
   local refused = module.hidesCodes and wasOpen and number(uuid, "agent_serial") > 1 and lived < REFUSED_SECONDS
-  if FINAL[code] or refused then
+  -- What was never open was closed by `stop`, with a code that says nothing.
+  if wasOpen and (FINAL[code] or refused) then
     stream.release(uuid, "NORMAL_CLEARING", "closed-" .. (code or "soon"))
     return
   end
-  stream.lost(uuid, "closed " .. (code or ""))
+  stream.lost(uuid, "closed " .. (code or ""), not module.forgets)
 end
 
 -- The socket could not be opened. `status`: the answer's, where there was one.
@@ -237,12 +237,13 @@ function stream.failed(uuid, status)
   if FINAL_STATUS[status] then
     stream.release(uuid, "NORMAL_TEMPORARY_FAILURE", "status-" .. status)
   else
-    stream.lost(uuid, "failed " .. (status or ""))
+    stream.lost(uuid, "failed " .. (status or ""), false)
   end
 end
 
--- There is no socket: the caller hears the hold line, and it is tried again, or the call is given up.
-function stream.lost(uuid, why)
+-- There is no socket: the caller hears the hold line, and it is tried again, or the call is given up. `stop`: the module still has the old
+-- socket. After a failure it is rid of it, on a thread of its own, and must not be disturbed at that.
+function stream.lost(uuid, why, stop)
   local serial = number(uuid, "agent_serial")
   if not exists(uuid) or not isFirst(uuid, serial) then return end
   local now = os.time()
@@ -259,6 +260,7 @@ function stream.lost(uuid, why)
     stream.release(uuid, "NORMAL_TEMPORARY_FAILURE", "unreachable")
     return
   end
+  if stop then run(moduleOf(uuid).command, uuid .. " stop") end
   stream.log(uuid, "stream.lost", "serial=" .. serial .. " wait=" .. wait .. " why=" .. stream.safe(why))
   stream.set(uuid, "agent_tries", tries + 1)
   stream.set(uuid, "agent_open", "false")
@@ -270,7 +272,7 @@ end
 -- OPEN_SECONDS after an opening.
 function stream.check(uuid, serial)
   if not exists(uuid) or number(uuid, "agent_serial") ~= serial or stream.get(uuid, "agent_open") == "true" then return end
-  stream.lost(uuid, "no answer")
+  stream.lost(uuid, "no answer", true)
 end
 
 -- A key of the caller's.
