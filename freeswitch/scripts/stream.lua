@@ -94,11 +94,11 @@ end
 
 -- --- Modules -------------------------------------------------------------------------------------------------------------
 
--- What the service is told of a call.
-local function facts(uuid)
+-- What the service is told of a call. `type`: the message's, where it is one.
+local function facts(uuid, type)
   local function known(name) return stream.get(uuid, name) end
   return {
-    { "type", "start_call" },
+    { "type", type },
     { "callId", known("agent_call_id") },
     { "userId", known("agent_user") },
     { "campaignId", known("agent_campaign") },
@@ -129,7 +129,7 @@ modules.mod_audio_stream = {
   path = "mod_audio_stream",
   command = "uuid_audio_stream",
   start = function(uuid, url)
-    return url .. " mono " .. stream.get(uuid, "agent_rate") .. " " .. stream.json(facts(uuid))
+    return url .. " mono " .. stream.get(uuid, "agent_rate") .. " " .. stream.json(facts(uuid, "start_call"))
   end,
   tell = function(uuid, json) return run("uuid_audio_stream", uuid .. " send_text " .. json) end,
   features = { "dtmf" },
@@ -213,7 +213,7 @@ function stream.connected(uuid)
   hold(uuid, false)
   stream.set(uuid, "agent_open", "true")
   stream.set(uuid, "agent_opened_at", os.time())
-  if module.greets then module.tell(uuid, stream.json(facts(uuid))) end
+  if module.greets then module.tell(uuid, stream.json(facts(uuid, "start_call"))) end
   stream.log(uuid, "stream.open", "serial=" .. number(uuid, "agent_serial"))
 end
 
