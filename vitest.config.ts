@@ -22,6 +22,7 @@ function inWorkerd(
             FAULT_CONTROL_URL: inject('faultControlUrl'),
             SUPABASE_SERVICE_ROLE_KEY: inject('supabaseKey'),
             RATE_LIMIT_PER_IP: '0',
+            AUTH: 'none',
             RESUME_GRACE: '4000',
             CONVERSATION_INTERVAL: '1000',
             CORS_ORIGINS: 'https://console.example',

@@ -58,6 +58,7 @@ export function service(
           SUPABASE_URL: address,
           SUPABASE_SERVICE_ROLE_KEY: 'bench',
           RATE_LIMIT_PER_IP: '0',
+          AUTH: 'none',
           ENDPOINTING_MS: String(END_MS),
           AGENT_GREETING: '',
           // In production these lines are ready in CACHE_KV; without it each call would have them made anew.

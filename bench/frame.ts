@@ -87,6 +87,7 @@ async function serveOurs(modules: string, settings: Record<string, string>): Pro
       AGENT_GREETING: '',
       AGENT_APOLOGY: '',
       RATE_LIMIT_PER_IP: '0',
+      AUTH: 'none',
       // Nobody is asked whether he is there: that is not the frames' cost.
       SILENCE_PROMPT_MS: '3600000',
       ...settings,

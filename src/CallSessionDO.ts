@@ -3,12 +3,15 @@ import fvadWasm from '@echogarden/fvad-wasm/fvad.wasm';
 import { resolveAgent } from './agents.ts';
 import { lineDetector } from './audio/line-detector.ts';
 import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-activity.ts';
+import { isBlocked, unauthorized } from './auth/authenticate.ts';
+import { subprotocolHeaders } from './auth/credential.ts';
 import { Call } from './call/call.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
 import { type CallEvent, CallEvents } from './call/events.ts';
 import { type CallFunds, callFunds } from './call/funds.ts';
 import type { Leg } from './call/leg.ts';
 import type { PastCall } from './call/past-call.ts';
+import type { CallGrant, Principal } from './call/principal.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
 import { type Config, loadConfig } from './config.ts';
 import type { StartRequest } from './dialects/dialect.ts';
@@ -93,18 +96,27 @@ export class CallSessionDO extends DurableObject<Env> {
     }
     voiceActivity ??= loadVoiceActivity(fvadWasm);
     const detectors = await voiceActivity;
+    // From here on nothing waits: of two sockets with the same token one is the first.
+    const { call: grant } = leg.principal;
+    const comesBack = this.#call !== null || this.#lost() !== null;
+    if (grant !== undefined && !comesBack && !this.#spend(grant)) {
+      log('warn', 'a request was refused', {
+        callId: leg.callId,
+        reason: 'the token was used before, or is expired',
+      });
+      return unauthorized();
+    }
     const pair = new WebSocketPair();
     const socket = new LegSocket(pair[1]);
     const known = this.#call !== null || this.#archive !== null || this.#claim() !== null;
-    const lost = this.#config.RESUME_GRACE > 0 ? (this.#archive?.lost ?? null) : null;
-    if (leg.bound && (this.#call !== null || lost !== null)) {
+    if (leg.bound && comesBack) {
       this.#awaitReturn(socket, leg, detectors);
     } else if (leg.bound && known) {
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
     } else {
       this.#accept(socket, leg, detectors);
     }
-    return new Response(null, { status: 101, webSocket: pair[0] });
+    return new Response(null, { status: 101, webSocket: pair[0], headers: subprotocolHeaders(request) });
   }
 
   /**
@@ -134,6 +146,7 @@ export class CallSessionDO extends DurableObject<Env> {
     for (const alarm of this.#alarms.takeDue(systemClock.now())) {
       if (alarm === 'recover' && this.#call === null) this.#archive?.closeLost();
       if (alarm === 'forget') this.#entries.delete('claim');
+      if (alarm === 'token') this.#entries.delete('spent token');
     }
     await this.#deliver();
   }
@@ -155,7 +168,7 @@ export class CallSessionDO extends DurableObject<Env> {
     dialect.show({ type: 'leg.accepted', callId: leg.callId, resumeToken: null });
     const returning: ReturningLeg = new ReturningLeg(connection, systemClock, {
       startMs: this.#config.START_TIMEOUT,
-      refusalOf: (request) => this.#refusalOf(request),
+      refusalOf: (request) => this.#refusalOf(request, leg.principal),
       accept: () => this.#takeUp(connection, leg, detectors).attach(connection),
       sendError: (code, message) => dialect.show({ type: 'leg.error', code, message }),
       onOver: () => this.#returning.delete(returning),
@@ -182,10 +195,10 @@ export class CallSessionDO extends DurableObject<Env> {
     });
   }
 
-  #refusalOf(request: StartRequest): Refusal | null {
-    if (this.#call !== null) return this.#call.refusalOf(request);
+  #refusalOf(request: StartRequest, principal: Principal): Refusal | null {
+    if (this.#call !== null) return this.#call.refusalOf(request, principal);
     const lost = this.#archive?.lost ?? null;
-    if (lost !== null) return refusalToReturn(lost, request);
+    if (lost !== null) return refusalToReturn(lost, request, principal);
     return { code: 'CALL_ID_IN_USE', message: 'This call id was used before', closing: 'id in use' };
   }
 
@@ -251,6 +264,7 @@ export class CallSessionDO extends DurableObject<Env> {
         if (leg.bound) this.release(claimant);
         else this.ctx.waitUntil(this.#named(callId).release(claimant));
       },
+      isBlocked: (userId) => isBlocked(config, userId),
       funds: config.BILLING ? this.#funds(leg) : null,
       createTools: (agent, facts, actions, onRun, earlier) =>
         callTools(agent.tools, {
@@ -319,6 +333,19 @@ export class CallSessionDO extends DurableObject<Env> {
     return claim !== undefined && claim.until > systemClock.now() ? claim : null;
   }
 
+  /** The call that this object has lost, and that its client may come back to. */
+  #lost() {
+    return this.#config.RESUME_GRACE > 0 ? (this.#archive?.lost ?? null) : null;
+  }
+
+  /** Uses a single-call token up. False: it was used before, or has expired; whatever became of it. */
+  #spend({ tokenId, expiresAt }: CallGrant): boolean {
+    if (expiresAt <= systemClock.now() || this.#entries.get('spent token') !== undefined) return false;
+    this.#entries.put('spent token', tokenId);
+    this.#alarms.set('token', expiresAt);
+    return true;
+  }
+
   /** Sends what the call has to say; when all has arrived, nothing of it is kept here. */
   async #deliver(): Promise<void> {
     const archive = this.#archive;
@@ -329,6 +356,8 @@ export class CallSessionDO extends DurableObject<Env> {
   }
 
   async #forgetAll(): Promise<void> {
+    // Forgotten, it could be used again. Its alarm comes back here.
+    if (this.#entries.get('spent token') !== undefined) return;
     try {
       await this.ctx.storage.deleteAll();
       this.#writes.forget('');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { authSchema } from './auth/settings.ts';
 import { defaultEndpointing, defaultInterruption, defaultSilence } from './call/agent-config.ts';
 import { defaultSpeculation } from './call/speculation.ts';
 import { languageTag } from './call/spoken-language.ts';
@@ -154,12 +155,15 @@ const configSchema = z.object({
   /** Whether a call begins where the account could not be asked. */
   BILLING_WITHOUT_DATABASE: z.preprocess(emptyIsUnset, z.enum(['allow', 'refuse']).default('allow')),
 
+  // --- who may ---
+  ...authSchema,
+
   // --- the service ---
   /** Origins of web pages that may call, comma-separated; the service's own is always allowed. */
   CORS_ORIGINS: list(z.url({ protocol: /^https?$/ }).transform((value) => new URL(value).origin)),
   /** Names by which the service may be reached, comma-separated; empty: any. The launcher sets the loopback ones. */
   ALLOWED_HOSTS: list(z.string().max(253)),
-  /** Whether `/console` is served, a page from which everybody who reaches it may call. */
+  /** Whether `/console` is served, a page to call from. */
   CONSOLE: flag(false),
   /** Objects over which the counts of `/health` and `/metrics` are spread. Changing it starts the counts anew. */
   METRICS_SHARDS: whole(4, 1, 256),

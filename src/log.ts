@@ -18,7 +18,11 @@ export function describeError(error: unknown): string {
 export function logCallEvent(callId: string, event: CallEvent): void {
   switch (event.type) {
     case 'call.started':
-      log('info', 'call started', { leg: callId, callId: event.call.callId });
+      log('info', 'call started', {
+        leg: callId,
+        callId: event.call.callId,
+        by: event.call.startedBy,
+      });
       return;
     case 'tool.ran':
       log('info', 'tool ran', {

@@ -2,10 +2,17 @@ import { Hono } from 'hono';
 import { accepts } from 'hono/accepts';
 import { cors } from 'hono/cors';
 import { version } from '../package.json';
-import { anonymous } from './call/principal.ts';
-import { loadConfig, missingSettings } from './config.ts';
+import { isAddressIn } from './auth/addresses.ts';
+import { authenticate } from './auth/authenticate.ts';
+import { credentialOf } from './auth/credential.ts';
+import { isLoopback } from './auth/loopback.ts';
+import { holderOf } from './auth/nodes.ts';
+import { kindOfToken } from './auth/tokens.ts';
+import type { Principal } from './call/principal.ts';
+import { type Config, loadConfig, missingSettings } from './config.ts';
 import { callIdSchema } from './dialects/native-messages.ts';
 import type { Env } from './env.ts';
+import { callRoutes } from './http/calls-route.ts';
 import { consoleRoutes } from './http/console.ts';
 import { apiError } from './http/errors.ts';
 import { writeLegRequest } from './http/leg-request.ts';
@@ -28,12 +35,15 @@ export const router = new Hono<{ Bindings: Env }>();
 
 router.use(async (c, next) => {
   upSince ??= Date.now();
-  const { RATE_LIMIT_PER_IP, ALLOWED_HOSTS } = loadConfig(c.env);
+  const { RATE_LIMIT_PER_IP, ALLOWED_HOSTS, ALLOWED_ADDRESSES } = loadConfig(c.env);
   // A page may have its own name resolved to a loopback address; the name then gives it away.
   if (ALLOWED_HOSTS.length > 0 && !ALLOWED_HOSTS.includes(new URL(c.req.url).hostname)) {
     return apiError(403, 'FORBIDDEN', 'The service is not reached by this name; see ALLOWED_HOSTS');
   }
   const address = c.req.header('CF-Connecting-IP') ?? 'unknown';
+  if (ALLOWED_ADDRESSES.length > 0 && !isAddressIn(address, ALLOWED_ADDRESSES)) {
+    return apiError(403, 'FORBIDDEN', 'The service is not reached from this address');
+  }
   const retryAfter = requests.take(address, RATE_LIMIT_PER_IP, Date.now());
   if (retryAfter !== null) {
     return apiError(429, 'RATE_LIMIT', `More than ${RATE_LIMIT_PER_IP} requests a minute`, {
@@ -44,10 +54,15 @@ router.use(async (c, next) => {
 });
 
 // Not on the upgrade: a 101's headers are fixed, and browsers ask no leave for WebSockets; `Origin` is checked there.
-for (const path of ['/health', '/metrics']) {
-  router.use(path, (c, next) =>
-    cors({ origin: loadConfig(c.env).CORS_ORIGINS, allowMethods: ['GET'] })(c, next),
-  );
+for (const [path, method] of [
+  ['/health', 'GET'],
+  ['/metrics', 'GET'],
+  ['/api/v1/calls', 'POST'],
+] as const) {
+  router.use(path, (c, next) => {
+    const allowHeaders = ['Authorization', 'Content-Type'];
+    return cors({ origin: loadConfig(c.env).CORS_ORIGINS, allowMethods: [method], allowHeaders })(c, next);
+  });
 }
 
 router.get('/health', async (c) => {
@@ -56,20 +71,30 @@ router.get('/health', async (c) => {
   const totals = await readTotals(c.env, config.METRICS_SHARDS, now);
   const missing = missingSettings(config, c.env);
   const idle = settingsWithoutEffect(c.env);
-  const degraded = recentErrorRate(totals) > DEGRADED_ERROR_RATE || missing.length > 0;
+  const closed = config.AUTH === 'none' && !isLoopback(c.req.raw);
+  const degraded = recentErrorRate(totals) > DEGRADED_ERROR_RATE || missing.length > 0 || closed;
   return c.json({
     status: degraded ? 'degraded' : 'ok',
     timestamp: now,
     version,
     activeCalls: totals.active,
     uptime: Math.floor((now - (upSince ?? now)) / 1000),
-    ...(missing.length > 0 ? { missingSettings: missing } : {}),
-    ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
+    // How the service is set up is not for strangers.
+    ...((await isOperator(c.req.raw, config))
+      ? {
+          ...(missing.length > 0 ? { missingSettings: missing } : {}),
+          ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
+        }
+      : {}),
   });
 });
 
 router.get('/metrics', async (c) => {
-  const totals = await readTotals(c.env, loadConfig(c.env).METRICS_SHARDS, Date.now());
+  const config = loadConfig(c.env);
+  const principal = await authenticate(c.req.raw, config, 'route');
+  if (principal instanceof Response) return principal;
+  if (!readsMetrics(principal)) return apiError(403, 'FORBIDDEN', 'The counts are the operator’s');
+  const totals = await readTotals(c.env, config.METRICS_SHARDS, Date.now());
   const wanted = accepts(c, {
     header: 'Accept',
     supports: ['application/json', 'text/plain', 'application/openmetrics-text'],
@@ -88,29 +113,37 @@ router.get('/ws/call-session', async (c) => {
     return apiError(426, 'UPGRADE_REQUIRED', 'This path speaks WebSocket', { Upgrade: 'websocket' });
   }
   const config = loadConfig(c.env);
+  if (!originAllowed(c.req.raw, config.CORS_ORIGINS)) {
+    return apiError(403, 'FORBIDDEN', 'Pages of this origin may not call; see CORS_ORIGINS');
+  }
+  const principal = await authenticate(c.req.raw, config, 'socket');
+  if (principal instanceof Response) return principal;
   const missing = missingSettings(config, c.env);
   if (missing.length > 0) {
     return apiError(503, 'INTERNAL_ERROR', `The service is not set up: ${missing.join(', ')} not set`);
   }
-  if (!originAllowed(c.req.raw, config.CORS_ORIGINS)) {
-    return apiError(403, 'FORBIDDEN', 'Pages of this origin may not call; see CORS_ORIGINS');
+  if (principal.kind === 'metrics') return apiError(403, 'FORBIDDEN', 'This token starts no calls');
+  const named = c.req.query('callId') ?? c.req.header('X-Call-Id');
+  if (named !== undefined && principal.call !== undefined && named !== principal.call.callId) {
+    return apiError(400, 'CALL_ID_MISMATCH', 'callId is not that of the token');
   }
-  const chosen = c.req.query('callId') ?? c.req.header('X-Call-Id');
+  const chosen = principal.call?.callId ?? named;
   const sessions = c.env.CALL_SESSION;
   if (chosen === undefined) {
     const id = sessions.newUniqueId();
-    const leg = { callId: id.toString(), bound: false, principal: anonymous };
+    const leg = { callId: id.toString(), bound: false, principal };
     return sessions.get(id).fetch(writeLegRequest(c.req.raw, leg));
   }
   const callId = callIdSchema.safeParse(chosen);
   if (!callId.success) {
     return apiError(400, 'BAD_MESSAGE', `callId: ${callId.error.issues[0]?.message}`);
   }
-  const leg = { callId: callId.data, bound: true, principal: anonymous };
+  const leg = { callId: callId.data, bound: true, principal };
   return sessions.get(sessions.idFromName(callId.data)).fetch(writeLegRequest(c.req.raw, leg));
 });
 
 router.route('/console', consoleRoutes);
+router.route('/api/v1/calls', callRoutes);
 router.route('/api/v1/recordings', recordingRoutes);
 
 router.notFound(() => apiError(404, 'NOT_FOUND', 'There is nothing at this path'));
@@ -119,6 +152,18 @@ router.onError((error) => {
   log('error', 'request failed', { error: describeError(error) });
   return apiError(500, 'INTERNAL_ERROR', 'Something failed here');
 });
+
+function readsMetrics({ kind }: Principal): boolean {
+  return kind === 'anonymous' || kind === 'service' || kind === 'metrics';
+}
+
+/** Whether the request is of this machine, or of the operator's programs. Asks neither database nor keys: `/health` is open to everybody. */
+async function isOperator(request: Request, config: Config): Promise<boolean> {
+  if (isLoopback(request)) return true;
+  const { token } = credentialOf(request, false) ?? {};
+  if (token === undefined || kindOfToken(token) === null) return false;
+  return await holderOf(token, null, null, config).then(readsMetrics, () => false);
+}
 
 /**
  * A browser sends its page's origin with every WebSocket, and no page but the service's own and the configured ones

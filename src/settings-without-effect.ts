@@ -27,6 +27,7 @@ export function settingsWithoutEffect(env: object): SettingWithoutEffect[] {
     ...ofStrongModel(config, providers),
     ...ofSpeech(config, providers),
     ...ofAgent(config),
+    ...ofAuth(config),
     ...unknown(given),
   ];
   const reasons = new Map<string, string>();
@@ -218,6 +219,19 @@ function ofAgent(config: Config): Finding[] {
   unless(config.AGENT_HOLD_LINE !== '', 'HOLD_LINE_MS', 'AGENT_HOLD_LINE is empty');
   unless(records, 'SPOOL_INTERVAL', 'RECORDING is off');
   return findings;
+}
+
+/** Where nobody has to prove anything. */
+function ofAuth({ AUTH }: Config): Finding[] {
+  if (AUTH !== 'none') return [];
+  const settings = [
+    'NODES',
+    'SERVICE_TOKENS',
+    'METRICS_TOKENS',
+    'SUPABASE_JWT_SECRET',
+    'SUPABASE_JWT_ISSUER',
+  ];
+  return [{ settings, because: 'AUTH is none: everybody on this machine may do everything' }];
 }
 
 /** Names that look like settings: mistyped, or of another version. */

@@ -59,6 +59,16 @@ const TASKS = {
     'Delete what is kept of one caller: --user ID or --phone NUMBER (tells first; --apply does it)',
     (args) => [['tools/forget.ts', ...args]],
   ],
+  token: ['Make a token: node NAME, service or metrics', (args) => [['tools/token.ts', ...args]]],
+  deploy: [
+    'Look whether a deployment would let in who it should, then deploy with wrangler',
+    (args) => [
+      ['tools/deploy-check.ts', ...args],
+      ['tools/console/build.ts'],
+      ['tools/opus-wasm.ts'],
+      ['wrangler:wrangler', 'deploy', ...args],
+    ],
+  ],
   biome: ['Run biome with the arguments', (args) => [['@biomejs/biome:biome', ...args]]],
   secrets: [
     `Ask for ${SECRETS.join(', ')} and store them with Cloudflare`,

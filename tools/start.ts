@@ -70,6 +70,7 @@ async function run(options: StartArguments, dataDir: string): Promise<number> {
     root,
     dataDir,
     port: options.port,
+    auth: options.auth,
     signal: stop,
     onProgress: (part, text) => console.log(`  ${seconds().padStart(6)}  ${part.padEnd(15)} ${text}`),
   });
@@ -83,13 +84,13 @@ async function run(options: StartArguments, dataDir: string): Promise<number> {
     supabaseKey: supabase.serviceRoleKey,
   });
   console.log(`  ${seconds().padStart(6)}  everything is healthy`);
-  console.log(`\nThe service listens on ${url}: on this machine only, since there is NO AUTHENTICATION yet.`);
+  console.log(`\n${whoMay(service)}`);
   const dead = new AbortController();
   service.died.then((why) => dead.abort(new PartError(why)));
   const code = options['no-call'] ? 0 : await demonstrateHere(service, dataDir, dead.signal);
   if (options.once) return code;
   console.log(
-    `\n${howToTalk(url, options.port)}\n\nConsole: ${url}/console   Supabase: ${supabase.url}   engines: ${engines.baseUrl}   logs: ${shown(path.join(dataDir, 'logs'))}`,
+    `\n${howToTalk(service, options.port)}\n\nConsole: ${url}/console   Supabase: ${supabase.url}   engines: ${engines.baseUrl}   logs: ${shown(path.join(dataDir, 'logs'))}`,
   );
   console.log('Ctrl-C ends everything.');
   await untilAborted(AbortSignal.any([stop, dead.signal]));
@@ -120,16 +121,29 @@ async function demonstrateHere(running: Service, dataDir: string, dead: AbortSig
   return result.problems.length === 0 ? 0 : 1;
 }
 
-function howToTalk(url: string, port: number): string {
+/** Who is let in; loudly, where that is everybody. */
+function whoMay({ url, tokens }: Service): string {
+  if (tokens === null) {
+    return `The service listens on ${url}, on this machine only: there is NO AUTHENTICATION (AUTH=none). Whoever reaches it may call,
+listen to recordings and read the counts. \`npm start -- --auth\` asks for tokens.`;
+  }
+  return `The service listens on ${url}, on this machine only, and asks everybody for a token. Until it ends these are good:
+  TOKEN=${tokens.service}   # of a program of yours: everything, for everybody
+  USER_TOKEN=${tokens.user}   # of the person ${tokens.userId}, as Supabase Auth signs it; for an hour`;
+}
+
+function howToTalk({ url, tokens }: Service, port: number): string {
+  const [flag, header] =
+    tokens === null ? ['', ''] : [' --token "$TOKEN"', ' -H "Authorization: Bearer $TOKEN"'];
   const local = url.replace('127.0.0.1', 'localhost');
   const flags = port === 8787 ? '' : ` --url ${local.replace(/^http/, 'ws')}/ws/call-session`;
   return `Talk to it:
-  npm run call -- --say "When are you open on Saturday?" --out heard.wav${flags}
-  npx wscat -c ${local.replace(/^http/, 'ws')}/ws/call-session
+  npm run call -- --say "When are you open on Saturday?" --out heard.wav${flags}${flag}
+  npx wscat${header} -c ${local.replace(/^http/, 'ws')}/ws/call-session
     > {"type":"start_call","callId":"my-call-1","userId":"me","features":["transcript"]}
     > {"type":"end_call"}
   curl ${local}/health
-  curl ${local}/metrics`;
+  curl${header} ${local}/metrics`;
 }
 
 /** One launcher for a data folder: two databases on one folder would destroy it. */

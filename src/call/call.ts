@@ -16,7 +16,7 @@ import type { Closing, Leg } from './leg.ts';
 import type { PastCall } from './past-call.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { Playout } from './playout.ts';
-import { mayStartCall, type Principal } from './principal.ts';
+import { mayStartCall, type Principal, principalName } from './principal.ts';
 import { RecordingTimeline } from './recording-timeline.ts';
 import { type Refusal, refusalToReturn } from './returning-leg.ts';
 
@@ -64,6 +64,8 @@ export interface CallOptions {
   claimCallId(callId: string): Promise<boolean>;
   /** Gives an id back of which no call came. */
   releaseCallId(callId: string): void;
+  /** Whether the user's account is blocked, as far as is known. Never rejects. */
+  isBlocked(userId: string): Promise<boolean>;
   /** Who pays for the call; null: it costs nothing. */
   funds: CallFunds | null;
   storeAudio(chunk: AudioChunk): void;
@@ -159,13 +161,13 @@ export class Call implements LegHandler {
   }
 
   /** Why a client may not come back with this; null: it may. */
-  refusalOf(request: StartRequest): Refusal | null {
+  refusalOf(request: StartRequest, principal: Principal): Refusal | null {
     const { resumeToken } = this.#options;
     const call = this.#active?.call;
     if (this.#state !== 'active' || call === undefined) {
       return { code: 'CALL_ID_IN_USE', message: 'This call id is in use', closing: 'id in use' };
     }
-    return refusalToReturn({ call, resumeToken }, request);
+    return refusalToReturn({ call, resumeToken }, request, principal);
   }
 
   /**
@@ -203,7 +205,7 @@ export class Call implements LegHandler {
     const campaignId = textOf(request.metadata.campaignId);
     if (callIdBound && request.callId !== callId) {
       this.#refuse('CALL_ID_MISMATCH', `callId must be ${callId}, as in the URL`, 'refused');
-    } else if (!mayStartCall(principal, request.userId, campaignId)) {
+    } else if (!mayStartCall(principal, { callId: request.callId, userId: request.userId, campaignId })) {
       this.#refuse('UNAUTHORIZED', notYours, 'refused');
     } else {
       this.#state = 'starting';
@@ -215,6 +217,7 @@ export class Call implements LegHandler {
         startTime: clock.now(),
         metadata: request.metadata,
         sampleRate: request.sampleRate,
+        startedBy: principalName(principal),
       };
       this.#active = this.#activate(call);
       void this.#setUp(call, this.#active);
@@ -359,22 +362,22 @@ export class Call implements LegHandler {
   }
 
   async #setUp(call: RequestedCall, active: ActiveCall): Promise<void> {
-    const { claimCallId, releaseCallId, resolveAgent, funds, events } = this.#options;
+    const { claimCallId, releaseCallId, resolveAgent, isBlocked, funds, events } = this.#options;
     let began = false;
     const claim = claimCallId(call.callId);
     // Only who holds the id: another attempt with the same one would find, and give back, what is set aside for this call.
     const paid = claim.then((claimed) => (claimed && funds !== null ? funds.reserve(call) : null));
     try {
-      const [claimed, agent, payment] = await this.#within(
+      const [claimed, agent, payment, blocked] = await this.#within(
         SETUP_TIMEOUT_MS,
-        Promise.all([claim, resolveAgent(call.campaignId), paid]),
+        Promise.all([claim, resolveAgent(call.campaignId), paid, isBlocked(call.userId)]),
       );
       if (this.#state !== 'starting') return;
       if (!claimed) {
         this.#refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', 'id in use');
         return;
       }
-      if (agent.owner !== null && agent.owner !== call.userId) {
+      if (blocked || (agent.owner !== null && agent.owner !== call.userId)) {
         this.#refuse('UNAUTHORIZED', notYours, 'refused');
         return;
       }

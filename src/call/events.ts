@@ -82,6 +82,8 @@ export interface StartedCallFacts extends StartedCall {
   recording: boolean;
   /** Samples of each chunk of the recording but the last. */
   chunkSamples: number;
+  /** Who started it: kind and id of the principal. Missing in calls from before there were any. */
+  startedBy?: string;
   /** Of a call that is paid for: how long it is. Missing where calls cost nothing. */
   funds?: { limitMs: number };
 }

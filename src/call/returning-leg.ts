@@ -3,6 +3,8 @@ import type { ErrorCode } from '../dialects/native-messages.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { StartedCallFacts } from './events.ts';
 import type { Closing, Leg } from './leg.ts';
+import { mayStartCall, type Principal, principalName } from './principal.ts';
+import { sameText } from './same-text.ts';
 
 /** Errors that a client may make before it has shown that it may come back. */
 const MOST_ERRORS = 5;
@@ -105,15 +107,24 @@ export class ReturningLeg implements LegHandler {
   }
 }
 
-/** Why a client may not come back to this call with this request; null: it may. */
+/** What the return to a call is judged by. */
+export type ReturnedCall = Pick<
+  StartedCallFacts,
+  'callId' | 'userId' | 'campaignId' | 'startedBy' | 'sampleRate'
+>;
+
+/**
+ * Why a client may not come back to this call with this request; null: it may. It shows the call's token, or is the node that started the
+ * call; and it still may call for that user.
+ */
 export function refusalToReturn(
-  {
-    call,
-    resumeToken,
-  }: { call: Pick<StartedCallFacts, 'callId' | 'userId' | 'sampleRate'>; resumeToken: string },
+  { call, resumeToken }: { call: ReturnedCall; resumeToken: string },
   request: StartRequest,
+  principal: Principal,
 ): Refusal | null {
-  if (request.resumeToken === null || !sameText(request.resumeToken, resumeToken)) {
+  const showsToken = request.resumeToken !== null && sameText(request.resumeToken, resumeToken);
+  const isItsNode = principal.kind === 'node' && call.startedBy === principalName(principal);
+  if (!(showsToken || isItsNode) || !mayStartCall(principal, call)) {
     return {
       code: 'CALL_ID_IN_USE',
       message: 'This call id is in use, or was used before',
@@ -131,11 +142,4 @@ export function refusalToReturn(
     return { code: 'BAD_MESSAGE', message, closing: 'refused' };
   }
   return null;
-}
-
-/** Compares in a time that does not depend on where they differ. */
-function sameText(a: string, b: string): boolean {
-  let difference = a.length ^ b.length;
-  for (let i = 0; i < b.length; i++) difference |= a.charCodeAt(i % Math.max(1, a.length)) ^ b.charCodeAt(i);
-  return difference === 0;
 }

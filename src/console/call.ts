@@ -1,6 +1,7 @@
 import { decodeMulaw, encodeMulaw } from '../audio/g711.ts';
 import { decodePcm16, encodePcm16 } from '../audio/pcm.ts';
 import type { ClientMessage, NativeFeature } from '../dialects/native-messages.ts';
+import type { GrantedCall } from './access.ts';
 import type { LineFrame } from './audio/line-audio.ts';
 import { type Explanation, explainClose, explainRefusal, isFinal } from './model/explain.ts';
 import { parseServerMessage, type ReceivedMessage } from './model/server-message.ts';
@@ -46,7 +47,9 @@ export class ConsoleCall {
   readonly #line: LineSettings;
   readonly #phoneNumber: string;
   readonly #listener: CallListener;
-  readonly #callId = `console-${crypto.randomUUID()}`;
+  readonly #callId: string;
+  /** The right to this call; null: the service asks for none. */
+  readonly #granted: GrantedCall | null;
   #socket: WebSocket;
   #state: 'connecting' | 'connected' | 'starting' | 'active' | 'over' = 'connecting';
   /** By it the service knows who comes back. */
@@ -57,7 +60,9 @@ export class ConsoleCall {
   #lastError: { code: string; message: string } | null = null;
   #timer: ReturnType<typeof setTimeout>;
 
-  constructor(line: LineSettings, phoneNumber: string, listener: CallListener) {
+  constructor(line: LineSettings, phoneNumber: string, granted: GrantedCall | null, listener: CallListener) {
+    this.#callId = granted?.callId ?? `console-${crypto.randomUUID()}`;
+    this.#granted = granted;
     this.#line = line;
     this.#phoneNumber = phoneNumber;
     this.#listener = listener;
@@ -102,7 +107,9 @@ export class ConsoleCall {
     const url = new URL('/ws/call-session', location.href);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     url.searchParams.set('callId', this.#callId);
-    const socket = new WebSocket(url);
+    // The one header that a page can set.
+    const protocols = this.#granted === null ? [] : ['call', `call-token.${this.#granted.token}`];
+    const socket = new WebSocket(url, protocols);
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => {
       if (this.#state === 'connecting') this.#state = 'connected';
@@ -138,7 +145,7 @@ export class ConsoleCall {
     this.#send({
       type: 'start_call',
       callId: this.#callId,
-      userId: 'console',
+      userId: this.#granted?.userId ?? 'console',
       metadata: {
         source: 'console',
         ...(this.#phoneNumber === '' ? {} : { phoneNumber: this.#phoneNumber }),

@@ -1,3 +1,4 @@
+import { AccessError } from './access.ts';
 import { MicrophoneError } from './audio/sound.ts';
 import type { LineSettings } from './call.ts';
 import { describe } from './model/event-log.ts';
@@ -61,6 +62,7 @@ async function start(withMicrophone: boolean): Promise<void> {
     session = await Session.open({
       line: lineOf(controls.line),
       phoneNumber: controls.phoneNumber,
+      accessToken: controls.accessToken,
       withMicrophone,
       workletUrl: document.body.dataset.worklet ?? '',
       listener: {
@@ -104,6 +106,10 @@ async function start(withMicrophone: boolean): Promise<void> {
   } catch (error) {
     end();
     controls.state('Ready');
+    if (error instanceof AccessError) {
+      notice.show(error.why, { retry: () => void start(withMicrophone) });
+      return;
+    }
     const why = explainMicrophone(error instanceof MicrophoneError ? error.reason : String(error));
     notice.show(why, {
       retry: () => void start(withMicrophone),

@@ -1,4 +1,5 @@
 import type { ClientMessage } from '../dialects/native-messages.ts';
+import { type GrantedCall, requestCall } from './access.ts';
 import type { LineFrame } from './audio/line-audio.ts';
 import { TwoChannelRecording } from './audio/recording.ts';
 import { openMicrophone, openSound, type Sound } from './audio/sound.ts';
@@ -25,6 +26,8 @@ export interface SessionListener {
 export interface SessionOptions {
   line: LineSettings;
   phoneNumber: string;
+  /** Empty: the service asks for none. */
+  accessToken: string;
   /** False: a call that only listens, and presses keys. */
   withMicrophone: boolean;
   workletUrl: string;
@@ -49,7 +52,7 @@ export class Session {
   /**
    * Opens the sound, then the call. To be called from a key or a touch.
    *
-   * @throws `MicrophoneError` before anything has reached the service.
+   * @throws `MicrophoneError` before anything has reached the service, `AccessError`.
    */
   static async open(options: SessionOptions): Promise<Session> {
     const session = new Session(options);
@@ -92,7 +95,7 @@ export class Session {
   }
 
   async #open(): Promise<void> {
-    const { line, phoneNumber, withMicrophone, workletUrl, listener } = this.#options;
+    const { line, phoneNumber, accessToken, withMicrophone, workletUrl, listener } = this.#options;
     const microphone = withMicrophone ? await openMicrophone() : null;
     try {
       this.#sound = await openSound(microphone, line.sampleRate, workletUrl, {
@@ -106,7 +109,15 @@ export class Session {
       for (const track of microphone?.getTracks() ?? []) track.stop();
       throw cause;
     }
-    this.#call = new ConsoleCall(line, phoneNumber, {
+    let granted: GrantedCall | null = null;
+    try {
+      if (accessToken !== '') granted = await requestCall(accessToken);
+    } catch (cause) {
+      this.#sound.close();
+      this.#sound = null;
+      throw cause;
+    }
+    this.#call = new ConsoleCall(line, phoneNumber, granted, {
       started: (callId) => {
         this.#startedAt = performance.now();
         listener.started(callId);

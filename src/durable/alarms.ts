@@ -8,7 +8,9 @@ export type AlarmName =
   /** The call should be over; if its object lost it, it is closed then. */
   | 'recover'
   /** The call id may be used again, and the object forgotten. */
-  | 'forget';
+  | 'forget'
+  /** The call's token starts nothing any more, and need not be remembered as used. */
+  | 'token';
 
 const KEY = 'alarms';
 

@@ -6,6 +6,9 @@ export type HttpErrorCode =
   | 'NOT_FOUND'
   | 'UPGRADE_REQUIRED'
   | 'FORBIDDEN'
+  | 'NOT_IMPLEMENTED'
+  /** Nobody has to prove who they are (`AUTH=none`), and the request is not of this machine. */
+  | 'AUTH_OFF'
   | 'RANGE_NOT_SATISFIABLE';
 
 /** Every HTTP error has this shape. */

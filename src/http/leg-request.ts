@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { anonymous, type Principal } from '../call/principal.ts';
+import type { Principal } from '../call/principal.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 
 /** What the router tells the call's object about a leg, beside the upgrade itself. */
@@ -13,21 +13,34 @@ export interface LegRequest {
 const HEADER = 'X-Leg';
 
 const principalSchema = z.object({
-  kind: z.literal(anonymous.kind),
+  kind: z.enum(['anonymous', 'user', 'node', 'call', 'service', 'metrics']),
   id: z.string(),
   users: z.literal('*').or(z.array(z.string())),
   campaigns: z.literal('*').or(z.array(z.string())),
+  call: z
+    .object({
+      callId: callIdSchema,
+      userId: z.string(),
+      campaignId: z.string().nullable(),
+      tokenId: z.string(),
+      expiresAt: z.number(),
+    })
+    .exactOptional(),
 });
 const legSchema = z.object({ callId: callIdSchema, bound: z.boolean(), principal: principalSchema });
 
-/** The client's upgrade request with what the router knows; a header of that name from outside is overwritten. */
+/** The client's upgrade request with what the router knows, and without its secrets; a header of that name from outside is overwritten. */
 export function writeLegRequest(request: Request, leg: LegRequest): Request {
-  const handedOn = new Request(request);
-  handedOn.headers.set(HEADER, JSON.stringify(leg));
+  const url = new URL(request.url);
+  url.searchParams.delete('token');
+  const handedOn = new Request(url, request);
+  for (const secret of ['Authorization', 'X-Node-Token']) handedOn.headers.delete(secret);
+  // A header holds no characters beyond Latin-1; ids are of any.
+  handedOn.headers.set(HEADER, encodeURIComponent(JSON.stringify(leg)));
   return handedOn;
 }
 
 /** Reads it back. Throws if the request did not come through the router. */
 export function readLegRequest(request: Request): LegRequest {
-  return legSchema.parse(JSON.parse(request.headers.get(HEADER) ?? 'null'));
+  return legSchema.parse(JSON.parse(decodeURIComponent(request.headers.get(HEADER) ?? 'null')));
 }

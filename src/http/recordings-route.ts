@@ -1,15 +1,13 @@
 import { Hono } from 'hono';
-import { anonymous, type Principal } from '../call/principal.ts';
-import { type Config, loadConfig } from '../config.ts';
+import { authenticate } from '../auth/authenticate.ts';
+import { maySee } from '../call/principal.ts';
+import { loadConfig } from '../config.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 import type { Env } from '../env.ts';
 import { describeError, log } from '../log.ts';
 import { apiError } from './errors.ts';
 import { findRecording, LookupError, type RecordingRow } from './recordings-lookup.ts';
 import { matchesNoneOf, parseRange } from './recordings-range.ts';
-
-/** Names that only this machine reaches: what the launcher sets as `ALLOWED_HOSTS`. */
-const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 
 /**
  * `GET` and `HEAD /{callId}`: a call's recording, whole or a range of it. No shared cache keeps it, and a private one asks
@@ -19,12 +17,8 @@ export const recordingRoutes = new Hono<{ Bindings: Env }>();
 
 recordingRoutes.get('/:callId', async (c) => {
   const config = loadConfig(c.env);
-  const principal = listenerOf(config);
-  if (principal === null) {
-    return apiError(401, 'UNAUTHORIZED', 'Recordings are played on this machine only, so far', {
-      'WWW-Authenticate': 'Bearer',
-    });
-  }
+  const principal = await authenticate(c.req.raw, config, 'route');
+  if (principal instanceof Response) return principal;
   const callId = callIdSchema.safeParse(c.req.param('callId'));
   if (!callId.success) {
     return apiError(400, 'BAD_MESSAGE', `callId: ${callId.error.issues[0]?.message}`);
@@ -42,32 +36,11 @@ recordingRoutes.get('/:callId', async (c) => {
     return apiError(503, 'INTERNAL_ERROR', 'The database does not answer', { 'Retry-After': '5' });
   }
   // Who may not hear it does not learn that it is there.
-  const there = row !== null && row.recording !== null && mayReadRecording(principal, row);
+  const there = row !== null && row.recording !== null && maySee(principal, row.userId, row.campaignId);
   const object = there ? await c.env.RECORDINGS.head(row!.recording!) : null;
   if (object === null) return apiError(404, 'NOT_FOUND', 'There is no recording of this call');
   return await answer(c.req.raw, c.env.RECORDINGS, object);
 });
-
-/** Users hear the recordings of their own calls, where a campaign narrows it down those of that campaign. */
-export function mayReadRecording(
-  principal: Principal,
-  row: Pick<RecordingRow, 'userId' | 'campaignId'>,
-): boolean {
-  const { users, campaigns } = principal;
-  return (
-    (users === '*' || users.includes(row.userId)) &&
-    (row.campaignId === null || campaigns === '*' || campaigns.includes(row.campaignId))
-  );
-}
-
-/**
- * Who asks. Nobody can prove it yet, so recordings are played only where the service answers to this machine's own names and to no
- * other: in development.
- */
-function listenerOf({ ALLOWED_HOSTS }: Config): Principal | null {
-  const local = ALLOWED_HOSTS.length > 0 && ALLOWED_HOSTS.every((host) => loopbackNames.includes(host));
-  return local ? anonymous : null;
-}
 
 async function answer(request: Request, bucket: R2Bucket, object: R2Object): Promise<Response> {
   const { httpEtag: etag, size } = object;

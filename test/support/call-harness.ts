@@ -141,6 +141,7 @@ export function createCall(
     resolveAgent: async () => ({ ...testAgent, ...options.agent }),
     createTools: () => null,
     claimCallId: async () => true,
+    isBlocked: async () => false,
     releaseCallId: (callId) => released.push(callId),
     funds: null,
     storeAudio: (chunk) => chunks.push(chunk),

@@ -18,6 +18,12 @@ it('a deploy waits for the longest call and for what it has to finish', () => {
   }
 });
 
+it('addresses are logged without their query, in which a token may stand', () => {
+  for (const { observability } of configs) {
+    expect(observability).toMatchObject({ enabled: true, redact_query_string: true });
+  }
+});
+
 it('production has every binding that the laptop has', () => {
   const [laptop, production] = configs.map(({ durable_objects, r2_buckets, kv_namespaces }) => ({
     objects: durable_objects.bindings.map(

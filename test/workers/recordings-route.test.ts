@@ -1,13 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { anonymous, type Principal } from '../../src/call/principal.ts';
-import { mayReadRecording } from '../../src/http/recordings-route.ts';
 import { router } from '../../src/router.ts';
-import { bindings, database, fetchWorker } from './support.ts';
+import { bindings, database } from './support.ts';
 
 const callId = `heard-${crypto.randomUUID()}`;
 const key = `recordings/2026/11/21/${callId}.wav`;
 const bytes = Uint8Array.from({ length: 1_000 }, (_, i) => i % 251);
-const local = { ...bindings, ALLOWED_HOSTS: 'localhost,127.0.0.1,[::1]' };
 
 beforeAll(async () => {
   await bindings.RECORDINGS.put(key, bytes, { httpMetadata: { contentType: 'audio/wav' } });
@@ -29,7 +26,7 @@ beforeAll(async () => {
   expect(error).toBeNull();
 });
 
-const ask = (id: string, headers: Record<string, string> = {}, method = 'GET', env: object = local) =>
+const ask = (id: string, headers: Record<string, string> = {}, method = 'GET', env: object = bindings) =>
   Promise.resolve(router.request(`http://localhost/api/v1/recordings/${id}`, { method, headers }, env));
 
 const bodyOf = async (response: Response) => new Uint8Array(await response.arrayBuffer());
@@ -120,42 +117,9 @@ describe('GET /api/v1/recordings/{callId}', () => {
   });
 
   it('says so when the database does not answer', async () => {
-    const env = { ...local, SUPABASE_URL: 'http://127.0.0.1:9' };
+    const env = { ...bindings, SUPABASE_URL: 'http://127.0.0.1:9' };
     const response = await ask(callId, {}, 'GET', env);
     expect(response.status).toBe(503);
     expect(await codeOf(response)).toBe('INTERNAL_ERROR');
-  });
-
-  it.each([
-    ['any name', {}],
-    ['a name on the network', { ALLOWED_HOSTS: 'localhost,calls.example.com' }],
-  ])('is closed where the service answers to %s: nobody can prove yet who they are', async (_, setting) => {
-    const response = await ask(callId, {}, 'GET', { ...bindings, ...setting });
-    expect(response.status).toBe(401);
-    expect(await codeOf(response)).toBe('UNAUTHORIZED');
-    expect((await fetchWorker(`/api/v1/recordings/${callId}`)).status).toBe(401);
-  });
-});
-
-describe('who may hear a recording', () => {
-  const row = { userId: 'user-1', campaignId: 'campaign-1' };
-  const principal = (users: Principal['users'], campaigns: Principal['campaigns']): Principal => ({
-    ...anonymous,
-    users,
-    campaigns,
-  });
-
-  it('is the user whose call it was, and who may everything', () => {
-    expect(mayReadRecording(anonymous, row)).toBe(true);
-    expect(mayReadRecording(principal(['user-1'], '*'), row)).toBe(true);
-    expect(mayReadRecording(principal(['user-2'], '*'), row)).toBe(false);
-    expect(mayReadRecording(principal([], '*'), row)).toBe(false);
-  });
-
-  it('is narrowed by campaigns, except for calls without one', () => {
-    expect(mayReadRecording(principal('*', ['campaign-1']), row)).toBe(true);
-    expect(mayReadRecording(principal('*', ['campaign-2']), row)).toBe(false);
-    expect(mayReadRecording(principal('*', []), { ...row, campaignId: null })).toBe(true);
-    expect(mayReadRecording(principal(['user-2'], '*'), { ...row, campaignId: null })).toBe(false);
   });
 });

@@ -148,13 +148,13 @@ describe('the upgrade', () => {
     ours.webSocket?.close(1000);
     // Another port of the same host is another server's page.
     const neighbour = await fetchWorker('/ws/call-session', {
-      headers: { Upgrade: 'websocket', Origin: 'http://service.test:3000' },
+      headers: { Upgrade: 'websocket', Origin: 'http://localhost:3000' },
     });
     expect(neighbour.status).toBe(403);
   });
 
   it('is granted to the origin that FreeSWITCH’s modules send, which is our own host', async () => {
-    for (const Origin of ['https://service.test', 'ws://service.test:80', 'http://service.test']) {
+    for (const Origin of ['https://localhost', 'ws://localhost:80', 'http://localhost']) {
       const response = await fetchWorker('/ws/call-session', { headers: { Upgrade: 'websocket', Origin } });
       expect(response.status).toBe(101);
       response.webSocket?.accept();

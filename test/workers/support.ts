@@ -17,7 +17,7 @@ export const database = () => createClient(bindings.SUPABASE_DIRECT_URL, binding
 
 /** Sends a request to the Worker. */
 export function fetchWorker(path: string, init?: RequestInit): Promise<Response> {
-  return (exports as unknown as { default: Fetcher }).default.fetch(`http://service.test${path}`, init);
+  return (exports as unknown as { default: Fetcher }).default.fetch(`http://localhost${path}`, init);
 }
 
 /**

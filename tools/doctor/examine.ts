@@ -34,6 +34,8 @@ export interface Examination {
   ok: boolean;
   /** Names of the settings without which no call can be answered and kept. */
   missing: string[];
+  /** Nobody has to prove who they are (`AUTH=none`). */
+  unguarded: boolean;
   /** They stop nothing, and do nothing. */
   withoutEffect: SettingWithoutEffect[];
   /** Names of the settings that were found, by where. */
@@ -80,6 +82,7 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   return {
     ok: works && database.result === 'ok' && missing.length === 0,
     missing,
+    unguarded: config.AUTH === 'none',
     // What stands in the environment of this process may be meant for other programs.
     withoutEffect: settingsWithoutEffect(settings.values).filter(
       ({ setting }) => settings.sources.get(setting) !== 'the environment',

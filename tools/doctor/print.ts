@@ -46,7 +46,7 @@ function endLine({ date, days }: ModelEnd): string | null {
 
 /** The database, and what there is to do. */
 export function summaryLines(examination: Examination): string[] {
-  const { database, missing, withoutEffect, sources, rows } = examination;
+  const { database, missing, unguarded, withoutEffect, sources, rows } = examination;
   const head = `  ${'database'.padEnd(titleWidth)}${'supabase'.padEnd(vendorWidth + modelWidth + 2)}`;
   const lines: string[] = [];
   if (database.result === 'ok') lines.push(`${head}ok, all ${ms(database.totalMs)}`);
@@ -61,6 +61,11 @@ export function summaryLines(examination: Examination): string[] {
   lines.push('');
   if (rows.every(({ outcome }) => outcome.result === 'missing')) lines.push(...nothingSet);
   else if (missing.length > 0) lines.push(`Settings that are missing: ${missing.join(', ')}.`);
+  if (unguarded) {
+    lines.push(
+      'WARNING: AUTH is none: everybody on the same machine may call. A deployment would answer everybody with 503.',
+    );
+  }
   for (const { setting, because } of withoutEffect) {
     lines.push(`WARNING: ${setting} has no effect: ${because}.`);
   }

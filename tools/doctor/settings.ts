@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { authSchema } from '../../src/auth/settings.ts';
 import { providerSchema } from '../../src/provider-settings.ts';
 
 /** Where a setting was found. */
@@ -49,9 +50,10 @@ export async function readSettings(options: SettingsOptions): Promise<FoundSetti
   return { values, sources, bindings: files.bindings };
 }
 
-/** The settings of providers, database and agent: all that is used here. */
+/** The settings of providers, database, agent and of who may call: all that is used here. */
 function isSetting(name: string): boolean {
-  return Object.hasOwn(providerSchema, name) || /^(SUPABASE|AGENT)_[A-Z_]+$/.test(name);
+  if (Object.hasOwn(providerSchema, name) || Object.hasOwn(authSchema, name)) return true;
+  return /^(SUPABASE|AGENT)_[A-Z_]+$/.test(name);
 }
 
 async function readFiles(

@@ -77,6 +77,7 @@ async function converse(
     return await placeCall({
       url: `${service.url.replace(/^http/, 'ws')}/ws/call-session`,
       userId: 'demonstration',
+      ...(service.tokens === null ? {} : { headers: { Authorization: `Bearer ${service.tokens.service}` } }),
       metadata: { phoneNumber: '+15550100' },
       signal,
       onEvent: conversationPrinter(print),

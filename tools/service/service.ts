@@ -4,6 +4,7 @@ import path from 'node:path';
 import { createClient } from '@supabase/supabase-js';
 import { z } from 'zod';
 import { buildConsole } from '../console/build.ts';
+import { type LocalTokens, localAccess } from './local-access.ts';
 import { Part, PartError } from './part.ts';
 
 /** Bounds of the starts, in milliseconds: ten times what was measured on two busy cores. */
@@ -19,6 +20,8 @@ export interface ServiceOptions {
   dataDir: string;
   /** Of the Worker, on loopback; 0: any that is free. The other parts choose their own. */
   port: number;
+  /** Ask everybody for a token; false: nobody, on this machine. */
+  auth?: boolean;
   /** Settings of the Worker beside those that the launcher makes; they win over its. */
   settings?: Record<string, string>;
   /** Stops the start; what runs already is ended. */
@@ -34,6 +37,8 @@ export interface Service {
   /** The engines' OpenAI-compatible interface, up to and with `/v1`, and its key. */
   engines: { baseUrl: string; apiKey: string };
   supabase: { url: string; serviceRoleKey: string };
+  /** Tokens that the service takes, where it asks for one. */
+  tokens: LocalTokens | null;
   /** Copies a recording out of the local R2 into `file`; false if there is none of that key. */
   exportRecording(key: string, file: string): Promise<boolean>;
   /** Resolves with a sentence if a part ends by itself. */
@@ -45,7 +50,11 @@ export interface Service {
 }
 
 const enginesSchema = z.object({ url: z.url() });
-const supabaseSchema = z.object({ url: z.url(), serviceRoleKey: z.string().min(1) });
+const supabaseSchema = z.object({
+  url: z.url(),
+  serviceRoleKey: z.string().min(1),
+  jwtSecret: z.string().min(32),
+});
 const workerSchema = z.object({ url: z.url() });
 
 /**
@@ -102,7 +111,8 @@ async function startParts(options: ServiceOptions, parts: Part[]): Promise<Omit<
     baseUrl: `${withoutSlash(enginesSchema.parse(engines.value).url).replace(/\/v1$/, '')}/v1`,
     apiKey,
   };
-  const supabaseAt = supabaseSchema.parse(supabase.value);
+  const { jwtSecret, ...supabaseAt } = supabaseSchema.parse(supabase.value);
+  const access = options.auth === true ? await localAccess(supabaseAt.url, jwtSecret) : null;
   await untilHealthy(engines.part, options, () => isOk(enginesAt.baseUrl.replace(/\/v1$/, '/healthz')));
   await untilHealthy(supabase.part, options, () => answersQueries(supabaseAt));
 
@@ -114,7 +124,7 @@ async function startParts(options: ServiceOptions, parts: Part[]): Promise<Omit<
       configFile: path.join(options.root, 'wrangler.toml'),
       port: options.port,
       stateDir: path.join(dataDir, 'workers'),
-      settings: { ...embeddedSettings(enginesAt, supabaseAt), ...options.settings },
+      settings: { ...embeddedSettings(enginesAt, supabaseAt), ...access?.settings, ...options.settings },
     },
     startLimits.worker,
   );
@@ -124,6 +134,7 @@ async function startParts(options: ServiceOptions, parts: Part[]): Promise<Omit<
     url,
     engines: enginesAt,
     supabase: supabaseAt,
+    tokens: access?.tokens ?? null,
     died: Promise.race(parts.map((part) => part.exited.then(() => part.explain('has ended by itself')))),
     async exportRecording(key, file) {
       const exported = await worker.part.request(
@@ -162,6 +173,7 @@ export function embeddedSettings(
     TTS_MODEL: 'flite',
     TTS_VOICE: 'rms',
     AGENT_GREETING: greeting,
+    AUTH: 'none',
     ALLOWED_HOSTS: 'localhost,127.0.0.1,[::1]',
     CONSOLE: 'true',
   };

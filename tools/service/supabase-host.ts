@@ -12,8 +12,8 @@ hostPart({
   async start(params, onProgress) {
     const { dataDir } = startSchema.parse(params);
     starting = startSupabase({ dataDir, onProgress });
-    const { url, serviceRoleKey } = await starting;
-    return { url, serviceRoleKey };
+    const { url, serviceRoleKey, jwtSecret } = await starting;
+    return { url, serviceRoleKey, jwtSecret };
   },
 
   async close() {

@@ -77,8 +77,28 @@ export function explainRefusal(health: { status: number; body: unknown } | null)
   }
   return problem(
     'The connection was refused',
-    'The service answers, and took no call. It may have as many as it takes, or this page’s address is not one of CORS_ORIGINS.',
+    'The service answers, and took no call. It may ask for an access token, have as many calls as it takes, or this page’s address is not one of CORS_ORIGINS.',
   );
+}
+
+/**
+ * Why an access token was not taken.
+ *
+ * @param status of the answer; 0: there was none.
+ */
+export function explainAccess(status: number): Explanation {
+  switch (status) {
+    case 0:
+      return explainRefusal(null);
+    case 401:
+      return problem('The access token was not taken', 'It may have expired. Paste a new one.');
+    case 403:
+      return problem('The access token allows no call', 'It is good for something else.');
+    case 429:
+      return problem('The connection was refused', byError.RATE_LIMIT!);
+    default:
+      return problem('No call could be had', `The service answered ${status}; its log says why.`);
+  }
 }
 
 /** What the page can do without. */

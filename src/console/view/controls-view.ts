@@ -55,6 +55,11 @@ export class ControlsView {
     return byId('number', HTMLInputElement).value.trim();
   }
 
+  /** Kept by nobody but the field. */
+  get accessToken(): string {
+    return byId('token', HTMLInputElement).value.trim();
+  }
+
   show(phase: Phase): void {
     const before = this.#phase;
     this.#phase = phase;

@@ -52,6 +52,14 @@ describe('the start of a call', () => {
     expect(call.clock.pending).toBe(0);
   });
 
+  it('refuses a user whose account is blocked, whoever calls for them', async () => {
+    const call = createCall({ call: { isBlocked: async () => true } });
+    await call.start();
+    expect(call.ofType('leg.error').map((event) => event.code)).toEqual(['UNAUTHORIZED']);
+    expect(call.ofType('call.started')).toEqual([]);
+    expect(call.clock.pending).toBe(0);
+  });
+
   it('refuses a user that the principal may not call for', async () => {
     const principal = { kind: 'anonymous', id: 'x', users: ['someone else'], campaigns: '*' } as const;
     const call = createCall({ call: { principal } });

@@ -3,6 +3,7 @@ import { defaultSilence } from '../../../src/call/agent-config.ts';
 import type { CallOptions } from '../../../src/call/call.ts';
 import type { Leg } from '../../../src/call/leg.ts';
 import type { PastCall } from '../../../src/call/past-call.ts';
+import { anonymous } from '../../../src/call/principal.ts';
 import { CallProgress } from '../../../src/durable/call-progress.ts';
 import type { Message, ToolCall } from '../../../src/providers/ports.ts';
 import { createCall, spokenRequests } from '../../support/call-harness.ts';
@@ -58,7 +59,7 @@ describe('a socket that is lost', () => {
     expect(call.leg.said.length).toBe(before);
     expect(call.leg.closed).toBeNull();
     const leg = anotherLeg(call);
-    expect(call.call.refusalOf(request())).toBeNull();
+    expect(call.call.refusalOf(request(), anonymous)).toBeNull();
     call.call.attach(leg);
     await call.clock.advance(9_000);
     expect(leg.said.length).toBeGreaterThan(10);
@@ -174,15 +175,30 @@ describe('a client that comes back', () => {
   ])('is turned away with %s', async (_, wrong, code) => {
     const call = createCall();
     await call.start();
-    expect(call.call.refusalOf(request(wrong) as ReturnType<typeof request>)?.code).toBe(code);
+    expect(call.call.refusalOf(request(wrong) as ReturnType<typeof request>, anonymous)?.code).toBe(code);
+  });
+
+  it('needs no token where it is the node that started the call, and no other', async () => {
+    const node = { kind: 'node', id: 'fs-1', users: ['user-1'], campaigns: '*' } as const;
+    const call = createCall({ call: { principal: node } });
+    await call.start();
+    const bare = request({ resumeToken: null });
+    expect(call.call.refusalOf(bare, node)).toBeNull();
+    for (const other of [anonymous, { ...node, id: 'fs-2' }, { ...node, kind: 'user' } as const]) {
+      expect(call.call.refusalOf(bare, other)?.code).toBe('CALL_ID_IN_USE');
+    }
+    // The token of somebody else's call is worth nothing to who may not call for them.
+    const stranger = { kind: 'user', id: 'user-2', users: ['user-2'], campaigns: '*' } as const;
+    expect(call.call.refusalOf(request(), stranger)?.code).toBe('CALL_ID_IN_USE');
+    expect(call.call.refusalOf(bare, { ...node, users: ['user-2'] })?.code).toBe('CALL_ID_IN_USE');
   });
 
   it('is turned away from a call that has ended, or has not begun', async () => {
     const call = createCall();
-    expect(call.call.refusalOf(request())?.code).toBe('CALL_ID_IN_USE');
+    expect(call.call.refusalOf(request(), anonymous)?.code).toBe('CALL_ID_IN_USE');
     await call.start();
     call.from.hangUp();
-    expect(call.call.refusalOf(request())?.code).toBe('CALL_ID_IN_USE');
+    expect(call.call.refusalOf(request(), anonymous)?.code).toBe('CALL_ID_IN_USE');
   });
 });
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { encodeMulaw } from '../../../src/audio/g711.ts';
 import { encodePcm16 } from '../../../src/audio/pcm.ts';
+import type { GrantedCall } from '../../../src/console/access.ts';
 import { ConsoleCall, type LineSettings } from '../../../src/console/call.ts';
 import type { Explanation } from '../../../src/console/model/explain.ts';
 import type { ServerMessage } from '../../../src/dialects/native-messages.ts';
@@ -18,8 +19,11 @@ class SocketDouble {
   onmessage = (_event: { data: string | ArrayBuffer }) => {};
   onclose = (_event: { code: number }) => {};
 
-  constructor(url: URL) {
+  readonly protocols: string[];
+
+  constructor(url: URL, protocols: string[]) {
     this.url = url;
+    this.protocols = protocols;
     SocketDouble.made.push(this);
   }
 
@@ -71,11 +75,11 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-function place(line = l16, phoneNumber = '') {
+function place(line = l16, phoneNumber = '', granted: GrantedCall | null = null) {
   const did: string[] = [];
   const heard: Int16Array[] = [];
   const ends: Explanation[] = [];
-  const call = new ConsoleCall(line, phoneNumber, {
+  const call = new ConsoleCall(line, phoneNumber, granted, {
     started: () => did.push('started'),
     received: () => {},
     sent: () => {},
@@ -113,6 +117,23 @@ describe('a call of the console’s', () => {
       features: expect.arrayContaining(['clear', 'mark', 'transcript', 'latency']),
     });
     expect(start).not.toHaveProperty('resumeToken');
+  });
+
+  it('that was granted brings its token where no log keeps it, also when it comes back', async () => {
+    place(l16, '', { callId: 'granted', userId: 'acme', token: 't' });
+    for (const attempt of [1, 2]) {
+      const socket = newest();
+      expect(SocketDouble.made).toHaveLength(attempt);
+      expect(socket.url.href).toBe('wss://calls.example/ws/call-session?callId=granted');
+      expect(socket.protocols).toEqual(['call', 'call-token.t']);
+      socket.open();
+      const ready = { type: 'status', status: 'ready', message: '', callId: 'granted' } as const;
+      socket.tell({ ...ready, resumeToken: 'token' });
+      expect(socket.messages).toMatchObject([{ callId: 'granted', userId: 'acme' }]);
+      socket.tell(ready);
+      socket.drop(1006);
+      await vi.advanceTimersByTimeAsync(250);
+    }
   });
 
   it('sends no audio before start_call, and then as it was asked for', () => {

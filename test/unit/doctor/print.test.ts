@@ -46,11 +46,17 @@ describe('the summary', () => {
   const examination: Examination = {
     ok: false,
     missing: ['OPENAI_API_KEY'],
+    unguarded: false,
     withoutEffect: [],
     sources: {},
     rows: [{ ...row, outcome: { ...missing, settings: [...missing.settings] } }],
     database: { result: 'ok', totalMs: 12 },
   };
+
+  it('warns where nobody has to prove who they are', () => {
+    expect(summaryLines(examination).join('\n')).not.toContain('AUTH');
+    expect(summaryLines({ ...examination, unguarded: true }).join('\n')).toContain('WARNING: AUTH is none');
+  });
 
   it('says what to set where nothing is, and that nothing is needed to look around', () => {
     const lines = summaryLines(examination).join('\n');

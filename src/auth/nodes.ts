@@ -1,0 +1,52 @@
+import type { Principal } from '../call/principal.ts';
+import type { Config } from '../config.ts';
+import { isAddressIn } from './addresses.ts';
+import { hashOfToken, isOneOf, kindOfToken } from './tokens.ts';
+import { Refused } from './user-tokens.ts';
+
+/**
+ * Who holds a long-lived token: a node, a program of the operator's, whoever collects the metrics. Asks nobody: nodes work while the database
+ * is down.
+ *
+ * @param name where the client said which node it is; it must be that one.
+ * @param address of the client; null: not known.
+ * @throws {Refused}
+ */
+export async function holderOf(
+  token: string,
+  name: string | null,
+  address: string | null,
+  config: Pick<Config, 'NODES' | 'SERVICE_TOKENS' | 'METRICS_TOKENS'>,
+): Promise<Principal> {
+  const hash = await hashOfToken(token);
+  // The hash says nothing of the token, and tells the operator's programs apart in the log.
+  const id = hash.slice(0, 8);
+  switch (kindOfToken(token)) {
+    case 'service':
+      if (!isOneOf(hash, config.SERVICE_TOKENS)) throw new Refused('no such service token');
+      return { kind: 'service', id, users: '*', campaigns: '*' };
+    case 'metrics':
+      if (!isOneOf(hash, config.METRICS_TOKENS)) throw new Refused('no such token for the metrics');
+      return { kind: 'metrics', id, users: [], campaigns: [] };
+    default:
+      return nodeOf(hash, name, address, config.NODES);
+  }
+}
+
+function nodeOf(
+  hash: string,
+  name: string | null,
+  address: string | null,
+  nodes: Config['NODES'],
+): Principal {
+  const holders = Object.entries(nodes).filter(([, node]) => isOneOf(hash, node.tokens));
+  const [holder] = holders;
+  if (holder === undefined) throw new Refused('no such node token');
+  if (holders.length > 1) throw new Refused('the token is that of several nodes');
+  const [id, { users, campaigns, addresses }] = holder;
+  if (name !== null && name !== id) throw new Refused('the token is another node’s');
+  if (addresses.length > 0 && !isAddressIn(address ?? '', addresses)) {
+    throw new Refused(`node ${id} does not come from this address`);
+  }
+  return { kind: 'node', id, users, campaigns };
+}
