@@ -70,6 +70,15 @@ export default defineConfig({
           hookTimeout: 120_000,
         },
       },
+      /** The real Kamailio with SIPp, on loopback. */
+      {
+        test: {
+          name: 'sip',
+          include: ['test/sip/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
       /** The built service with the embedded engines, as `npm start` runs it. */
       {
         test: {

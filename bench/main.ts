@@ -22,6 +22,10 @@ const benches: Record<string, { describe: string; load(): Promise<Bench> }> = {
       "From the caller's last word to the first audio, with vendors that take their time (--providers)",
     load: () => import('./pipeline.ts'),
   },
+  'rate-limit': {
+    describe: 'What passes of an address that asks many isolates too often, on a fake clock',
+    load: () => import('./rate-limit.ts'),
+  },
   'turn-taking': {
     describe:
       'How well it is known when a caller has finished, and when he interrupts, on recordings of people (--quick)',

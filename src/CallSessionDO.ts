@@ -14,20 +14,22 @@ import type { PastCall } from './call/past-call.ts';
 import type { CallGrant, Principal } from './call/principal.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
 import { type Config, loadConfig } from './config.ts';
+import type { DialectEntry } from './dialects/carrier.ts';
 import type { StartRequest } from './dialects/dialect.ts';
-import { createNativeDialect } from './dialects/native.ts';
 import { closeCodes } from './dialects/native-messages.ts';
+import { dialectAt } from './dialects/registry.ts';
 import { Alarms } from './durable/alarms.ts';
 import { CallArchive } from './durable/call-archive.ts';
 import { KeptEntries } from './durable/kept-entries.ts';
 import { KeptWrites } from './durable/kept-writes.ts';
 import { LegSocket } from './durable/leg-socket.ts';
+import { ObjectLimits } from './durable/object-limits.ts';
 import { speechStore } from './durable/speech-store.ts';
 import { hasTables } from './durable/storage.ts';
 import type { Env } from './env.ts';
 import { apiError } from './http/errors.ts';
 import { type LegRequest, readLegRequest } from './http/leg-request.ts';
-import { describeError, log, logCallEvent } from './log.ts';
+import { describeError, log, logCallEvent, personalId } from './log.ts';
 import { providerSettings } from './provider-settings.ts';
 import { createProviders } from './providers/registry.ts';
 import { connectBooks } from './records/connect.ts';
@@ -44,8 +46,6 @@ const MOST_RETURNING = 8;
 
 /** One WebAssembly module an isolate; each call has a detector of its own. */
 let voiceActivity: Promise<VoiceActivityFactory> | null = null;
-/** Sockets open in this isolate, for `MAX_CONCURRENT_CALLS_PER_WORKER`. */
-let openLegs = 0;
 
 /** Who holds a call id, and until when it is refused to others. */
 interface Claim {
@@ -62,6 +62,7 @@ export class CallSessionDO extends DurableObject<Env> {
   readonly #writes: KeptWrites;
   readonly #entries: KeptEntries;
   readonly #alarms: Alarms;
+  readonly #limits: ObjectLimits;
   #archive: CallArchive | null = null;
   readonly #returning = new Set<ReturningLeg>();
   #call: Call | null = null;
@@ -76,6 +77,7 @@ export class CallSessionDO extends DurableObject<Env> {
     });
     this.#entries = new KeptEntries(ctx.storage.kv, this.#writes, 'object/');
     this.#alarms = new Alarms(ctx.storage, this.#writes);
+    this.#limits = new ObjectLimits(ctx, env, this.#config);
     if (!hasTables(ctx.storage.sql)) return;
     this.#archive = this.#openArchive();
     const now = systemClock.now();
@@ -88,35 +90,39 @@ export class CallSessionDO extends DurableObject<Env> {
   /** Takes a leg's WebSocket, handed on by the router. */
   override async fetch(request: Request): Promise<Response> {
     const leg = readLegRequest(request);
+    voiceActivity ??= loadVoiceActivity(fvadWasm);
+    const detectors = await voiceActivity;
     // A call that is here already is counted.
-    if (this.#call === null && openLegs >= this.#config.MAX_CONCURRENT_CALLS_PER_WORKER) {
-      return apiError(503, 'TOO_MANY_CALLS', 'No more calls can be taken here at the moment', {
+    if (this.#call === null && !(await this.#limits.mayOpen())) {
+      return apiError(503, 'TOO_MANY_CALLS', 'No more calls can be taken at the moment', {
         'Retry-After': '5',
       });
     }
-    voiceActivity ??= loadVoiceActivity(fvadWasm);
-    const detectors = await voiceActivity;
     // From here on nothing waits: of two sockets with the same token one is the first.
     const { call: grant } = leg.principal;
     const comesBack = this.#call !== null || this.#lost() !== null;
     if (grant !== undefined && !comesBack && !this.#spend(grant)) {
       log('warn', 'a request was refused', {
-        callId: leg.callId,
+        callId: personalId(leg.callId),
         reason: 'the token was used before, or is expired',
       });
       return unauthorized();
     }
+    const dialect = dialectAt(leg.dialect, request.headers.get('Sec-WebSocket-Protocol'));
+    if (dialect === null) throw new Error(`there is no dialect ${leg.dialect}`);
+    const headers = subprotocolHeaders(request, dialect.subprotocols);
     const pair = new WebSocketPair();
     const socket = new LegSocket(pair[1]);
+    const connect = () => this.#connect(socket, dialect, leg, request);
     const known = this.#call !== null || this.#archive !== null || this.#claim() !== null;
     if (leg.bound && comesBack) {
-      this.#awaitReturn(socket, leg, detectors);
+      this.#awaitReturn(socket, connect(), leg, detectors);
     } else if (leg.bound && known) {
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
     } else {
-      this.#accept(socket, leg, detectors);
+      this.#accept(socket, connect(), leg, detectors);
     }
-    return new Response(null, { status: 101, webSocket: pair[0], headers: subprotocolHeaders(request) });
+    return new Response(null, { status: 101, webSocket: pair[0], headers });
   }
 
   /**
@@ -144,32 +150,56 @@ export class CallSessionDO extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     for (const alarm of this.#alarms.takeDue(systemClock.now())) {
-      if (alarm === 'recover' && this.#call === null) this.#archive?.closeLost();
+      if (alarm === 'recover' && this.#call === null) this.#closeLost();
       if (alarm === 'forget') this.#entries.delete('claim');
       if (alarm === 'token') this.#entries.delete('spent token');
     }
     await this.#deliver();
   }
 
-  #accept(socket: LegSocket, leg: LegRequest, detectors: VoiceActivityFactory): void {
-    const connection = connect(socket);
+  #closeLost(): void {
+    const lost = this.#archive?.lost ?? null;
+    this.#archive?.closeLost();
+    if (lost !== null) this.#limits.slots?.release(lost.call);
+  }
+
+  /** A socket that speaks the dialect of its path. */
+  #connect(socket: LegSocket, dialect: DialectEntry, leg: LegRequest, request: Request): Leg {
+    return {
+      dialect: dialect.create({
+        send: (message) => socket.send(message),
+        callId: leg.callId,
+        callIdBound: leg.bound,
+        query: new URL(request.url).searchParams,
+        headers: request.headers,
+        numbers: this.#config.NUMBERS,
+        grant: leg.principal.call ?? null,
+      }),
+      close: (closing) => socket.close(closing),
+    };
+  }
+
+  #accept(socket: LegSocket, connection: Leg, leg: LegRequest, detectors: VoiceActivityFactory): void {
     const call = this.#createCall(connection, leg, detectors, systemRandom.id());
     socket.listen({
       message: (data) => call.receive(data, connection),
-      closed: () => call.disconnected(connection),
+      closed: (inOrder) => call.disconnected(connection, inOrder),
       failed: (error) => this.#failed(call, leg, error),
     });
   }
 
   /** A client that comes back to the call of this object, or somebody else: `start_call` will tell. */
-  #awaitReturn(socket: LegSocket, leg: LegRequest, detectors: VoiceActivityFactory): void {
-    const connection = connect(socket);
+  #awaitReturn(socket: LegSocket, connection: Leg, leg: LegRequest, detectors: VoiceActivityFactory): void {
     const { dialect } = connection;
     dialect.show({ type: 'leg.accepted', callId: leg.callId, resumeToken: null });
     const returning: ReturningLeg = new ReturningLeg(connection, systemClock, {
       startMs: this.#config.START_TIMEOUT,
       refusalOf: (request) => this.#refusalOf(request, leg.principal),
-      accept: () => this.#takeUp(connection, leg, detectors).attach(connection),
+      accept: () => {
+        const call = this.#takeUp(connection, leg, detectors);
+        call.attach(connection);
+        return call;
+      },
       sendError: (code, message) => dialect.show({ type: 'leg.error', code, message }),
       onOver: () => this.#returning.delete(returning),
     });
@@ -184,8 +214,8 @@ export class CallSessionDO extends DurableObject<Env> {
         if (returning.over) this.#call?.receive(data, connection);
         else returning.receive(data);
       },
-      closed: () => {
-        if (returning.over) this.#call?.disconnected(connection);
+      closed: (inOrder) => {
+        if (returning.over) this.#call?.disconnected(connection, inOrder);
         else returning.closed();
       },
       failed: (error) => {
@@ -214,7 +244,10 @@ export class CallSessionDO extends DurableObject<Env> {
   }
 
   #failed(call: Call, leg: LegRequest, error: unknown): void {
-    log('error', 'a message could not be taken', { callId: leg.callId, error: describeError(error) });
+    log('error', 'a message could not be taken', {
+      callId: personalId(leg.callId),
+      error: describeError(error),
+    });
     call.failed();
   }
 
@@ -229,7 +262,10 @@ export class CallSessionDO extends DurableObject<Env> {
     const claimant = systemRandom.id();
     let call: Call | null = null;
     const events = new CallEvents(systemClock.now, (error) =>
-      log('error', 'a listener of the call failed', { callId: leg.callId, error: describeError(error) }),
+      log('error', 'a listener of the call failed', {
+        callId: personalId(leg.callId),
+        error: describeError(error),
+      }),
     );
     events.listen((event) => (call?.leg ?? connection).dialect.show(event));
     events.listen((event, at) => this.#archiveEvent(event, at, resumeToken));
@@ -255,6 +291,7 @@ export class CallSessionDO extends DurableObject<Env> {
         idleMs: config.IDLE_TIMEOUT,
         aheadMs: config.MAX_AUDIO_AHEAD,
         graceMs: config.RESUME_GRACE,
+        messagesPerSecond: config.MAX_MESSAGES_PER_SECOND,
       },
       spoolMs: config.SPOOL_INTERVAL,
       createDetector: (sampleRate) => lineDetector(detectors, sampleRate),
@@ -266,6 +303,7 @@ export class CallSessionDO extends DurableObject<Env> {
       },
       isBlocked: (userId) => isBlocked(config, userId),
       funds: config.BILLING ? this.#funds(leg) : null,
+      slots: this.#limits.slots,
       createTools: (agent, facts, actions, onRun, earlier) =>
         callTools(agent.tools, {
           call: facts,
@@ -278,8 +316,8 @@ export class CallSessionDO extends DurableObject<Env> {
       storeAudio: (chunk) => this.#archive?.storeAudio(chunk),
       ...(past === undefined ? {} : { past }),
     });
-    openLegs++;
     this.#call = call;
+    this.#limits.opened();
     return call;
   }
 
@@ -290,7 +328,7 @@ export class CallSessionDO extends DurableObject<Env> {
     } finally {
       if (event.type === 'leg.closed' || event.type === 'call.closed') {
         this.#call = null;
-        openLegs--;
+        this.#limits.closed();
         this.ctx.waitUntil(this.#deliver());
       }
     }
@@ -316,7 +354,7 @@ export class CallSessionDO extends DurableObject<Env> {
         this.ctx.waitUntil(
           work.catch((error: unknown) =>
             log('warn', 'a reservation was not given back, and will expire', {
-              leg: leg.callId,
+              leg: personalId(leg.callId),
               error: describeError(error),
             }),
           ),
@@ -379,12 +417,4 @@ export class CallSessionDO extends DurableObject<Env> {
       random: systemRandom,
     });
   }
-}
-
-/** A socket that speaks the native dialect. */
-function connect(socket: LegSocket): Leg {
-  return {
-    dialect: createNativeDialect((message) => socket.send(message)),
-    close: (closing) => socket.close(closing),
-  };
 }

@@ -4,7 +4,7 @@ import { systemClock } from './call/clock.ts';
 import { defaultDtmf } from './call/dtmf.ts';
 import { defaultSpeculation } from './call/speculation.ts';
 import type { CampaignSettings, Config } from './config.ts';
-import { describeError, log } from './log.ts';
+import { describeError, log, personalId } from './log.ts';
 import { type Campaign, CampaignAgents, createFindCampaign } from './records/campaigns.ts';
 
 const agents = new WeakMap<Config, Map<string | null, Promise<AgentConfig>>>();
@@ -85,6 +85,7 @@ function defaultAgent(config: Config): Omit<AgentConfig, 'version'> {
     speculation: { ...defaultSpeculation, ahead: config.AGENT_SPECULATION },
     recording: config.RECORDING,
     recordingNotice: config.AGENT_RECORDING_NOTICE,
+    redaction: config.TRANSCRIPT_REDACTION,
   };
 }
 
@@ -104,7 +105,10 @@ export function resolveAgent(config: Config, campaignId: string | null): Promise
       configured: (id) => agentFor(config, id),
       agentOf: (campaign) => agentOfCampaign(config, campaign),
       onFailure: (id, error) =>
-        log('error', 'a campaign could not be looked up', { campaignId: id, error: describeError(error) }),
+        log('error', 'a campaign could not be looked up', {
+          campaignId: personalId(id),
+          error: describeError(error),
+        }),
     });
     campaignAgents.set(config, ofConfig);
   }

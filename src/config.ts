@@ -4,6 +4,7 @@ import { defaultEndpointing, defaultInterruption, defaultSilence } from './call/
 import { defaultSpeculation } from './call/speculation.ts';
 import { languageTag } from './call/spoken-language.ts';
 import { recordingChannels, recordingFormats } from './durable/recordings/format.ts';
+import { redactionKinds, storedNumbers } from './privacy/kinds.ts';
 import { missingKeys, needsWorkersAi } from './provider-keys.ts';
 import { providerSchema } from './provider-settings.ts';
 import { voicesSchema } from './providers/voices.ts';
@@ -30,6 +31,7 @@ export const campaignSchema = z
     language: z.string().regex(languageTag, 'no BCP 47 tag, e.g. de-AT'),
     recording: z.boolean(),
     recordingNotice: z.string().max(2_000),
+    redaction: z.array(z.enum(redactionKinds)).max(redactionKinds.length),
   })
   .partial();
 export type CampaignSettings = z.output<typeof campaignSchema>;
@@ -39,13 +41,33 @@ const campaignsSchema = z
   .record(z.string().min(1).max(128), campaignSchema)
   .refine((campaigns) => Object.keys(campaigns).length <= 200, 'at most 200 campaigns');
 
+/** By the number as carriers write it, E.164 as a rule: for whom a call from or to it is, where the carrier does not say. */
+const numbersSchema = z
+  .record(
+    z.string().regex(/^\+?\d{2,15}$/, 'no number, e.g. +4930123456'),
+    z.strictObject({
+      userId: z.string().min(1).max(128),
+      campaignId: z.string().min(1).max(128).optional(),
+    }),
+  )
+  .refine((numbers) => Object.keys(numbers).length <= 1_000, 'at most 1000 numbers');
+
+const noneIsEmpty = (value: unknown) => (typeof value === 'string' && value.trim() === 'none' ? '' : value);
+
 /** Every setting with its default. Overridden by environment variables (`vars`, secrets) of the same names. */
 const configSchema = z.object({
   // --- limits; times are milliseconds ---
   /** Calls at once in one isolate. */
   MAX_CONCURRENT_CALLS_PER_WORKER: whole(10_000, 1, 1_000_000),
-  /** Requests a minute and address; 0: no limit. */
+  /** Calls at once in the whole deployment, approximately; 0: no limit. */
+  MAX_CONCURRENT_CALLS: whole(200_000, 0, 10_000_000),
+  /** Objects that hand out the permits for them. */
+  PERMIT_SHARDS: whole(16, 1, 256),
+  /** Calls at once of a user, where the account (`users.max_concurrent_calls`) says nothing else; 0: no limit for anybody. */
+  MAX_CONCURRENT_CALLS_PER_USER: whole(50, 0, 10_000),
+  /** Requests a minute and address (IPv6: and /64); 0: no limit. Likewise of a node. Raise `[[ratelimits]]` in wrangler.toml with them. */
   RATE_LIMIT_PER_IP: whole(100, 0, 1_000_000),
+  RATE_LIMIT_PER_NODE: whole(12_000, 0, 1_000_000),
   /** The longest call. */
   WEBSOCKET_TIMEOUT: whole(300_000, 1_000, 24 * 3_600_000),
   /** The longest wait for `start_call` on an open socket. */
@@ -56,6 +78,8 @@ const configSchema = z.object({
   RESUME_GRACE: whole(30_000, 0, 600_000),
   /** How far a client's audio may run ahead of real time before it is cut off. */
   MAX_AUDIO_AHEAD: whole(30_000, 1_000, 600_000),
+  /** Messages a second that a socket may send for long; for a while fifteen times as many. Telephony sends 50, or 100 of 10 ms. */
+  MAX_MESSAGES_PER_SECOND: whole(200, 10, 10_000),
 
   // --- the call ---
   /** Length of the recording's chunks: what a crash may cost. Both sides at 16 kHz must fit into a row of 2 MB. */
@@ -125,6 +149,8 @@ const configSchema = z.object({
   CAMPAIGNS: z.preprocess(json, campaignsSchema.default({})),
   /** Whether campaigns are looked up in the database as well; what stands there goes before `CAMPAIGNS`. */
   CAMPAIGNS_TABLE: flag(true),
+  /** Whose telephone numbers are, JSON; for legs that name no user. */
+  NUMBERS: z.preprocess(json, numbersSchema.default({})),
   AGENT_MAX_OUTPUT_TOKENS: whole(300, 16, 4_096),
   AGENT_HISTORY_MESSAGES: whole(40, 2, 400),
   /** Silence after speech that ends a turn. */
@@ -136,6 +162,14 @@ const configSchema = z.object({
   // --- records ---
   SUPABASE_URL: url,
   SUPABASE_SERVICE_ROLE_KEY: optionalText,
+
+  // --- personal data ---
+  /** What is taken out of stored transcripts, comma-separated; `none`: nothing. */
+  TRANSCRIPT_REDACTION: z.preprocess(noneIsEmpty, list(z.enum(redactionKinds))),
+  /** How the caller's number is stored. `hashed` needs the key. */
+  STORED_PHONE_NUMBERS: z.preprocess(emptyIsUnset, z.enum(storedNumbers).default('plain')),
+  /** The secret that numbers are hashed with: 32 random bytes, as text. */
+  PERSONAL_DATA_KEY: z.preprocess(emptyIsUnset, z.string().min(32).max(256).optional()),
 
   // --- payment ---
   /** Whether calls are paid for: an amount is set aside when one begins, and settled when it has ended. */
@@ -209,6 +243,9 @@ export function missingSettings(config: Config, bindings: { AI?: unknown } = {})
     missing.push('AGENT_HTTP_TOOL_SECRETS');
   }
   if (config.BILLING && config.PRICE_PER_SECOND === undefined) missing.push('PRICE_PER_SECOND');
+  if (config.STORED_PHONE_NUMBERS === 'hashed' && config.PERSONAL_DATA_KEY === undefined) {
+    missing.push('PERSONAL_DATA_KEY');
+  }
   if (config.SUPABASE_URL === undefined) missing.push('SUPABASE_URL');
   if (config.SUPABASE_SERVICE_ROLE_KEY === undefined) missing.push('SUPABASE_SERVICE_ROLE_KEY');
   return missing;

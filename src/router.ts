@@ -6,19 +6,18 @@ import { isAddressIn } from './auth/addresses.ts';
 import { authenticate } from './auth/authenticate.ts';
 import { credentialOf } from './auth/credential.ts';
 import { isLoopback } from './auth/loopback.ts';
-import { holderOf } from './auth/nodes.ts';
+import { holderOf, nodeOfRequest } from './auth/nodes.ts';
 import { kindOfToken } from './auth/tokens.ts';
 import type { Principal } from './call/principal.ts';
 import { type Config, loadConfig, missingSettings } from './config.ts';
-import { callIdSchema } from './dialects/native-messages.ts';
 import type { Env } from './env.ts';
 import { callRoutes } from './http/calls-route.ts';
 import { consoleRoutes } from './http/console.ts';
 import { apiError } from './http/errors.ts';
-import { writeLegRequest } from './http/leg-request.ts';
+import { limitRequests } from './http/limit-requests.ts';
 import { nodeRoutes } from './http/nodes-route.ts';
-import { RateLimiter } from './http/rate-limit.ts';
 import { recordingRoutes } from './http/recordings-route.ts';
+import { legRoutes } from './http/ws-routes.ts';
 import { describeError, log } from './log.ts';
 import { everyNodeDown, nodeCounts, prometheusNodes } from './metrics/nodes.ts';
 import { readNodes, readTotals } from './metrics/read.ts';
@@ -28,7 +27,6 @@ import { settingsWithoutEffect } from './settings-without-effect.ts';
 /** Above this share of failed calls the service is degraded (contract). */
 const DEGRADED_ERROR_RATE = 0.05;
 
-const requests = new RateLimiter();
 /** When this isolate took its first request: a Worker's clock stands still before it. */
 let upSince: number | null = null;
 
@@ -37,7 +35,7 @@ export const router = new Hono<{ Bindings: Env }>();
 
 router.use(async (c, next) => {
   upSince ??= Date.now();
-  const { RATE_LIMIT_PER_IP, ALLOWED_HOSTS, ALLOWED_ADDRESSES } = loadConfig(c.env);
+  const { ALLOWED_HOSTS, ALLOWED_ADDRESSES } = loadConfig(c.env);
   // A page may have its own name resolved to a loopback address; the name then gives it away.
   if (ALLOWED_HOSTS.length > 0 && !ALLOWED_HOSTS.includes(new URL(c.req.url).hostname)) {
     return apiError(403, 'FORBIDDEN', 'The service is not reached by this name; see ALLOWED_HOSTS');
@@ -46,14 +44,10 @@ router.use(async (c, next) => {
   if (ALLOWED_ADDRESSES.length > 0 && !isAddressIn(address, ALLOWED_ADDRESSES)) {
     return apiError(403, 'FORBIDDEN', 'The service is not reached from this address');
   }
-  const retryAfter = requests.take(address, RATE_LIMIT_PER_IP, Date.now());
-  if (retryAfter !== null) {
-    return apiError(429, 'RATE_LIMIT', `More than ${RATE_LIMIT_PER_IP} requests a minute`, {
-      'Retry-After': String(retryAfter),
-    });
-  }
   await next();
 });
+
+router.use(limitRequests(nodeOfRequest));
 
 // Not on the upgrade: a 101's headers are fixed, and browsers ask no leave for WebSockets; `Origin` is checked there.
 for (const [path, method] of [
@@ -120,40 +114,7 @@ router.get('/metrics', async (c) => {
   return c.json(metricsOf(totals));
 });
 
-router.get('/ws/call-session', async (c) => {
-  if (c.req.header('Upgrade')?.toLowerCase() !== 'websocket') {
-    return apiError(426, 'UPGRADE_REQUIRED', 'This path speaks WebSocket', { Upgrade: 'websocket' });
-  }
-  const config = loadConfig(c.env);
-  if (!originAllowed(c.req.raw, config.CORS_ORIGINS)) {
-    return apiError(403, 'FORBIDDEN', 'Pages of this origin may not call; see CORS_ORIGINS');
-  }
-  const principal = await authenticate(c.req.raw, config, 'socket');
-  if (principal instanceof Response) return principal;
-  const missing = missingSettings(config, c.env);
-  if (missing.length > 0) {
-    return apiError(503, 'INTERNAL_ERROR', `The service is not set up: ${missing.join(', ')} not set`);
-  }
-  if (principal.kind === 'metrics') return apiError(403, 'FORBIDDEN', 'This token starts no calls');
-  const named = c.req.query('callId') ?? c.req.header('X-Call-Id');
-  if (named !== undefined && principal.call !== undefined && named !== principal.call.callId) {
-    return apiError(400, 'CALL_ID_MISMATCH', 'callId is not that of the token');
-  }
-  const chosen = principal.call?.callId ?? named;
-  const sessions = c.env.CALL_SESSION;
-  if (chosen === undefined) {
-    const id = sessions.newUniqueId();
-    const leg = { callId: id.toString(), bound: false, principal };
-    return sessions.get(id).fetch(writeLegRequest(c.req.raw, leg));
-  }
-  const callId = callIdSchema.safeParse(chosen);
-  if (!callId.success) {
-    return apiError(400, 'BAD_MESSAGE', `callId: ${callId.error.issues[0]?.message}`);
-  }
-  const leg = { callId: callId.data, bound: true, principal };
-  return sessions.get(sessions.idFromName(callId.data)).fetch(writeLegRequest(c.req.raw, leg));
-});
-
+router.route('/ws', legRoutes);
 router.route('/console', consoleRoutes);
 router.route('/api/v1/calls', callRoutes);
 router.route('/api/v1/recordings', recordingRoutes);
@@ -176,25 +137,4 @@ async function isOperator(request: Request, config: Config): Promise<boolean> {
   const { token } = credentialOf(request, false) ?? {};
   if (token === undefined || kindOfToken(token) === null) return false;
   return await holderOf(token, null, null, config).then(readsMetrics, () => false);
-}
-
-/**
- * A browser sends its page's origin with every WebSocket, and no page but the service's own and the configured ones
- * may call through a visitor's browser. FreeSWITCH's modules send the service's own host and port (with a scheme of
- * their own: http, https or ws), other clients nothing.
- */
-function originAllowed(request: Request, allowed: readonly string[]): boolean {
-  const origin = request.headers.get('Origin');
-  if (origin === null || allowed.includes(origin)) return true;
-  const host = hostOf(origin);
-  return host !== null && host === hostOf(request.url);
-}
-
-/** Host and port; the ports that a URL may leave out are left out. */
-function hostOf(url: string): string | null {
-  try {
-    return new URL(url).host.replace(/:(?:80|443)$/, '');
-  } catch {
-    return null;
-  }
 }

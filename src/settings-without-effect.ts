@@ -26,7 +26,7 @@ export function settingsWithoutEffect(env: object): SettingWithoutEffect[] {
     ...ofVendors(config, providers),
     ...ofStrongModel(config, providers),
     ...ofSpeech(config, providers),
-    ...ofAgent(config),
+    ...ofCalls(config),
     ...ofAuth(config),
     ...unknown(given),
   ];
@@ -206,7 +206,7 @@ function tellsLanguage({ vendor, model }: VendorSettings<string>): boolean {
   return (model ?? defaultModels.speechToText.openai).startsWith('gpt-transcribe');
 }
 
-function ofAgent(config: Config): Finding[] {
+function ofCalls(config: Config): Finding[] {
   const findings: Finding[] = [];
   const campaigns = Object.values(config.CAMPAIGNS);
   const greets = config.AGENT_GREETING !== '' || campaigns.some(({ greeting = '' }) => greeting !== '');
@@ -215,9 +215,15 @@ function ofAgent(config: Config): Finding[] {
     if (!useful) findings.push({ settings: [setting], because });
   };
   unless(config.AGENT_HTTP_TOOLS.length > 0, 'AGENT_HTTP_TOOL_SECRETS', 'AGENT_HTTP_TOOLS is not set');
+  unless(
+    config.STORED_PHONE_NUMBERS === 'hashed',
+    'PERSONAL_DATA_KEY',
+    'STORED_PHONE_NUMBERS is not hashed: numbers are stored as they came, or masked',
+  );
   unless(greets, 'AGENT_GREETING_INTERRUPTIBLE', 'AGENT_GREETING is empty');
   unless(config.AGENT_HOLD_LINE !== '', 'HOLD_LINE_MS', 'AGENT_HOLD_LINE is empty');
   unless(records, 'SPOOL_INTERVAL', 'RECORDING is off');
+  unless(config.MAX_CONCURRENT_CALLS > 0, 'PERMIT_SHARDS', 'MAX_CONCURRENT_CALLS is 0');
   return findings;
 }
 

@@ -41,7 +41,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const service = readServiceFile(path.resolve(root, options.data));
   const url =
-    options.url ?? `${(service?.url ?? 'http://localhost:8787').replace(/^http/, 'ws')}/ws/call-session`;
+    options.url ??
+    `${(service?.url ?? 'http://localhost:8787').replace(/^http/, 'ws')}/ws/${options.as ?? 'call-session'}`;
   const steps = await readSteps(options);
   const audio = audioSource(
     options,
@@ -91,6 +92,7 @@ async function place(
       signal: abort.signal,
       onEvent: conversationPrinter(print),
       script: (standing) => runScript(standing, steps, audio, Math.min(timeoutMs, 10_000)),
+      ...(options.as === undefined ? {} : { as: options.as }),
       ...(options['no-resume'] ? { resumeMs: 0 } : {}),
       ...(options['call-id'] === undefined ? {} : { callId: options['call-id'] }),
       ...(options.token === undefined ? {} : { headers: { Authorization: `Bearer ${options.token}` } }),

@@ -6,6 +6,8 @@ export interface DebianPackage {
   name: string;
   file: string;
   why: string;
+  /** The service that its installation would start, and that nobody has asked for. */
+  service?: string;
 }
 
 export const testPackages: readonly DebianPackage[] = [
@@ -24,6 +26,31 @@ export const testPackages: readonly DebianPackage[] = [
     file: '/usr/bin/pg_ctlcluster',
     why: 'a database with many connections, on which payments are raced',
   },
+  {
+    name: 'kamailio',
+    file: '/usr/sbin/kamailio',
+    why: 'the SIP proxy, whose configuration is tested',
+    service: 'kamailio.service',
+  },
+  {
+    name: 'kamailio-tls-modules',
+    file: '/usr/share/doc/kamailio-tls-modules/copyright',
+    why: 'its TLS listener',
+  },
+  {
+    name: 'kamailio-extra-modules',
+    file: '/usr/share/doc/kamailio-extra-modules/copyright',
+    why: 'its metrics of each node, and the ids of its calls',
+  },
+  { name: 'sip-tester', file: '/usr/bin/sipp', why: 'the callers and the nodes on both sides of the proxy' },
+  { name: 'openssl', file: '/usr/bin/openssl', why: 'the certificate of a test' },
+  { name: 'shellcheck', file: '/usr/bin/shellcheck', why: 'the lint of the scripts in kamailio/bin' },
+  {
+    name: 'keepalived',
+    file: '/usr/sbin/keepalived',
+    why: 'the syntax of kamailio/keepalived.conf',
+    service: 'keepalived.service',
+  },
 ];
 
 /** How one becomes root without a question, as a command to put first; null if one cannot. */
@@ -37,6 +64,7 @@ export interface Machine {
 }
 
 const aptLimitMs = 180_000;
+const serviceLimitMs = 30_000;
 
 /**
  * Installs what is missing of `packages`, where this is a Debian and one may. Returns those that are still missing.
@@ -54,12 +82,21 @@ export async function ensureDebianPackages(
   say(`Installing ${names.join(', ')} with apt-get (some 10 to 60 s).`);
   const apt = [...elevation, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get'];
   const install = [...apt, 'install', '-y', '--no-install-recommends', ...names];
+  // A masked service is neither started by its package nor enabled for the next start of the machine. Without systemd none is started:
+  // invoke-rc.d blocks what no policy allows.
+  const services = missing.flatMap(({ service }) => service ?? []);
+  const quiet = services.length > 0 && machine.exists('/run/systemd/system');
+  if (quiet) await machine.run([...elevation, 'systemctl', 'mask', ...services], serviceLimitMs);
   let result = await machine.run(install, aptLimitMs);
   if (result !== null && result.code !== 0) {
     // The list of packages is empty or old, as in a fresh container.
     say('  … fetching the list of packages');
     await machine.run([...apt, 'update'], aptLimitMs);
     result = await machine.run(install, aptLimitMs);
+  }
+  if (quiet) {
+    await machine.run([...elevation, 'systemctl', 'unmask', ...services], serviceLimitMs);
+    await machine.run([...elevation, 'systemctl', 'disable', ...services], serviceLimitMs);
   }
   if (result !== null && result.code !== 0) say(result.output.trimEnd());
   return packages.filter(({ file }) => !machine.exists(file));

@@ -3,7 +3,13 @@ import { fileURLToPath } from 'node:url';
 import { ConfigError, loadConfig } from '../src/config.ts';
 import { readSettings, SettingsError } from './doctor/settings.ts';
 import { BucketError, recordingsBucket } from './recordings/bucket.ts';
-import { ForgetError, forgetCaller, forgetUsage, parseForgetArguments } from './recordings/forget.ts';
+import {
+  callerBy,
+  ForgetError,
+  forgetCaller,
+  forgetUsage,
+  parseForgetArguments,
+} from './recordings/forget.ts';
 import { RecordingsUsageError } from './recordings/lifecycle.ts';
 import { wranglerIn } from './recordings/wrangler.ts';
 
@@ -34,7 +40,8 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const { values } = await readSettings({ root, environment: options.env, variables: process.env });
-  const { SUPABASE_URL: url, SUPABASE_SERVICE_ROLE_KEY: key } = loadConfig(values);
+  const config = loadConfig(values);
+  const { SUPABASE_URL: url, SUPABASE_SERVICE_ROLE_KEY: key } = config;
   if (url === undefined || key === undefined) {
     console.error('SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY are not set.');
     return 1;
@@ -43,7 +50,7 @@ async function main(args: readonly string[]): Promise<number> {
   const wrangler = wranglerIn(root);
   const { calls, recordings, left, failed } = await forgetCaller({
     database: { url, key },
-    caller: options.user === undefined ? { phone: options.phone! } : { user: options.user },
+    caller: options.user === undefined ? await callerBy(options.phone!, config) : { user: options.user },
     async deleteObject(object, signal) {
       const { code, output } = await wrangler(
         ['r2', 'object', 'delete', `${bucket}/${object}`, '--remote', '--force'],

@@ -19,6 +19,7 @@ const PINNED_NODE = {
 };
 /** The oldest Node that runs TypeScript without a flag. */
 const OLDEST_NODE = [22, 18];
+const NAMESPACES = ['CACHE_KV', 'RATE_LIMIT_KV'];
 const SECRETS = ['OPENAI_API_KEY', 'SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY'];
 
 /** Task → what it does, and the commands it runs in order (each: a script or a package's binary, and arguments). */
@@ -50,6 +51,10 @@ const TASKS = {
   wrangler: [
     'Run wrangler with the arguments',
     (args) => [['tools/console/build.ts'], ['tools/opus-wasm.ts'], ['wrangler:wrangler', ...args]],
+  ],
+  namespaces: [
+    `Make the KV namespaces ${NAMESPACES.join(', ')}, and print their ids`,
+    (args) => NAMESPACES.map((name) => ['wrangler:wrangler', 'kv', 'namespace', 'create', name, ...args]),
   ],
   lifecycle: [
     'Set how long recordings are kept (tells first; --apply does it)',

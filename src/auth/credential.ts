@@ -33,12 +33,18 @@ export function credentialOf(request: Request, isSocket: boolean): Credential | 
 }
 
 /**
- * The headers of the answer to an upgrade that offered subprotocols: a browser breaks the connection where none of them is chosen
- * (RFC 6455 §4.1). The first that is no token is, so that a client that offers one beside its token has the token not repeated to it.
+ * The headers of the answer to an upgrade that offered subprotocols: clients break the connection where none of them is chosen (RFC 6455 §4.1).
+ * One that the dialect knows; else the first that is no token, whose name can be set at a node (`MOD_AUDIO_FORK_SUBPROTOCOL_NAME`): a token is
+ * repeated only to a client that offered nothing else.
+ *
+ * @param known the dialect's own.
  */
-export function subprotocolHeaders(request: Request): Record<string, string> {
+export function subprotocolHeaders(request: Request, known: readonly string[]): Record<string, string> {
   const offered = offeredProtocols(request);
-  const chosen = offered.find((each) => !each.startsWith(SUBPROTOCOL_PREFIX)) ?? offered[0];
+  const chosen =
+    offered.find((each) => known.includes(each)) ??
+    offered.find((each) => !each.startsWith(SUBPROTOCOL_PREFIX)) ??
+    offered[0];
   return chosen === undefined ? {} : { 'Sec-WebSocket-Protocol': chosen };
 }
 

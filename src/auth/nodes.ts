@@ -1,6 +1,7 @@
 import type { Principal } from '../call/principal.ts';
 import type { Config } from '../config.ts';
 import { isAddressIn } from './addresses.ts';
+import { credentialOf } from './credential.ts';
 import { hashOfToken, isOneOf, kindOfToken } from './tokens.ts';
 import { Refused } from './user-tokens.ts';
 
@@ -30,6 +31,19 @@ export async function holderOf(
       return { kind: 'metrics', id, users: [], campaigns: [] };
     default:
       return nodeOf(hash, name, address, config.NODES);
+  }
+}
+
+/** The name of the node that sent a request and proved it; null: no node has. Asks nobody, so that it can be asked of every request. */
+export async function nodeOfRequest(request: Request, config: Config): Promise<string | null> {
+  const credential = credentialOf(request, false);
+  if (credential === null || kindOfToken(credential.token) !== 'node') return null;
+  try {
+    const { token, name } = credential;
+    return (await holderOf(token, name, request.headers.get('CF-Connecting-IP'), config)).id;
+  } catch (error) {
+    if (error instanceof Refused) return null;
+    throw error;
   }
 }
 

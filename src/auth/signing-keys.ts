@@ -29,8 +29,8 @@ export interface SigningKeysOptions {
 }
 
 /**
- * The public keys with which a Supabase project's tokens are verified, kept by an isolate. jose's own remote set is not used: it shares a
- * request under way, which a Worker's requests may not, and has no old keys to fall back upon.
+ * The public keys with which a Supabase project's tokens are verified, kept by an isolate. jose's own remote set is not used: it has no old keys to
+ * fall back upon, and while the project is down it asks for each token anew (its cool-down counts from a success; `jwks/remote` of jose 6.2).
  */
 export class SigningKeys {
   readonly #options: SigningKeysOptions;

@@ -1,3 +1,4 @@
+import type { RedactionKind } from '../privacy/kinds.ts';
 import type { AgentTools } from '../tools/call-tools.ts';
 import type { DtmfOptions } from './dtmf.ts';
 import type { FaqEntry } from './faq.ts';
@@ -43,6 +44,8 @@ export interface AgentConfig {
   recording: boolean;
   /** Said first where it is, and not to be interrupted: that the call is recorded. Empty: nothing is said. */
   recordingNotice: string;
+  /** Personal data that is taken out of the transcript before it is stored. What the model hears and says has it. */
+  redaction: readonly RedactionKind[];
 }
 
 /** What happens when the caller speaks while the agent does. All times are milliseconds. */

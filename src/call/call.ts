@@ -6,13 +6,15 @@ import type { CallActions, ToolCallFacts, ToolRun } from '../tools/tool.ts';
 import type { CallTools } from './agent.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { CallCounter } from './call-counts.ts';
+import type { CallSlots } from './call-slots.ts';
 import type { Clock, Timer } from './clock.ts';
 import { DuplexEngine } from './duplex-engine.ts';
 import type { Engine } from './engine.ts';
-import type { CallEvents, EndReason, StartedCallFacts } from './events.ts';
+import type { CallEvents, EndReason, FailureCode, StartedCallFacts } from './events.ts';
 import type { CallFunds } from './funds.ts';
 import type { AudioChunk } from './journal.ts';
 import type { Closing, Leg } from './leg.ts';
+import { MessageRate } from './message-rate.ts';
 import type { PastCall } from './past-call.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { Playout } from './playout.ts';
@@ -31,6 +33,8 @@ export interface CallLimits {
   aheadMs: number;
   /** How long a call whose socket was lost waits for its client. 0: not at all. */
   graceMs: number;
+  /** Messages a second that a leg may send for long. */
+  messagesPerSecond: number;
 }
 
 export interface CallOptions {
@@ -68,6 +72,8 @@ export interface CallOptions {
   isBlocked(userId: string): Promise<boolean>;
   /** Who pays for the call; null: it costs nothing. */
   funds: CallFunds | null;
+  /** How many calls its user has at once; null: nobody counts. */
+  slots: CallSlots | null;
   storeAudio(chunk: AudioChunk): void;
 }
 
@@ -110,6 +116,7 @@ export class Call implements LegHandler {
   readonly #counter: CallCounter;
   #lastMessageAt: number;
   #protocolErrors = 0;
+  #rate: MessageRate;
   /** What tools did in this call, whichever engine asked for it. */
   readonly #runs: ToolRun[] = [];
   #recording = false;
@@ -120,6 +127,7 @@ export class Call implements LegHandler {
     this.#options = options;
     this.#leg = options.leg;
     this.#lastMessageAt = options.clock.now();
+    this.#rate = new MessageRate(options.limits.messagesPerSecond, this.#lastMessageAt);
     this.#counter = new CallCounter(options.past?.counts ?? null);
     options.events.listen((event) => this.#counter.hear(event));
     if (options.past !== undefined) {
@@ -142,15 +150,23 @@ export class Call implements LegHandler {
   /** Takes one WebSocket message of a leg. Never throws. */
   receive(message: string | ArrayBuffer, leg: Leg): void {
     if (this.#state === 'ended' || leg !== this.#leg) return;
-    this.#lastMessageAt = this.#options.clock.now();
-    leg.dialect.receive(message, this);
+    const now = this.#options.clock.now();
+    this.#lastMessageAt = now;
+    if (this.#rate.take(now)) leg.dialect.receive(message, this);
+    else this.#tooFast('Messages come faster than the service takes them');
   }
 
-  /** A leg's socket is gone. A call that has begun waits for its client to come back. */
-  disconnected(leg: Leg): void {
+  /**
+   * A leg's socket is gone. A call that has begun waits for its client to come back.
+   *
+   * @param inOrder its peer has closed it, and nothing broke.
+   */
+  disconnected(leg: Leg, inOrder = false): void {
     if (leg !== this.#leg) return;
     const { clock, events, limits } = this.#options;
-    if (this.#state !== 'active' || limits.graceMs <= 0) {
+    if (inOrder && leg.dialect.hangsUpByClosing && this.#state !== 'accepted') {
+      this.#end('hangup');
+    } else if (this.#state !== 'active' || limits.graceMs <= 0) {
       this.#end('disconnected');
     } else if (this.#lostAt === null) {
       this.#lostAt = clock.now();
@@ -175,7 +191,7 @@ export class Call implements LegHandler {
    * goes on on it.
    */
   attach(leg: Leg): void {
-    const { clock, events } = this.#options;
+    const { clock, events, limits } = this.#options;
     const now = clock.now();
     if (this.#lostAt === null) {
       this.#engine?.suspend();
@@ -188,6 +204,7 @@ export class Call implements LegHandler {
     this.#leg = leg;
     this.#lastMessageAt = now;
     this.#protocolErrors = 0;
+    this.#rate = new MessageRate(limits.messagesPerSecond, now);
     const { callId } = this.#active?.call ?? this.#options;
     events.emit({ type: 'leg.resumed', callId, afterMs });
     this.#engine?.resume();
@@ -214,7 +231,7 @@ export class Call implements LegHandler {
         userId: request.userId,
         campaignId,
         phoneNumber: textOf(request.metadata.phoneNumber),
-        startTime: clock.now(),
+        startTime: clock.now() - (request.earlyMs ?? 0),
         metadata: request.metadata,
         sampleRate: request.sampleRate,
         startedBy: principalName(principal),
@@ -237,8 +254,7 @@ export class Call implements LegHandler {
       this.#earlySamples += samples.length;
     }
     if (active.timeline.callerAheadMs(now) > this.#options.limits.aheadMs) {
-      this.#error('TOO_FAST', 'Audio comes faster than real time');
-      this.#end('protocol', 'too fast');
+      this.#tooFast('Audio comes faster than real time');
     }
   }
 
@@ -270,6 +286,10 @@ export class Call implements LegHandler {
     if (++this.#protocolErrors >= MOST_PROTOCOL_ERRORS) this.#end('protocol');
   }
 
+  refuse(code: ErrorCode, message: string): void {
+    if (this.#state === 'accepted') this.#refuse(code, message, 'refused');
+  }
+
   // --- setting up --------------------------------------------------------------------------------------------
 
   /** Takes up a call from what was written down of it. It has lost its socket; `attach` brings another one. */
@@ -283,6 +303,9 @@ export class Call implements LegHandler {
     const active = this.#activate(call, { chunkSamples, spooledSamples: past.spooledSamples });
     this.#active = active;
     this.#endWhenSpent(past.call);
+    // The lease may have run out meanwhile.
+    this.#options.slots?.renew(past.call);
+    this.#keepSlot(past.call);
     this.#graceTimer = clock.after(limits.graceMs, () => this.#end('disconnected'));
     void this.#goOn(past, active);
   }
@@ -333,6 +356,7 @@ export class Call implements LegHandler {
       pieceMs,
       leadMs,
       send: (samples, text) => this.#leg.dialect.say(samples, text),
+      flush: () => this.#leg.dialect.flush(),
       mark: (name) => {
         const { dialect } = this.#leg;
         if (dialect.canMark) dialect.mark(name);
@@ -362,15 +386,16 @@ export class Call implements LegHandler {
   }
 
   async #setUp(call: RequestedCall, active: ActiveCall): Promise<void> {
-    const { claimCallId, releaseCallId, resolveAgent, isBlocked, funds, events } = this.#options;
+    const { claimCallId, releaseCallId, resolveAgent, isBlocked, funds, slots, events } = this.#options;
     let began = false;
     const claim = claimCallId(call.callId);
     // Only who holds the id: another attempt with the same one would find, and give back, what is set aside for this call.
     const paid = claim.then((claimed) => (claimed && funds !== null ? funds.reserve(call) : null));
+    const counted = claim.then((claimed) => (claimed && slots !== null ? slots.take(call) : null));
     try {
-      const [claimed, agent, payment, blocked] = await this.#within(
+      const [claimed, agent, payment, slot, blocked] = await this.#within(
         SETUP_TIMEOUT_MS,
-        Promise.all([claim, resolveAgent(call.campaignId), paid, isBlocked(call.userId)]),
+        Promise.all([claim, resolveAgent(call.campaignId), paid, counted, isBlocked(call.userId)]),
       );
       if (this.#state !== 'starting') return;
       if (!claimed) {
@@ -379,6 +404,11 @@ export class Call implements LegHandler {
       }
       if (blocked || (agent.owner !== null && agent.owner !== call.userId)) {
         this.#refuse('UNAUTHORIZED', notYours, 'refused');
+        return;
+      }
+      if (slot?.granted === false) {
+        const { code, message, closing } = slot.refusal;
+        this.#refuse(code, message, closing);
         return;
       }
       const failure = payment?.failure ?? null;
@@ -395,11 +425,15 @@ export class Call implements LegHandler {
       const started = {
         ...call,
         recording: agent.recording,
+        redaction: agent.redaction,
         chunkSamples,
         ...(payment === null ? {} : { funds: { limitMs: payment.limitMs } }),
       };
       events.emit({ type: 'call.started', call: started });
       if (failure !== null) this.#unreserved(failure);
+      const uncounted = slot?.failure ?? null;
+      if (uncounted !== null) this.#failure('UNCOUNTED', uncounted);
+      this.#keepSlot(started);
       this.#endWhenSpent(started);
       this.#engine = this.#createEngine(agent, active);
       this.#engine.begin();
@@ -413,8 +447,15 @@ export class Call implements LegHandler {
       if (!began) {
         claim.then((claimed) => claimed && releaseCallId(call.callId)).catch(() => {});
         paid.then((payment) => payment?.granted && funds?.release(call)).catch(() => {});
+        counted.then((slot) => slot?.granted && slots?.release(call)).catch(() => {});
       }
     }
+  }
+
+  /** A call that lives is counted among its user's. */
+  #keepSlot(call: StartedCallFacts): void {
+    const { slots } = this.#options;
+    if (slots !== null) this.#every(slots.renewMs, () => slots.renew(call));
   }
 
   /** A call that is paid for up to a moment before its longest time ends then. */
@@ -490,8 +531,9 @@ export class Call implements LegHandler {
     this.#active?.playout.close();
     this.#active = null;
     this.#cancelTimers();
+    this.#leg.dialect.hangUp();
     this.#leg.close(closing);
-    this.#options.events.emit({ type: 'leg.closed', closing });
+    this.#options.events.emit({ type: 'leg.closed', closing, refusal: { code, message } });
   }
 
   #end(reason: EndReason, closing: Closing = reason): void {
@@ -500,12 +542,13 @@ export class Call implements LegHandler {
     this.#state = 'ended';
     this.#cancelTimers();
     this.#giveUpSetUp?.();
-    const { clock, events } = this.#options;
+    const { clock, events, slots } = this.#options;
     // A caller who was cut off and did not come back was there until then.
     const endTime = this.#lostAt ?? clock.now();
     this.#graceTimer?.cancel();
     const status = reason === 'error' ? 'failed' : 'ended';
     if (started) events.emit({ type: 'call.ended', reason, status });
+    if (started && this.#active !== null) slots?.release(this.#active.call);
     // Before the socket closes: what the caller heard is settled here, and nothing more is sent.
     const engineFinished = this.#engine?.finish(FINISH_TIMEOUT_MS);
     this.#active?.playout.close();
@@ -530,6 +573,11 @@ export class Call implements LegHandler {
     }
   }
 
+  #tooFast(message: string): void {
+    this.#error('TOO_FAST', message);
+    this.#end('protocol', 'too fast');
+  }
+
   // --- small things ------------------------------------------------------------------------------------------
 
   #error(code: ErrorCode, message: string): void {
@@ -537,12 +585,15 @@ export class Call implements LegHandler {
   }
 
   #internalError(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    this.#options.events.emit({ type: 'failure', code: 'INTERNAL_ERROR', provider: null, message });
+    this.#failure('INTERNAL_ERROR', error instanceof Error ? error.message : String(error));
   }
 
   #unreserved(message: string): void {
-    this.#options.events.emit({ type: 'failure', code: 'UNRESERVED', provider: null, message });
+    this.#failure('UNRESERVED', message);
+  }
+
+  #failure(code: FailureCode, message: string): void {
+    this.#options.events.emit({ type: 'failure', code, provider: null, message });
   }
 
   #after(delayMs: number, task: () => void): void {

@@ -1,4 +1,5 @@
 import type { ErrorCode, TurnLatency } from '../dialects/native-messages.ts';
+import type { RedactionKind } from '../privacy/kinds.ts';
 import type { ProviderFailure, Usage } from '../providers/ports.ts';
 import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
 import type { Afterwards } from '../tools/afterwards.ts';
@@ -68,7 +69,7 @@ export type CallEvent =
   /** Something failed on our side; belongs to the record. The call goes on unless `call.ended` follows. */
   | { type: 'failure'; code: FailureCode; provider: string | null; message: string }
   /** The leg was turned away, or went, before its call began; nothing is kept of it. */
-  | { type: 'leg.closed'; closing: string }
+  | { type: 'leg.closed'; closing: string; refusal?: { code: ErrorCode; message: string } }
   /** Nobody will hear or say anything more. Late transcripts may still follow, until `call.closed`. */
   | { type: 'call.ended'; reason: EndReason; status: 'ended' | 'failed' }
   /** The last event of a call: everything that can be known of it has been said. */
@@ -80,6 +81,8 @@ export interface StartedCallFacts extends StartedCall {
   sampleRate: 8000 | 16000;
   /** Whether the call is recorded. */
   recording: boolean;
+  /** What is taken out of the stored transcript; missing where the call began under an older version. */
+  redaction?: readonly RedactionKind[];
   /** Samples of each chunk of the recording but the last. */
   chunkSamples: number;
   /** Who started it: kind and id of the principal. Missing in calls from before there were any. */
@@ -110,7 +113,12 @@ export type EndReason =
   | 'error';
 
 /** `UNRESERVED`: the books did not answer; the call was taken without a reservation, or refused. */
-export type FailureCode = `PROVIDER_${Uppercase<ProviderFailure>}` | 'INTERNAL_ERROR' | 'UNRESERVED';
+export type FailureCode =
+  | `PROVIDER_${Uppercase<ProviderFailure>}`
+  | 'INTERNAL_ERROR'
+  | 'UNRESERVED'
+  /** Nobody counted the call among its user's before it began. */
+  | 'UNCOUNTED';
 
 /** Listens to one call. Must not throw; if it does, the others still hear the event. */
 export type CallListener = (event: CallEvent, at: number) => void;

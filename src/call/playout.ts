@@ -10,6 +10,8 @@ export interface PlayoutOptions {
   leadMs: number;
   /** Puts a piece on the line; `text` is the sentence, on its first piece only. Keeps no reference to `samples`. */
   send(samples: Int16Array, text: string | null): void;
+  /** A sentence was sent whole: nothing of it is kept back to fill a piece. */
+  flush(): void;
   /** Asks the leg to tell when everything sent so far was played (`markPlayed`). False: this leg does not tell. */
   mark(name: string): boolean;
   /** Audio has reached the caller's ear: at this moment of the clock, in order, each sample once. */
@@ -149,7 +151,11 @@ export class Playout {
     const over = this.#segments.filter((segment) => segment.over);
     if (over.length === 0) return;
     this.#segments = this.#segments.filter((segment) => !segment.over);
-    for (const segment of over) if (segment.heardWhole) segment.onHeard?.();
+    for (const segment of over) {
+      // One whose end was told after its last sample was due.
+      this.#flushEnd(segment);
+      if (segment.heardWhole) segment.onHeard?.();
+    }
   }
 
   /** The leg has played everything up to this mark. */
@@ -266,6 +272,7 @@ export class Playout {
         this.#sendPiece(piece, segment, now);
         piece = this.#take(segment, now);
       }
+      this.#flushEnd(segment);
       this.#markEnd(segment);
       // Sentences are heard in order: what follows waits for this one's audio.
       if (!segment.ended || segment.unsentSamples > 0) break;
@@ -291,6 +298,12 @@ export class Playout {
     this.#unheard.push({ samples, segment, startedAt, mark: null });
     const text = segment.announce();
     this.#options.send(samples, text);
+  }
+
+  #flushEnd(segment: PlayoutSegment): void {
+    if (!segment.ended || !segment.announced || segment.unsentSamples > 0 || segment.flushed) return;
+    segment.flushed = true;
+    this.#options.flush();
   }
 
   /** Asks to be told when a sentence that was sent whole has been played. */
@@ -344,6 +357,8 @@ class PlayoutSegment implements Segment {
   ended = false;
   /** The leg was asked to tell when it was played to its end. */
   marked = false;
+  /** The leg was told that it was sent to its end. */
+  flushed = false;
   onHeard: (() => void) | undefined;
   unsentSamples = 0;
   readonly #sampleRate: number;
@@ -415,6 +430,7 @@ class PlayoutSegment implements Segment {
     if (this.#cleared || samples.length === 0) return;
     this.#chunks.unshift(samples);
     this.unsentSamples += samples.length;
+    this.flushed = false;
   }
 
   hear(samples: number, startedAt: number): void {

@@ -20,8 +20,8 @@ export interface ReturningLegOptions {
   startMs: number;
   /** Why this client may not come back; null: it may. */
   refusalOf(request: StartRequest): Refusal | null;
-  /** Takes the leg into its call. */
-  accept(leg: Leg, request: StartRequest): void;
+  /** Takes the leg into its call, which hears from now on what comes from it. */
+  accept(leg: Leg, request: StartRequest): LegHandler;
   sendError(code: ErrorCode, message: string): void;
   /** It was accepted or turned away, or is gone; once. */
   onOver(): void;
@@ -37,6 +37,8 @@ export class ReturningLeg implements LegHandler {
   readonly #timer: Timer;
   #errors = 0;
   #over = false;
+  /** The call, once it has taken the leg: one message may tell who comes back, and what was said before that. */
+  #call: LegHandler | null = null;
 
   constructor(leg: Leg, clock: Clock, options: ReturningLegOptions) {
     this.leg = leg;
@@ -71,31 +73,49 @@ export class ReturningLeg implements LegHandler {
       return;
     }
     this.closed();
-    this.#options.accept(this.leg, request);
+    this.#call = this.#options.accept(this.leg, request);
   }
 
-  audio(): void {
-    this.protocolError('NOT_STARTED', 'Audio came before start_call');
+  audio(samples: Int16Array): void {
+    if (this.#call !== null) this.#call.audio(samples);
+    else this.protocolError('NOT_STARTED', 'Audio came before start_call');
   }
 
-  dtmf(): void {
-    this.protocolError('NOT_STARTED', 'A key came before start_call');
+  dtmf(digit: string, durationMs: number): void {
+    if (this.#call !== null) this.#call.dtmf(digit, durationMs);
+    else this.protocolError('NOT_STARTED', 'A key came before start_call');
   }
 
-  markPlayed(): void {}
+  markPlayed(name: string): void {
+    if (this.#call !== null) this.#call.markPlayed(name);
+    else this.protocolError('NOT_STARTED', 'A mark came before start_call');
+  }
 
   interrupt(): void {
-    this.protocolError('NOT_STARTED', 'An interruption came before start_call');
+    if (this.#call !== null) this.#call.interrupt();
+    else this.protocolError('NOT_STARTED', 'An interruption came before start_call');
   }
 
   hangUp(): void {
+    if (this.#call !== null) {
+      this.#call.hangUp();
+      return;
+    }
     this.closed();
     this.leg.close('hangup');
   }
 
   protocolError(code: ErrorCode, message: string): void {
+    if (this.#call !== null) {
+      this.#call.protocolError(code, message);
+      return;
+    }
     this.#options.sendError(code, message);
     if (++this.#errors >= MOST_ERRORS) this.turnAway(code, message, 'protocol');
+  }
+
+  refuse(code: ErrorCode, message: string): void {
+    this.turnAway(code, message, 'refused');
   }
 
   /** Closes the socket, saying why; nothing of the call was shown to it. */

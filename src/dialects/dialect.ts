@@ -8,6 +8,8 @@ export interface StartRequest {
   metadata: Record<string, unknown>;
   /** Rate of the audio in both directions. */
   sampleRate: SampleRate;
+  /** Milliseconds of the caller's audio that has come already, and follows at once: so long ago the call began. */
+  earlyMs?: number;
   /** Proof of a client that comes back to its call; null: it starts a new one. */
   resumeToken: string | null;
 }
@@ -25,6 +27,8 @@ export interface LegHandler {
   hangUp(): void;
   /** The message broke the protocol; the call goes on. */
   protocolError(code: ErrorCode, message: string): void;
+  /** No call can be made of what the leg has told: nobody is named for whom it calls, or its audio is of no known kind. */
+  refuse(code: ErrorCode, message: string): void;
 }
 
 /**
@@ -41,10 +45,14 @@ export interface Dialect {
   readonly canClear: boolean;
   /** Whether the leg tells when a mark was played. */
   readonly canMark: boolean;
+  /** Whether this leg's peer ends the call by closing its socket in order; otherwise a closed socket is a lost one. */
+  readonly hangsUpByClosing: boolean;
   /** Takes one WebSocket message apart. Never throws. */
   receive(message: string | ArrayBuffer, handler: LegHandler): void;
   /** Audio for the caller; `text` is the sentence, on its first piece only. */
   say(samples: Int16Array, text: string | null): void;
+  /** A sentence was sent whole: what was kept back of it to fill a piece goes out. */
+  flush(): void;
   /** Forget audio that was sent and not yet played. */
   clear(): void;
   /** Ask to be told when what was sent so far has been played. */

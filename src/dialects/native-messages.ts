@@ -32,7 +32,7 @@ export const nativeLimits = {
   metadataCharacters: 16 * 1024,
 } as const;
 
-const metadataSchema = z
+export const metadataSchema = z
   .record(z.string().max(128), z.json())
   .refine((value) => JSON.stringify(value).length <= nativeLimits.metadataCharacters, {
     message: `must be at most ${nativeLimits.metadataCharacters} characters as JSON`,

@@ -3,6 +3,7 @@ import { decodeAlaw, decodeMulaw, encodeAlaw, encodeMulaw } from '../audio/g711.
 import { decodePcm16, encodePcm16 } from '../audio/pcm.ts';
 import type { CallEvent, EndReason } from '../call/events.ts';
 import type { Dialect, LegHandler, SendToLeg } from './dialect.ts';
+import { nestedDeeperThan } from './json-text.ts';
 import {
   type AudioEncoding,
   type ClientMessage,
@@ -28,6 +29,8 @@ class NativeDialect implements Dialect {
   readonly name = 'native';
   readonly pieceMs = PIECE_MS;
   readonly leadMs = LEAD_MS;
+  /** Its hang-up is `end_call`. */
+  readonly hangsUpByClosing = false;
   readonly #sendToLeg: SendToLeg;
   #audio: StartCall['audio'] | null = null;
   #features = new Set<string>();
@@ -61,6 +64,8 @@ class NativeDialect implements Dialect {
       this.#send({ type: 'audio_response', audio: encodeBase64(bytes), text: text ?? '' });
     }
   }
+
+  flush(): void {}
 
   clear(): void {
     if (this.#has('clear')) this.#send({ type: 'clear' });
@@ -129,7 +134,7 @@ class NativeDialect implements Dialect {
         return;
       case 'failure':
         // The client has nothing to do with it.
-        if (event.code === 'UNRESERVED') return;
+        if (event.code === 'UNRESERVED' || event.code === 'UNCOUNTED') return;
         // What exactly failed is in the log and in the record; it may name servers and accounts.
         this.#send({ type: 'error', code: 'INTERNAL_ERROR', message: 'A part of the service failed' });
         return;
@@ -269,12 +274,6 @@ class NativeDialect implements Dialect {
       handler.audio((encoding === 'mulaw' ? decodeMulaw : decodeAlaw)(bytes, this.#scratch));
     }
   }
-}
-
-/** Recursion ends at the limit, so that hostile nesting cannot exhaust the stack. */
-function nestedDeeperThan(json: unknown, levels: number): boolean {
-  if (typeof json !== 'object' || json === null) return false;
-  return levels === 0 || Object.values(json).some((value) => nestedDeeperThan(value, levels - 1));
 }
 
 /** Nothing but its `type` is known of it. */

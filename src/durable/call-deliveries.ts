@@ -1,8 +1,9 @@
+import { encodeBase64 } from '../audio/base64.ts';
 import type { Clock } from '../call/clock.ts';
 import { type Books, billedSeconds } from '../call/funds.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
-import { log } from '../log.ts';
+import { log, personalId } from '../log.ts';
 import { metricsShard } from '../metrics/read.ts';
 import { shardOf } from '../metrics/totals.ts';
 import { type CallRecords, RecordsError } from '../records/call-records.ts';
@@ -12,6 +13,7 @@ import { isolateOpus } from './recordings/opus-wasm.ts';
 import type { RecordingPlans } from './recordings/plan.ts';
 import { renamedRow, storeRecording } from './recordings/store.ts';
 import type { JournaledCall, SqliteJournal } from './sqlite-journal.ts';
+import { storedCall, transcriptToStore, turnsToStore } from './stored-call.ts';
 
 /** Postgres' unique_violation: the id names another call (`call_started` in the migrations). */
 const ID_TAKEN = '23505';
@@ -48,25 +50,30 @@ export function callDeliveries(options: {
   return async (delivery, signal) => {
     switch (delivery) {
       case 'log started':
-        await record(({ call, rowId }) => records().started({ ...call, callId: rowId }, signal));
+        await record(async ({ call, rowId }) =>
+          records().started({ ...(await storedCall(call, config)), callId: rowId }, signal),
+        );
         return;
       case 'log conversation': {
-        const { rowId, turns, end } = readCall(journal);
-        if (end !== null || turns.length === turnsSent) return;
-        await records().conversation(rowId, turns.slice(turnsSent), signal);
-        turnsSent = turns.length;
+        const journaled = readCall(journal);
+        if (journaled.end !== null) return;
+        const turns = turnsToStore(journaled, turnsSent, config);
+        if (turns.length === 0) return;
+        await records().conversation(journaled.rowId, turns, signal);
+        turnsSent += turns.length;
         return;
       }
       case 'log ended':
         await record(async (journaled) => {
-          const { call, rowId, turns, failures, usage, counts } = journaled;
+          const { call, rowId, usage, counts } = journaled;
+          const { turns, failures } = await transcriptToStore(journaled, config, clock, signal);
           const { status, reason, endTime } = endOf(journaled);
           const recording = call.recording
             ? (plans.read()?.key ?? recordingKey(rowId, call.startTime, shape.format))
             : null;
           await records().ended(
             {
-              ...call,
+              ...(await storedCall(call, config)),
               callId: rowId,
               status,
               endReason: reason,
@@ -116,8 +123,7 @@ export function callDeliveries(options: {
     const { callId, startTime } = journaled.call;
     const shards = config.METRICS_SHARDS;
     const shard = metricsShard(env, shardOf(callId, shards), shards);
-    // An id may be used again after a while.
-    const counted = `${callId}/${startTime}`;
+    const counted = await countedAs(journaled);
     if (delivery === 'metrics started') {
       await shard.started(counted, startTime, startTime + config.WEBSOCKET_TIMEOUT + LEASE_MARGIN_MS);
       return;
@@ -136,16 +142,28 @@ export function callDeliveries(options: {
   }
 }
 
+/**
+ * What a call is counted under, for a week: only the same call matches it, and nobody can find the call's id by it, which may be somebody's
+ * number. The token is random, and has gone with the call.
+ */
+async function countedAs({ call, resumeToken }: JournaledCall): Promise<string> {
+  const text = JSON.stringify([resumeToken, call.callId, call.startTime]);
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+  return encodeBase64(digest);
+}
+
 /** Charges the call. What cannot be collected is no failure of the delivery: a repeat would not collect it either. */
 async function settle(books: Books, journaled: JournaledCall, signal: AbortSignal): Promise<void> {
   const { callId, userId, startTime, funds } = journaled.call;
   if (funds === undefined) return;
   const seconds = billedSeconds(startTime, endOf(journaled).endTime, funds.limitMs);
   const settlement = await books.settle({ callId, userId, startTime }, seconds, signal);
-  if (settlement.outcome === 'no account') log('error', 'nobody pays for a call', { callId, seconds });
+  if (settlement.outcome === 'no account') {
+    log('error', 'nobody pays for a call', { callId: personalId(callId), seconds });
+  }
   if (settlement.outcome === 'charged' && settlement.uncollected > 0) {
     log('error', 'an account could not pay for a call', {
-      callId,
+      callId: personalId(callId),
       seconds,
       uncollected: settlement.uncollected,
     });

@@ -64,7 +64,7 @@ export class KeptWrites implements Writes {
       try {
         write();
       } catch (error) {
-        if (!OWN_FAULT.test(describeError(error))) {
+        if (!OWN_FAULT.test(String(error))) {
           this.#refuse(error);
           return;
         }

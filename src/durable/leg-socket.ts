@@ -21,8 +21,8 @@ const codeOf: Record<Closing, number> = {
 /** What happens on a leg's socket. */
 export interface LegSocketHandler {
   message(data: string | ArrayBuffer): void;
-  /** The socket is closed or broken; once. */
-  closed(): void;
+  /** The socket is closed or broken; once. `inOrder`: its peer said that it was done (RFC 6455's 1000, or no code at all). */
+  closed(inOrder: boolean): void;
   /** Handling a message threw. */
   failed(error: unknown): void;
 }
@@ -50,12 +50,15 @@ export class LegSocket {
         handler.failed(error);
       }
     });
-    const closed = () => {
+    let over = false;
+    const closed = (inOrder: boolean) => {
       this.close('disconnected');
-      handler.closed();
+      if (over) return;
+      over = true;
+      handler.closed(inOrder);
     };
-    this.#socket.addEventListener('close', closed);
-    this.#socket.addEventListener('error', closed);
+    this.#socket.addEventListener('close', ({ code }) => closed(code === 1000 || code === 1005));
+    this.#socket.addEventListener('error', () => closed(false));
   }
 
   /** A socket that is closed swallows the message: its `closed` event is on its way. */

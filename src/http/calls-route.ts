@@ -2,11 +2,11 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import { authenticate, callTokensOf } from '../auth/authenticate.ts';
 import { systemClock, systemRandom } from '../call/clock.ts';
-import { maySee, type Principal } from '../call/principal.ts';
+import { maySee, type Principal, principalName } from '../call/principal.ts';
 import { loadConfig } from '../config.ts';
 import { startCallSchema } from '../dialects/native-messages.ts';
 import type { Env } from '../env.ts';
-import { log } from '../log.ts';
+import { log, personalId } from '../log.ts';
 import { apiError } from './errors.ts';
 import { readSmallJson } from './small-json.ts';
 
@@ -49,7 +49,10 @@ callRoutes.post('/', async (c) => {
   const callId = systemRandom.id();
   const expiresAt = systemClock.now() + config.CALL_TOKEN_TTL;
   const token = await tokens.mint({ callId, userId, campaignId, expiresAt });
-  log('info', 'a call token was given out', { callId, by: principal.kind, principal: principal.id });
+  log('info', 'a call token was given out', {
+    callId: personalId(callId),
+    by: personalId(principalName(principal)),
+  });
   const answer = { callId, token, url: socketUrl(c.req.url, callId), userId, campaignId, expiresAt };
   return Response.json(answer, { status: 201, headers: { 'Cache-Control': 'no-store' } });
 });

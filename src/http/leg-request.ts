@@ -7,6 +7,8 @@ export interface LegRequest {
   callId: string;
   /** The client chose the id, in the URL or a header: the object is named after it. */
   bound: boolean;
+  /** Path of the dialect in the registry. */
+  dialect: string;
   principal: Principal;
 }
 
@@ -27,7 +29,12 @@ const principalSchema = z.object({
     })
     .exactOptional(),
 });
-const legSchema = z.object({ callId: callIdSchema, bound: z.boolean(), principal: principalSchema });
+const legSchema = z.object({
+  callId: callIdSchema,
+  bound: z.boolean(),
+  dialect: z.string(),
+  principal: principalSchema,
+});
 
 /** The client's upgrade request with what the router knows, and without its secrets; a header of that name from outside is overwritten. */
 export function writeLegRequest(request: Request, leg: LegRequest): Request {

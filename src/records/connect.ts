@@ -4,6 +4,7 @@ import type { CallRecords } from './call-records.ts';
 import { createSupabaseBooks } from './supabase-books.ts';
 import { createSupabaseCallRecords } from './supabase-call-records.ts';
 import type { SupabaseOptions } from './supabase-project.ts';
+import { createFindUserLimit, type FindUserLimit } from './user-limits.ts';
 
 /** The longest wait for one answer of the database. */
 const DATABASE_TIMEOUT_MS = 15_000;
@@ -15,6 +16,10 @@ export function connectRecords(config: Config): () => CallRecords {
 export function connectBooks(config: Config): () => Books {
   const pricePerSecond = config.PRICE_PER_SECOND ?? '0';
   return connect(config, (options) => createSupabaseBooks({ ...options, pricePerSecond }));
+}
+
+export function connectUserLimits(config: Config): () => FindUserLimit {
+  return connect(config, createFindUserLimit);
 }
 
 /** Connects when it is needed: an object may be woken where the database's settings are missing. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../call/clock.ts';
-import { describeError, log } from '../log.ts';
+import { describeError, log, personalId } from '../log.ts';
 import { type BuiltInTools, builtInTools } from './built-in.ts';
 import { type HttpToolSettings, httpTool } from './http-tool.ts';
 import type { CallActions, ToolCallFacts, ToolRun } from './tool.ts';
@@ -35,6 +35,10 @@ export function callTools(
     ...options,
     tools: all,
     onError: (error, tool) =>
-      log('error', 'a tool failed', { callId: call.callId, tool, error: describeError(error) }),
+      log('error', 'a tool failed', {
+        callId: personalId(call.callId),
+        tool,
+        error: describeError(error),
+      }),
   });
 }

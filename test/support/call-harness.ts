@@ -43,6 +43,7 @@ export const testAgent: AgentConfig = {
   keywords: [],
   recording: true,
   recordingNotice: '',
+  redaction: [],
 };
 
 /** An empty store of ready audio, to be shared by calls. */
@@ -93,10 +94,12 @@ export function createCall(
     leadMs: 300,
     canClear: true,
     canMark: false,
+    hangsUpByClosing: false,
     receive(_message, receiver) {
       handler = receiver;
     },
     say: (samples, text) => leg.said.push({ at: clock.now() - startedAt, ms: samples.length / 8, text }),
+    flush: () => {},
     clear: () => leg.actions.push('clear'),
     mark: (name) => leg.actions.push(`mark ${name}`),
     transfer: (to) => leg.actions.push(`transfer ${to}`) > 0,
@@ -126,7 +129,14 @@ export function createCall(
     callId: 'leg-1',
     callIdBound: false,
     resumeToken: 'token',
-    limits: { callMs: 300_000, startMs: 30_000, idleMs: 30_000, aheadMs: 30_000, graceMs: 30_000 },
+    limits: {
+      callMs: 300_000,
+      startMs: 30_000,
+      idleMs: 30_000,
+      aheadMs: 30_000,
+      graceMs: 30_000,
+      messagesPerSecond: 200,
+    },
     spoolMs: 2_000,
     createDetector: () => {
       detectors.open++;
@@ -144,6 +154,7 @@ export function createCall(
     isBlocked: async () => false,
     releaseCallId: (callId) => released.push(callId),
     funds: null,
+    slots: null,
     storeAudio: (chunk) => chunks.push(chunk),
     ...options.call,
   });

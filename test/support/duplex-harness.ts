@@ -37,6 +37,7 @@ export function createDuplexCall(
     pieceMs: 100,
     leadMs: 300,
     send: (samples) => leg.said.push({ at: clock.now() - startTime, ms: samples.length / 8 }),
+    flush: () => {},
     mark: () => false,
     onHeard: (samples) => {
       leg.heardMs += samples.filter((sample) => sample !== 0).length / 8;

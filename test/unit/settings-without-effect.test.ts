@@ -92,6 +92,7 @@ const cases: [idle: string[], given: Record<string, unknown>, remedy: Record<str
   ],
   [['HOLD_LINE_MS'], { AGENT_HOLD_LINE: '', HOLD_LINE_MS: '900' }, { AGENT_HOLD_LINE: 'Wait.' }],
   [['SPOOL_INTERVAL'], { RECORDING: 'false', SPOOL_INTERVAL: '900' }, { RECORDING: 'true' }],
+  [['PERMIT_SHARDS'], { MAX_CONCURRENT_CALLS: '0', PERMIT_SHARDS: '32' }, { MAX_CONCURRENT_CALLS: '9' }],
   [['AGENT_VOICE'], { AGENT_VOICE: 'alloy' }, { AGENT_VOICE: undefined }],
 ];
 

@@ -225,7 +225,9 @@ describe('a node', () => {
       const object = new CallSessionDO(state, service.settings as unknown as Env);
       const principal = { kind: 'node', id: 'fs-1', users: '*', campaigns: '*' } as const;
       const request = new Request('http://localhost/', { headers: { Upgrade: 'websocket' } });
-      const response = await object.fetch(writeLegRequest(request, { callId, bound: true, principal }));
+      const response = await object.fetch(
+        writeLegRequest(request, { callId, bound: true, dialect: 'call-session', principal }),
+      );
       const client = TestClient.on(response.webSocket!);
       client.send({ type: 'start_call', callId, userId: blocked, metadata: {} });
       await client.until((c) => c.closed?.code === 4403, 'the refusal');

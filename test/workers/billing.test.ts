@@ -61,7 +61,7 @@ async function paidCall(
     const env = { ...bindings, BILLING: 'true', PRICE_PER_SECOND: '1', ...options.settings } as Env;
     const object = new CallSessionDO(state, env);
     const request = new Request('http://service.test/', { headers: { Upgrade: 'websocket' } });
-    const leg = { callId, bound: true, principal: anonymous };
+    const leg = { callId, dialect: 'call-session', bound: true, principal: anonymous };
     const response = await object.fetch(writeLegRequest(request, leg));
     const client = TestClient.on(response.webSocket!);
     const { userId, campaignId } = options;

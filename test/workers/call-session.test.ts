@@ -45,14 +45,15 @@ async function endedRowOf(callId: string) {
   );
 }
 
-/** How the metrics count a call. The sums are other files' as well, whose deliveries may come late. */
+/** How the metrics count a call: by its start, for they have no id. The sums are other files' as well, whose deliveries may come late. */
 async function countedOf(callId: string) {
+  const startedAt = Date.parse(String((await rowOf(callId))?.start_time));
   const shards = loadConfig(bindings).METRICS_SHARDS;
   const counted = await Promise.all(
     Array.from({ length: shards }, (_, shard) =>
       runInDurableObject(metricsShard(bindings, shard, shards), (__, state) =>
         state.storage.sql
-          .exec('SELECT ended_at IS NOT NULL AS over, failed FROM calls WHERE call_id LIKE ?', `${callId}/%`)
+          .exec('SELECT ended_at IS NOT NULL AS over, failed FROM calls WHERE started_at = ?', startedAt)
           .toArray(),
       ),
     ),

@@ -1,4 +1,4 @@
-import { reset, runInDurableObject } from 'cloudflare:test';
+import { reset, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CALL_TOKEN_PREFIX, CallTokens } from '../../src/auth/call-tokens.ts';
 import { bearer, codeOf, guardedService } from './auth-support.ts';
@@ -8,7 +8,10 @@ const service = await guardedService();
 const { ask, tokens, upgrade, userToken } = service;
 
 beforeAll(() => reset());
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
 
 interface Minted {
   callId: string;
@@ -223,17 +226,16 @@ describe('a single-call token', () => {
   });
 
   it('leaves nothing behind once its time is over', async () => {
-    const headers = bearer(tokens.service);
-    const body = JSON.stringify({ userId: 'user-1' });
-    const short = await ask('/api/v1/calls', { method: 'POST', headers, body }, { CALL_TOKEN_TTL: '1000' });
-    const { callId, token } = await short.json<Minted>();
+    const { callId, token } = await minted();
     const client = await service.connect('/ws/call-session', inSubprotocol(token));
     const stub = bindings.CALL_SESSION.get(bindings.CALL_SESSION.idFromName(callId));
     const kept = () =>
       runInDurableObject(stub, (_, state) => [...state.storage.kv.list()].map(([name]) => name));
     expect(await kept()).toContain('spent token');
     client.close();
-    await vi.waitFor(async () => expect(await kept()).toEqual([]), { timeout: 10_000, interval: 200 });
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 180_000 });
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    await vi.waitFor(async () => expect(await kept()).toEqual([]), { timeout: 5_000, interval: 20 });
     expect((await upgrade('/ws/call-session', inSubprotocol(token))).status).toBe(401);
     expect(await kept()).toEqual([]);
   });

@@ -230,7 +230,7 @@ describe('a call whose object was killed', () => {
       const object = new CallSessionDO(state, { ...bindings, RESUME_GRACE: '0' } as Env);
       const request = new Request('http://service.test/', { headers: { Upgrade: 'websocket' } });
       const response = await object.fetch(
-        writeLegRequest(request, { callId, bound: true, principal: anonymous }),
+        writeLegRequest(request, { callId, dialect: 'call-session', bound: true, principal: anonymous }),
       );
       const socket = response.webSocket!;
       const code = new Promise<number>((resolve) => {

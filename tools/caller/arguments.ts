@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { audioEncodings, callIdSchema } from '../../src/dialects/native-messages.ts';
+import { farEndNames, farEndOf } from './ends/registry.ts';
 
 export const usage = `npm run call -- [what to say] [options]
 
@@ -12,6 +13,9 @@ What to say, any number of times and in any order:
 
 Options:
   --url URL           the service [the running \`npm start\`'s, else ws://localhost:8787/ws/call-session]
+  --as DIALECT        speak as this end of the line does, in place of the native dialect:
+                      ${farEndNames.slice(0, 5).join(', ')},
+                      ${farEndNames.slice(5).join(', ')}
   --transport KIND    json or binary [json]
   --encoding NAME     mulaw, alaw or l16 [mulaw]
   --rate HZ           8000 or 16000 [8000]
@@ -34,6 +38,7 @@ export class UsageError extends Error {
 }
 
 const schema = z.object({
+  as: z.enum(farEndNames).optional(),
   url: z.url({ protocol: /^wss?$/, error: 'must be a ws: or wss: URL' }).optional(),
   transport: z.enum(['json', 'binary']).default('json'),
   encoding: z.enum(audioEncodings).default('mulaw'),
@@ -73,6 +78,10 @@ export function parseCallArguments(args: readonly string[]): CallArguments {
     const { name: kind, value } = token;
     if (kind === 'say' || kind === 'wav' || kind === 'script') what.push({ kind, value });
   }
+  const { as, rate } = parsed.data;
+  if (as !== undefined && !farEndOf(as).sampleRates.includes(rate)) {
+    throw new UsageError(`--rate: ${as} has ${farEndOf(as).sampleRates.join(' and ')} Hz alone`);
+  }
   if (what.length === 0 && !parsed.data.help)
     throw new UsageError('One of --say, --wav and --script is needed');
   return { ...parsed.data, what };
@@ -91,6 +100,7 @@ function readTokens(args: readonly string[]) {
         wav: many,
         script: many,
         url: one,
+        as: one,
         transport: one,
         encoding: one,
         rate: one,

@@ -34,6 +34,8 @@ export interface CallParts {
   timeoutMs: number;
   settleMs: number;
   keepAudio: boolean;
+  /** The service tells when it begins and ends a reply. */
+  bracketed: boolean;
   onEvent: (event: CallerEvent) => void;
 }
 
@@ -48,7 +50,7 @@ export class Call {
   readonly #mouth: Mouth;
   readonly #pacer: Pacer;
   readonly #playout: PlayoutBuffer;
-  readonly #replies = new ReplyTracker();
+  readonly #replies: ReplyTracker;
   readonly #notes = new CallNotes();
   readonly #waiting: Waiting;
   #close: { code: number; reason: string } | null = null;
@@ -61,6 +63,7 @@ export class Call {
     this.#parts = parts;
     this.callId = parts.callId;
     this.sampleRate = parts.sampleRate;
+    this.#replies = new ReplyTracker(parts.bracketed);
     this.#mouth = new Mouth(parts.sampleRate, frameMs);
     this.#startedAt = parts.clock.now();
     this.#waiting = new Waiting(parts.clock);
@@ -264,7 +267,9 @@ export class Call {
     if (this.#hungUp) return;
     this.#notes.audioReceived();
     const arrivedAt = this.#parts.clock.now();
-    const position = this.#playout.receive(samples, text === null);
+    // Where no sentence is named, what comes into silence begins one.
+    const continues = text === null && (this.#parts.bracketed || this.agentSpeaking);
+    const position = this.#playout.receive(samples, continues);
     if (position === null) return;
     const startMs = (position / this.sampleRate) * 1000;
     this.#replies.audio(text, arrivedAt, startMs, startMs + (samples.length / this.sampleRate) * 1000);

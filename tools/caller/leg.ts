@@ -1,10 +1,10 @@
 import WebSocket from 'ws';
-import { decodeBase64, encodeBase64 } from '../../src/audio/base64.ts';
-import { AudioFormatError } from '../../src/audio/pcm.ts';
-import type { AudioEncoding, ClientMessage } from '../../src/dialects/native-messages.ts';
-import { decodeAudio, encodeAudio } from './audio.ts';
+import type { AudioEncoding, ClientMessage, SampleRate } from '../../src/dialects/native-messages.ts';
+import type { FarEnd } from './ends/far-end.ts';
+import { NativeEnd } from './ends/native.ts';
+import { type FarEndName, farEndOf } from './ends/registry.ts';
 import { CallError } from './errors.ts';
-import { messageLimitBytes, parseServerMessage, type ReceivedMessage } from './server-messages.ts';
+import { messageLimitBytes, type ReceivedMessage } from './server-messages.ts';
 
 /** Unsent bytes above which the service, or the network, has stopped reading: half a minute of JSON μ-law. */
 const backlogLimitBytes = 512 * 1024;
@@ -14,8 +14,10 @@ export interface LegOptions {
   headers: Record<string, string>;
   transport: 'json' | 'binary';
   encoding: AudioEncoding;
-  sampleRate: number;
+  sampleRate: SampleRate;
   connectMs: number;
+  /** Whose end of the wire it is; absent: the native dialect's client. */
+  as?: FarEndName;
 }
 
 /** What comes from the service. Called synchronously, in the order of arrival. */
@@ -28,19 +30,21 @@ export interface LegListener {
   closed(code: number, reason: string): void;
 }
 
-/** The caller's end of the wire: the native dialect over one WebSocket. Knows nothing of time. */
+/** The caller's end of the wire: one dialect over one WebSocket. Knows nothing of time. */
 export class CallerLeg {
   readonly #socket: WebSocket;
   readonly #options: LegOptions;
   readonly #listener: LegListener;
-  #speech: string | null = null;
+  readonly #end: FarEnd;
 
   /** @throws {CallError} `connect`: the URL is none. */
   constructor(options: LegOptions, listener: LegListener) {
     this.#options = options;
     this.#listener = listener;
+    this.#end = this.#createEnd();
+    const subprotocols = options.as === undefined ? [] : farEndOf(options.as).subprotocols;
     try {
-      this.#socket = new WebSocket(options.url, {
+      this.#socket = new WebSocket(options.url, [...subprotocols], {
         headers: options.headers,
         handshakeTimeout: options.connectMs,
         maxPayload: messageLimitBytes,
@@ -62,18 +66,12 @@ export class CallerLeg {
   }
 
   send(message: ClientMessage): void {
-    this.sendRaw(JSON.stringify(message));
+    this.#end.send(message);
   }
 
   /** One frame. */
   sendAudio(samples: Int16Array): void {
-    const bytes = encodeAudio(samples, this.#options.encoding);
-    if (this.#options.transport === 'binary') {
-      this.sendRaw(bytes);
-    } else {
-      const { encoding: format, sampleRate } = this.#options;
-      this.sendRaw(JSON.stringify({ type: 'audio', data: encodeBase64(bytes), format, sampleRate }));
-    }
+    this.#end.sendAudio(samples);
   }
 
   /** Puts anything on the socket as it is; after the close it goes nowhere. */
@@ -96,6 +94,19 @@ export class CallerLeg {
     this.#socket.terminate();
   }
 
+  #createEnd(): FarEnd {
+    const { as, sampleRate, transport, encoding } = this.#options;
+    const context = {
+      sampleRate,
+      put: (data: string | Uint8Array) => this.sendRaw(data),
+      close: () => this.close(),
+      message: (message: ReceivedMessage) => this.#listener.message(message),
+      audio: (samples: Int16Array, text: string | null) => this.#listener.audio(samples, text),
+      failed: (what: string) => this.#fail(new CallError('protocol', `The service sent ${what}`)),
+    };
+    return as === undefined ? new NativeEnd(context, transport, encoding) : farEndOf(as).create(context);
+  }
+
   #fail(error: CallError): void {
     this.#listener.failed(error);
     this.#socket.terminate();
@@ -112,45 +123,16 @@ export class CallerLeg {
       this.#listener.failed(new CallError('connect', `${this.#options.url}: ${message}`, null, cause));
     });
     socket.on('close', (code, reason) => this.#listener.closed(code, reason.toString('utf8').slice(0, 200)));
+    socket.on('open', () => this.#end.opened());
     socket.on('message', (data, isBinary) => {
       const bytes = Array.isArray(data) ? Buffer.concat(data) : new Uint8Array(data);
-      if (isBinary) this.#receiveAudio(bytes, this.#takeSpeech());
-      else this.#receiveText(new TextDecoder().decode(bytes));
+      if (isBinary) this.#end.receiveBinary(bytes);
+      else this.#end.receiveText(new TextDecoder().decode(bytes));
     });
   }
 
   #refused(status: number): void {
     this.#listener.failed(new CallError('refused', `The service answered HTTP ${status}`, status));
     this.#socket.terminate();
-  }
-
-  #takeSpeech(): string | null {
-    const text = this.#speech;
-    this.#speech = null;
-    return text;
-  }
-
-  #receiveText(text: string): void {
-    const message = parseServerMessage(text);
-    if (message === null) return;
-    if (typeof message === 'string') {
-      this.#fail(new CallError('protocol', `The service sent ${message}`));
-    } else if (message.type === 'audio_response') {
-      const bytes = decodeBase64(message.audio);
-      if (bytes === null) this.#fail(new CallError('protocol', 'The service sent audio that is not base64'));
-      else this.#receiveAudio(bytes, message.text === '' ? null : message.text);
-    } else {
-      if (message.type === 'speech') this.#speech = message.text;
-      this.#listener.message(message);
-    }
-  }
-
-  #receiveAudio(bytes: Uint8Array, text: string | null): void {
-    try {
-      this.#listener.audio(decodeAudio(bytes, this.#options.encoding), text);
-    } catch (error) {
-      if (!(error instanceof AudioFormatError)) throw error;
-      this.#fail(new CallError('protocol', `The service sent bad audio: ${error.message}`));
-    }
   }
 }

@@ -108,6 +108,7 @@ export class Line {
         headers: call.headers ?? {},
         connectMs,
         ...audioOf(call),
+        ...(call.as === undefined ? {} : { as: call.as }),
       },
       {
         // The call is made within the message that lets it stand: the next may come before any promise is settled.
@@ -188,6 +189,7 @@ export class Line {
       timeoutMs,
       settleMs,
       keepAudio,
+      bracketed: this.#options.call.as === undefined,
       onEvent,
     });
     this.#call = call;

@@ -6,6 +6,9 @@ import type { CallOptions, CallReport } from './types.ts';
 
 const defaults = { timeoutMs: 30_000, maxCallMs: 300_000, settleMs: 500, resumeMs: 30_000 };
 
+/** Between two sentences of one reply no carrier tells that more is to come. */
+const untoldSettleMs = 1_500;
+
 /** A call that failed after it had begun; `report` is what there was of it. */
 export class CallFailedError extends CallError {
   readonly report: CallReport;
@@ -31,8 +34,8 @@ export async function placeCall(options: CallOptions): Promise<CallReport> {
     call: options,
     clock,
     timeoutMs,
-    settleMs: options.settleMs ?? defaults.settleMs,
-    resumeMs: options.resumeMs ?? defaults.resumeMs,
+    settleMs: options.settleMs ?? (options.as === undefined ? defaults.settleMs : untoldSettleMs),
+    resumeMs: options.as === undefined ? (options.resumeMs ?? defaults.resumeMs) : 0,
     random: Math.random,
   });
   const timers: Timer[] = [];

@@ -6,6 +6,7 @@ import type { Reply } from './types.ts';
  * caller out, audio, `status: ready`. Audio that still comes of an earlier reply, before `processing`, is none of it.
  */
 export class ReplyTracker {
+  readonly #bracketed: boolean;
   /** Null: no reply is awaited that `processing` has announced. */
   #sentences: { text: string; startMs: number }[] = [];
   #announced = true;
@@ -17,6 +18,11 @@ export class ReplyTracker {
   #service: TurnLatency | null = null;
   /** Grows with everything that shows a reply that goes on. */
   activity = 0;
+
+  /** @param bracketed false: a dialect without `status`. A reply is what is heard once the caller has finished, until it falls silent. */
+  constructor(bracketed = true) {
+    this.#bracketed = bracketed;
+  }
 
   /** The agent has begun to speak without having been spoken to. */
   get greetingBegun(): boolean {
@@ -38,6 +44,7 @@ export class ReplyTracker {
   /** The caller's last voiced sample was sent at `at` (the clock's time). */
   lastVoiced(at: number): void {
     this.#lastVoicedAt = at;
+    if (!this.#bracketed) this.#announced = true;
   }
 
   status(status: 'ready' | 'processing' | 'error'): void {

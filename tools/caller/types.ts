@@ -6,6 +6,7 @@ import type {
   TurnLatency,
 } from '../../src/dialects/native-messages.ts';
 import type { Call } from './call.ts';
+import type { FarEndName } from './ends/registry.ts';
 import type { ReceivedMessage } from './server-messages.ts';
 
 /** How to place a call. All times are milliseconds. */
@@ -19,6 +20,8 @@ export interface CallOptions {
   /** Default `caller`. */
   userId?: string;
   metadata?: Record<string, string | number | boolean | null>;
+  /** Whose end of the wire the caller is; absent: a client of the native dialect. Others neither come back nor choose their transport. */
+  as?: FarEndName;
   /** Default `json`. */
   transport?: 'json' | 'binary';
   /** Default `mulaw`. */
@@ -33,7 +36,7 @@ export interface CallOptions {
   timeoutMs?: number;
   /** Longest call; the script is cut off there. Default 300,000. */
   maxCallMs?: number;
-  /** Quiet after a reply, with the service ready, that makes it over. Default 500. */
+  /** Quiet after a reply, with the service ready, that makes it over. Default 500; where no dialect tells that it is ready, 1,500. */
   settleMs?: number;
   /** How long a line that is lost is opened again, before the call counts as closed; 0: not at all. Default 30,000. */
   resumeMs?: number;

@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import { z } from 'zod';
+import type { Config } from '../../src/config.ts';
+import { hashNumber } from '../../src/privacy/number-hash.ts';
 import { exactly } from '../../src/records/supabase-project.ts';
 import { bucketSchema, environmentSchema, parsed } from './lifecycle.ts';
 
@@ -10,7 +12,8 @@ Deletes what is kept of one caller: the recordings, and then the calls with thei
 it only tells what that would be.
 
   --user ID        the calls of this userId
-  --phone NUMBER   the calls with this phone number, as it stands in the log
+  --phone NUMBER   the calls with this phone number, as it stands in the log, or by its hash (STORED_PHONE_NUMBERS=hashed,
+                   PERSONAL_DATA_KEY); masked numbers are nobody's any more, --user finds their calls
   --env NAME       an environment of wrangler.toml, e.g. production
   --bucket NAME    the recordings' bucket [the one that wrangler.toml binds to RECORDINGS]
   --apply          delete: needs \`npx wrangler login\` or CLOUDFLARE_API_TOKEN
@@ -51,7 +54,15 @@ export class ForgetError extends Error {
 }
 
 /** Whose calls. */
-export type Caller = { user: string } | { phone: string };
+export type Caller = { user: string } | { phones: readonly string[] };
+
+/** A caller by number: calls from before numbers were hashed have it as it came. */
+export async function callerBy(
+  phone: string,
+  { PERSONAL_DATA_KEY: key }: Pick<Config, 'PERSONAL_DATA_KEY'>,
+): Promise<Caller> {
+  return { phones: key === undefined ? [phone] : [phone, await hashNumber(key, phone)] };
+}
 
 /** After its end a call's recording is on its way for this long at most, unless the bucket is down. */
 const settledMs = 3_600_000;
@@ -132,11 +143,11 @@ async function page(
   after: string,
   signal: AbortSignal,
 ): Promise<Row[]> {
-  const [column, value] = 'user' in caller ? ['user_id', caller.user] : ['phone_number', caller.phone];
+  const [column, values] = 'user' in caller ? ['user_id', [caller.user]] : ['phone_number', caller.phones];
   const { data, error } = await client
     .from('call_logs')
     .select('call_id, end_time, recording')
-    .filter(column, 'in', exactly([value]))
+    .filter(column, 'in', exactly(values))
     .gt('call_id', after)
     .order('call_id')
     .limit(pageRows)

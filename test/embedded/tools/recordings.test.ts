@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { createClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedSupabase, startSupabase } from '../../../embedded/supabase/supabase.ts';
-import { type Caller, forgetCaller } from '../../../tools/recordings/forget.ts';
+import { hashNumber } from '../../../src/privacy/number-hash.ts';
+import { type Caller, callerBy, forgetCaller } from '../../../tools/recordings/forget.ts';
 import { parseLifecycleArguments, setRule } from '../../../tools/recordings/lifecycle.ts';
 import { wranglerIn } from '../../../tools/recordings/wrangler.ts';
 
@@ -103,10 +104,22 @@ describe('forgetting a caller', () => {
       { id: 'b-3', user: 'x', phone: '+15550101' },
       { id: 'b-4', user: 'x', phone: 'a,b.eq."c\\' },
     ]);
-    await forget({ phone: '+15550100' });
+    await forget(await callerBy('+15550100', {}));
     expect(await left('b-')).toEqual(['b-3', 'b-4']);
-    await forget({ phone: 'a,b.eq."c\\' });
+    await forget(await callerBy('a,b.eq."c\\', {}));
     expect(await left('b-')).toEqual(['b-3']);
+  });
+
+  it('finds calls by the hash of a number too, however that is written, and with the same key alone', async () => {
+    const key = { PERSONAL_DATA_KEY: 'k'.repeat(32) };
+    const hashed = await hashNumber(key.PERSONAL_DATA_KEY, '+49 30 901820');
+    await insert([
+      { id: 'h-1', user: 'x', phone: hashed },
+      { id: 'h-2', user: 'x', phone: '+4930901820' },
+      { id: 'h-3', user: 'x', phone: await hashNumber('another key', '+4930901820') },
+    ]);
+    await forget(await callerBy('+4930901820', key));
+    expect(await left('h-')).toEqual(['h-3']);
   });
 
   it('takes nothing for a number', async () => {

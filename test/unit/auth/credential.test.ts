@@ -39,10 +39,14 @@ describe('the credential of a request', () => {
 
 describe('the subprotocol of the answer', () => {
   it('is one that was offered, and the token only where nothing else was', () => {
-    const chosen = (offered: string) => subprotocolHeaders(request({ 'Sec-WebSocket-Protocol': offered }));
+    const chosen = (offered: string, known: string[] = []) =>
+      subprotocolHeaders(request({ 'Sec-WebSocket-Protocol': offered }), known);
     expect(chosen('call-token.t, call')).toEqual({ 'Sec-WebSocket-Protocol': 'call' });
     expect(chosen('call-token.t')).toEqual({ 'Sec-WebSocket-Protocol': 'call-token.t' });
     expect(chosen('audio.drachtio.org')).toEqual({ 'Sec-WebSocket-Protocol': 'audio.drachtio.org' });
-    expect(subprotocolHeaders(request({}))).toEqual({});
+    expect(chosen('x , audio.jambonz.org', ['audio.jambonz.org'])).toEqual({
+      'Sec-WebSocket-Protocol': 'audio.jambonz.org',
+    });
+    expect(subprotocolHeaders(request({}), ['audio.jambonz.org'])).toEqual({});
   });
 });

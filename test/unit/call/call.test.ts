@@ -26,6 +26,19 @@ describe('the start of a call', () => {
     expect(call.transcript()).toEqual(['caller: Hi.', 'agent: All right.']);
   });
 
+  it('was when the first of the caller’s audio came, where that was before: the two sides stand aligned in the recording', async () => {
+    const call = createCall({ agent: { greeting: '' } });
+    await call.clock.advance(400);
+    await call.start({ earlyMs: 400 });
+    call.from.audio(new Int16Array(3_200).fill(7));
+    await call.silence(200);
+    expect(call.ofType('call.started')[0]?.call.startTime).toBe(call.clock.now() - 600);
+    call.from.hangUp();
+    await call.clock.advance(0);
+    const caller = call.chunks.flatMap((chunk) => [...(chunk.caller ?? [])]);
+    expect([caller.length, caller.lastIndexOf(7)]).toEqual([600 * 8, 400 * 8 - 1]);
+  });
+
   it('is given up when start_call does not come in time', async () => {
     const call = createCall();
     await call.clock.advance(30_000);

@@ -216,7 +216,14 @@ describe('a call that its object has lost', () => {
         startsAt: startTime + 25_000,
         call: {
           past: past(funds),
-          limits: { callMs: 60_000, startMs: 30_000, idleMs: 600_000, aheadMs: 30_000, graceMs: 30_000 },
+          limits: {
+            callMs: 60_000,
+            startMs: 30_000,
+            idleMs: 600_000,
+            aheadMs: 30_000,
+            graceMs: 30_000,
+            messagesPerSecond: 200,
+          },
         },
       },
     });

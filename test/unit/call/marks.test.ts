@@ -17,6 +17,7 @@ function setUp() {
     pieceMs: 100,
     leadMs: 300,
     send: () => {},
+    flush: () => {},
     mark: (name) => {
       marks.push(name);
       return true;

@@ -8,18 +8,20 @@ function setUp(mark: (name: string) => boolean = () => false) {
   const clock = new FakeClock(0);
   const sent: { at: number; ms: number; text: string | null }[] = [];
   const heard: { startedAt: number; ms: number }[] = [];
+  const flushes: { at: number; sent: number }[] = [];
   const playout = new Playout({
     clock,
     sampleRate: 8000,
     pieceMs: 100,
     leadMs: 300,
+    flush: () => flushes.push({ at: clock.now(), sent: sent.length }),
     mark,
     send: (samples, text) => sent.push({ at: clock.now(), ms: samples.length / samplesPerMs, text }),
     onHeard: (samples, startedAt) => heard.push({ startedAt, ms: samples.length / samplesPerMs }),
   });
   const audio = (ms: number) => new Int16Array(ms * samplesPerMs).fill(1);
   const heardMs = () => heard.reduce((sum, piece) => sum + piece.ms, 0);
-  return { clock, playout, sent, heard, audio, heardMs };
+  return { clock, playout, sent, heard, flushes, audio, heardMs };
 }
 
 describe('playout', () => {
@@ -52,6 +54,33 @@ describe('playout', () => {
       at += piece.ms;
     }
     expect(at).toBeCloseTo(600 * 997, 6);
+  });
+
+  it('tells the leg once that a sentence was sent whole, however late its end is known; again where it was taken back', async () => {
+    const { clock, playout, sent, flushes, audio } = setUp();
+    const first = playout.begin('one');
+    first.push(audio(200));
+    first.end(true);
+    const second = playout.begin('two');
+    second.push(audio(150));
+    await clock.advance(2_000);
+    second.end(true);
+    await clock.advance(100);
+    expect(flushes).toEqual([
+      { at: 0, sent: 2 },
+      { at: 2_000, sent: 4 },
+    ]);
+    const third = playout.begin('three');
+    third.push(audio(300));
+    third.end(true);
+    await clock.advance(100);
+    playout.hold(true);
+    playout.resume();
+    expect(flushes.length).toBe(4);
+    expect(flushes.at(-1)?.sent).toBe(sent.length);
+    playout.begin('never said').end(false);
+    await clock.advance(2_000);
+    expect(flushes.length).toBe(4);
   });
 
   it('starts anew after a pause instead of catching up', async () => {

@@ -33,6 +33,7 @@ beforeEach(() => {
     interrupt: () => seen.other.push('interrupt'),
     hangUp: () => seen.other.push('hang up'),
     protocolError: (code) => seen.errors.push(code),
+    refuse: (code) => seen.errors.push(code),
   };
 });
 

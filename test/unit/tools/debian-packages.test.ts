@@ -76,3 +76,21 @@ test('says what is missing on a machine without apt-get, and when the installati
   expect(await ensureDebianPackages(wanted, failing.it, (line) => said.push(line))).toEqual([wanted[1]]);
   expect(said.join('\n')).toContain('install -y --no-install-recommends absent: 100');
 });
+
+test("a package's service is not started, nor enabled, by an installation for tests", async () => {
+  const packages = [...wanted, { name: 'daemon', file: '/daemon', why: '', service: 'daemon.service' }];
+  const { it, ran, files } = machine(true, { 'install -y': () => installed(files.add('/daemon')) });
+  files.add('/run/systemd/system');
+  expect(await ensureDebianPackages(packages, it, () => {})).toEqual([]);
+  expect(ran.map((line) => line.replace(/^env .*apt-get install .*/, 'install'))).toEqual([
+    'apt-get --version',
+    'systemctl mask daemon.service',
+    'install',
+    'systemctl unmask daemon.service',
+    'systemctl disable daemon.service',
+  ]);
+  // In a container nothing runs as a service.
+  const container = machine(true, { 'install -y': () => installed(container.files.add('/daemon')) });
+  await ensureDebianPackages(packages, container.it, () => {});
+  expect(container.ran.some((line) => line.includes('systemctl'))).toBe(false);
+});

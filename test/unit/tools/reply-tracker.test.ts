@@ -78,3 +78,16 @@ test('every sign of a reply that goes on counts as activity', () => {
   seen.push(tracker.activity);
   expect(seen).toEqual([0, 1, 2, 3]);
 });
+
+test('where no dialect tells of it, a reply is what is heard once the caller has finished', () => {
+  const tracker = new ReplyTracker(false);
+  tracker.audio(null, 100, 0, 500);
+  expect(tracker.take(false)).toMatchObject({ text: '', latencyMs: null, endMs: 500 });
+  tracker.utteranceBegins();
+  tracker.audio(null, 900, 800, 900);
+  expect(tracker.complete).toBe(false);
+  tracker.lastVoiced(1000);
+  tracker.audio(null, 1800, 2000, 2400);
+  expect(tracker.complete).toBe(true);
+  expect(tracker.take(false)).toMatchObject({ latencyMs: 800, startMs: 2000, endMs: 2400 });
+});

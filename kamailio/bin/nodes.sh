@@ -1,0 +1,40 @@
+# Read by the scripts beside it: what the running proxy knows of its nodes.
+# shellcheck shell=sh
+
+ctl=${KAMAILIO_CTL:-unix:/run/kamailio/kamailio_ctl}
+
+fail() {
+	echo "$1" >&2
+	exit 1
+}
+
+# One command of kamcmd, which says "error: …" and yet ends with 0 where the proxy refuses.
+rpc() {
+	answer=$(kamcmd -s "$ctl" "$@" 2>&1) || fail "No answer from the proxy at $ctl."
+	case $answer in
+	error:*) fail "$* … $answer" ;;
+	esac
+	printf '%s\n' "$answer"
+}
+
+# A line for each node: name, address, flags, calls, attributes. Flags: A active, T one ping missed, I down, D drained; P is pinged.
+nodes() {
+	list=$(rpc dispatcher.list) || exit 1
+	printf '%s\n' "$list" | awk '
+		$1 == "URI:" { uri = $2 }
+		$1 == "FLAGS:" { flags = $2 }
+		$1 == "BODY:" { body = $2 }
+		$1 == "DUID:" { name = $2 }
+		$1 == "DLGLOAD:" { print name, uri, flags, $2, body }'
+}
+
+# Sets $calls to those of a node; ends the script if there is no such node.
+find_node() {
+	all=$(nodes) || exit 1
+	calls=$(printf '%s\n' "$all" | awk -v name="$1" '$1 == name { print $4 }')
+	[ -n "$calls" ] || fail "There is no node $1; there are: $(printf '%s\n' "$all" | awk '{ printf "%s ", $1 }')"
+}
+
+# Of nodes.list.
+# shellcheck disable=SC2034
+group=1

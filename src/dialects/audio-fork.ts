@@ -1,0 +1,111 @@
+import { encodeBase64 } from '../audio/base64.ts';
+import type { DialectEntry, LegContext } from './carrier.ts';
+import type { LegHandler } from './dialect.ts';
+import { FreeSwitchLeg } from './freeswitch-leg.ts';
+import type { CallFacts } from './identity.ts';
+import { type JsonObject, objectOf, textOf } from './json-text.ts';
+import type { WireFormat } from './wire-audio.ts';
+
+/** The module keeps 30 marks at most (`MAX_MARKS`), and jambonz queues ten files. */
+const MOST_MARKS = 30;
+
+/**
+ * FreeSWITCH with jambonz' `mod_audio_fork`, https://github.com/jambonz/freeswitch-modules, and the verb `listen` of jambonz, which is
+ * made of it: https://docs.jambonz.org/verbs/verbs/listen. The first text is what the dialplan has for metadata, or jambonz' call
+ * attributes. What the agent says goes back as binary messages (`bidirectionalAudio.streaming`), or with `playback=json` in the URL as
+ * `playAudio`, which jambonz answers with `playDone`.
+ *
+ * Of other texts the module makes events only where it knows their type, hence the type `json`; `disconnect` ends the verb `listen`.
+ */
+class AudioForkDialect extends FreeSwitchLeg {
+  readonly name: string;
+  readonly #json: boolean;
+  /** Marks that are out; of `playAudio`, sentences. */
+  #marks: string[] = [];
+
+  constructor(name: string, context: LegContext) {
+    super(context);
+    this.name = name;
+    this.#json = context.query.get('playback') === 'json';
+  }
+
+  override get pieceMs(): number {
+    return this.#json ? 400 : super.pieceMs;
+  }
+
+  override get leadMs(): number {
+    return this.#json ? 800 : super.leadMs;
+  }
+
+  override get canMark(): boolean {
+    return !this.#json && this.#marks.length < MOST_MARKS;
+  }
+
+  protected override receiveObject(message: JsonObject, handler: LegHandler): void {
+    if (message.type === 'mark') {
+      const { name } = objectOf(message.data);
+      this.#marks = this.#marks.filter((other) => other !== name);
+    }
+    // Of what `playAudio` has played the call's own clock tells as much.
+    if (message.type === 'playDone') return;
+    super.receiveObject(message, handler);
+  }
+
+  protected override factsOf(message: JsonObject): CallFacts {
+    if (this.name !== 'jambonz') return super.factsOf(message);
+    // Its own name of the call is `callSid`; `callId` is SIP's, and its form is the far end's.
+    const { callSid, callId, accountSid, applicationSid, ...parameters } = message;
+    const facts = super.factsOf(parameters);
+    const ids = {
+      sipCallId: textOf(callId),
+      accountSid: textOf(accountSid),
+      applicationSid: textOf(applicationSid),
+    };
+    return { ...facts, carrierCallId: textOf(callSid), ids };
+  }
+
+  protected tell(type: string, data: JsonObject): void {
+    this.send({ type: 'json', data: { type, ...data } });
+  }
+
+  protected override sendAudio(bytes: Uint8Array, format: WireFormat): void {
+    if (!this.#json) {
+      this.context.send(bytes);
+      return;
+    }
+    const head = `{"type":"playAudio","data":{"audioContentType":"raw","sampleRate":${format.sampleRate},"queuePlay":true,"audioContent":"`;
+    this.context.send(`${head}${encodeBase64(bytes)}"}}`);
+  }
+
+  clear(): void {
+    this.clearEncoder();
+    this.#marks = [];
+    this.send({ type: 'killAudio' });
+    if (!this.#json) this.send({ type: 'clearMarks' });
+  }
+
+  mark(name: string): void {
+    this.#marks.push(name);
+    this.send({ type: 'mark', data: { name } });
+  }
+
+  override hangUp(): void {
+    super.hangUp();
+    this.send({ type: 'disconnect' });
+  }
+}
+
+export const jambonz: DialectEntry = {
+  path: 'jambonz',
+  subprotocols: ['audio.jambonz.org'],
+  beginsWith: ({ callSid, mixType }) => textOf(callSid) !== undefined && textOf(mixType) !== undefined,
+  create: (context) => new AudioForkDialect('jambonz', context),
+};
+
+export const modAudioFork: DialectEntry = {
+  path: 'mod_audio_fork',
+  subprotocols: ['audio.drachtio.org'],
+  // Nothing but its subprotocol tells it from other modules whose first text is the dialplan's.
+  beginsWith: () => false,
+  create: (context) => new AudioForkDialect('mod_audio_fork', context),
+};

@@ -1,0 +1,82 @@
+import { Hono } from 'hono';
+import { authenticate } from '../auth/authenticate.ts';
+import type { Principal } from '../call/principal.ts';
+import { loadConfig, missingSettings } from '../config.ts';
+import type { DialectEntry } from '../dialects/carrier.ts';
+import { callIdSchema } from '../dialects/native-messages.ts';
+import { dialectAt } from '../dialects/registry.ts';
+import type { Env } from '../env.ts';
+import { apiError } from './errors.ts';
+import { writeLegRequest } from './leg-request.ts';
+
+/** `/ws/<dialect>`: the WebSockets of calls. */
+export const legRoutes = new Hono<{ Bindings: Env }>();
+
+legRoutes.get('/:dialect', async (c) => {
+  const request = c.req.raw;
+  const dialect = dialectAt(c.req.param('dialect'), request.headers.get('Sec-WebSocket-Protocol'));
+  if (dialect === null) return c.notFound();
+  if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
+    return apiError(426, 'UPGRADE_REQUIRED', 'This path speaks WebSocket', { Upgrade: 'websocket' });
+  }
+  const config = loadConfig(c.env);
+  if (!originAllowed(request, config.CORS_ORIGINS)) {
+    return apiError(403, 'FORBIDDEN', 'Pages of this origin may not call; see CORS_ORIGINS');
+  }
+  const principal = await authenticate(request, config, 'socket');
+  if (principal instanceof Response) return principal;
+  const missing = missingSettings(config, c.env);
+  if (missing.length > 0) {
+    return apiError(503, 'INTERNAL_ERROR', `The service is not set up: ${missing.join(', ')} not set`);
+  }
+  if (principal.kind === 'metrics') return apiError(403, 'FORBIDDEN', 'This token starts no calls');
+  return openLeg(request, c.env, dialect, principal);
+});
+
+/** Hands the upgrade on to the object of its call. */
+async function openLeg(
+  request: Request,
+  env: Env,
+  dialect: DialectEntry,
+  principal: Principal,
+): Promise<Response> {
+  const named = new URL(request.url).searchParams.get('callId') ?? request.headers.get('X-Call-Id');
+  if (named !== null && principal.call !== undefined && named !== principal.call.callId) {
+    return apiError(400, 'CALL_ID_MISMATCH', 'callId is not that of the token');
+  }
+  const chosen = principal.call?.callId ?? named;
+  const sessions = env.CALL_SESSION;
+  const common = { dialect: dialect.path, principal };
+  if (chosen === null) {
+    const id = sessions.newUniqueId();
+    const leg = { ...common, callId: id.toString(), bound: false };
+    return sessions.get(id).fetch(writeLegRequest(request, leg));
+  }
+  const callId = callIdSchema.safeParse(chosen);
+  if (!callId.success) {
+    return apiError(400, 'BAD_MESSAGE', `callId: ${callId.error.issues[0]?.message}`);
+  }
+  const leg = { ...common, callId: callId.data, bound: true };
+  return sessions.get(sessions.idFromName(callId.data)).fetch(writeLegRequest(request, leg));
+}
+
+/**
+ * A browser sends its page's origin with every WebSocket, and no page but the service's own and the configured ones
+ * may call through a visitor's browser. FreeSWITCH's modules send the service's own host and port (with a scheme of
+ * their own: http, https or ws), other clients nothing.
+ */
+function originAllowed(request: Request, allowed: readonly string[]): boolean {
+  const origin = request.headers.get('Origin');
+  if (origin === null || allowed.includes(origin)) return true;
+  const host = hostOf(origin);
+  return host !== null && host === hostOf(request.url);
+}
+
+/** Host and port; the ports that a URL may leave out are left out. */
+function hostOf(url: string): string | null {
+  try {
+    return new URL(url).host.replace(/:(?:80|443)$/, '');
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'vitest';
+import { LoopbackNetwork } from './processes.ts';
+import { type ProxyOptions, SipProxy } from './proxy.ts';
+import { SipSocket } from './sip.ts';
+import { SipNode } from './sipp.ts';
+
+/** What a test starts; all of it is gone when the test is over. */
+export class Bed {
+  readonly network = new LoopbackNetwork();
+  readonly nodes: SipNode[] = [];
+  readonly #onTestFinished: TestContext['onTestFinished'];
+
+  constructor({ onTestFinished }: Pick<TestContext, 'onTestFinished'>) {
+    this.#onTestFinished = onTestFinished;
+  }
+
+  /** A node: node1, node2, … in the order of their start. `attributes`, `scenario` as for `SipNode.start`. */
+  async node(attributes?: string, scenario?: string): Promise<SipNode> {
+    const index = this.nodes.length;
+    const node = new SipNode({
+      name: `node${index + 1}`,
+      address: this.network.address(2 + index),
+      attributes,
+      scenario,
+    });
+    this.nodes.push(node);
+    this.#onTestFinished(() => node.kill());
+    await node.start();
+    return node;
+  }
+
+  /** The proxy before all nodes so far, or before others. */
+  async proxy(
+    defines?: ProxyOptions['defines'],
+    nodes: ProxyOptions['nodes'] = this.nodes.map(({ entry }) => entry),
+    port?: number,
+  ): Promise<SipProxy> {
+    const proxy = await SipProxy.start({ network: this.network, nodes, defines, port });
+    this.#onTestFinished(() => proxy.stop());
+    return proxy;
+  }
+
+  /** A SIP end by UDP at an address: the trunk's, a stranger's. */
+  async end(address: string): Promise<SipSocket> {
+    const socket = await SipSocket.open(address);
+    this.#onTestFinished(() => socket.close());
+    return socket;
+  }
+
+  /** The same by TLS, to the proxy. */
+  async tlsEnd(address: string, proxy: SipProxy): Promise<SipSocket> {
+    const certificate = await readFile(join(proxy.folder, 'certificate.pem'), 'utf8');
+    const to = { address: proxy.address, port: proxy.tlsPort };
+    const socket = await SipSocket.openTls(address, to, certificate);
+    this.#onTestFinished(() => socket.close());
+    return socket;
+  }
+}
