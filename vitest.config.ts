@@ -70,11 +70,12 @@ export default defineConfig({
           hookTimeout: 120_000,
         },
       },
-      /** The real Kamailio with SIPp, on loopback. */
+      /** The real Kamailio with SIPp, on loopback. Tests of a file run at once: they mostly wait. */
       {
         test: {
           name: 'sip',
           include: ['test/sip/**/*.test.ts'],
+          maxConcurrency: 8,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

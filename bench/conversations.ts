@@ -50,7 +50,12 @@ export function service(
     start: ({ address }, storage) =>
       serve(modules, {
         storage,
-        objects: { CALL_SESSION: 'CallSessionDO', METRICS: 'MetricsDO' },
+        objects: {
+          CALL_SESSION: 'CallSessionDO',
+          METRICS: 'MetricsDO',
+          USER_CALLS: 'UserCallsDO',
+          PERMITS: 'PermitsDO',
+        },
         bucket: 'RECORDINGS',
         text: {
           OPENAI_API_KEY: 'bench',
@@ -58,6 +63,8 @@ export function service(
           SUPABASE_URL: address,
           SUPABASE_SERVICE_ROLE_KEY: 'bench',
           RATE_LIMIT_PER_IP: '0',
+          // All calls are one user's.
+          MAX_CONCURRENT_CALLS_PER_USER: '10000',
           AUTH: 'none',
           ENDPOINTING_MS: String(END_MS),
           AGENT_GREETING: '',

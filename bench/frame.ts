@@ -77,7 +77,12 @@ async function serveOurs(modules: string, settings: Record<string, string>): Pro
   await once(deaf.listen(0, '127.0.0.1'), 'listening');
   const address = `http://127.0.0.1:${(deaf.address() as AddressInfo).port}`;
   const workerd = await serve(modules, {
-    objects: { CALL_SESSION: 'CallSessionDO', METRICS: 'MetricsDO' },
+    objects: {
+      CALL_SESSION: 'CallSessionDO',
+      METRICS: 'MetricsDO',
+      USER_CALLS: 'UserCallsDO',
+      PERMITS: 'PermitsDO',
+    },
     bucket: 'RECORDINGS',
     text: {
       OPENAI_API_KEY: 'bench',
@@ -87,6 +92,8 @@ async function serveOurs(modules: string, settings: Record<string, string>): Pro
       AGENT_GREETING: '',
       AGENT_APOLOGY: '',
       RATE_LIMIT_PER_IP: '0',
+      // All calls are one user's.
+      MAX_CONCURRENT_CALLS_PER_USER: '10000',
       AUTH: 'none',
       // Nobody is asked whether he is there: that is not the frames' cost.
       SILENCE_PROMPT_MS: '3600000',

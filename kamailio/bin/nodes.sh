@@ -1,6 +1,8 @@
 # Read by the scripts beside it: what the running proxy knows of its nodes.
 # shellcheck shell=sh
 
+# Not on the path of everyone who may run these.
+PATH=$PATH:/usr/sbin
 ctl=${KAMAILIO_CTL:-unix:/run/kamailio/kamailio_ctl}
 
 fail() {

@@ -27,6 +27,25 @@ export type CallFact =
   | { type: 'counted'; counts: CallCounts }
   | { type: 'ended'; reason: EndReason; status: 'ended' | 'failed'; endTime: number };
 
+/** A call, read back from its facts. */
+export interface JournaledCall {
+  call: StartedCallFacts;
+  /** The call's id in the database. */
+  rowId: string;
+  resumeToken: string;
+  turns: RecordedTurn[];
+  failures: RecordedFailure[];
+  /** Summed per provider. */
+  usage: Usage[];
+  tools: ToolRun[];
+  /** Turns and tools' runs, in order. */
+  history: ({ turn: RecordedTurn } | { run: ToolRun })[];
+  /** The language that the caller was last heard to speak. */
+  language: string | null;
+  counts: CallCounts | null;
+  end: Extract<CallFact, { type: 'ended' }> | null;
+}
+
 /** A stretch of the recording: both sides from the same sample on. */
 export interface AudioChunk {
   /** Place in the recording: the chunk starts at sample `index × chunkSamples`. */

@@ -1,6 +1,7 @@
 import { encodeBase64 } from '../audio/base64.ts';
 import type { Clock } from '../call/clock.ts';
 import { type Books, billedSeconds } from '../call/funds.ts';
+import type { JournaledCall } from '../call/journal.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
 import { log, personalId } from '../log.ts';
@@ -12,7 +13,7 @@ import { recordingKey } from './recordings/format.ts';
 import { isolateOpus } from './recordings/opus-wasm.ts';
 import type { RecordingPlans } from './recordings/plan.ts';
 import { renamedRow, storeRecording } from './recordings/store.ts';
-import type { JournaledCall, SqliteJournal } from './sqlite-journal.ts';
+import type { SqliteJournal } from './sqlite-journal.ts';
 import { storedCall, transcriptToStore, turnsToStore } from './stored-call.ts';
 
 /** Postgres' unique_violation: the id names another call (`call_started` in the migrations). */

@@ -2,10 +2,10 @@ import type { Clock, Random } from '../call/clock.ts';
 import { within } from '../call/within.ts';
 import { PERMIT_LEASE_MS } from './permit-shard.ts';
 
-/** Permits are asked for and given back in blocks of so many. */
+/** Permits are asked for and given back in blocks of so many at most. */
 const BLOCK = 8;
-/** What an isolate keeps beyond its calls, so that it does not ask for what it has just given back. */
-const SPARE = BLOCK / 2;
+/** And of this part of the calls that the isolate has: what lies about unused is in proportion to what is used. */
+const BLOCK_PART = 1 / 4;
 /** How often an isolate says what it holds. */
 export const PERMIT_RENEW_MS = 30_000;
 /** A shard's clock may differ, and its answer be on its way: permits lapse here before they do there. */
@@ -87,11 +87,12 @@ export class IsolatePermits {
   /** Its call is over, or lost with the instance that had it. The work is not to be waited for; null: there is none. */
   closed(object: string, shards: PermitShards): Promise<void> | null {
     this.#open.delete(object);
-    if (this.#granted() - this.used < SPARE + BLOCK) return null;
+    const block = this.#block;
+    if (this.#granted() - this.used < spareOf(block) + block) return null;
     const [largest] = [...this.#grants].sort(([, a], [, b]) => b.permits - a.permits);
     if (largest === undefined) return null;
     const [shard, grant] = largest;
-    const given = Math.min(BLOCK, grant.permits);
+    const given = Math.min(block, grant.permits);
     grant.permits -= given;
     return within(this.#clock, WAIT_MS, () => shards.give(shard, this.#isolate, given));
   }
@@ -119,9 +120,13 @@ export class IsolatePermits {
     });
   }
 
+  get #block(): number {
+    return Math.min(BLOCK, Math.max(1, Math.ceil(this.used * BLOCK_PART)));
+  }
+
   /** What was not needed for a while is needed elsewhere: the renewal tells of it. */
   #dropSpare(): void {
-    let excess = this.#granted() - this.used - SPARE;
+    let excess = this.#granted() - this.used - spareOf(this.#block);
     for (const grant of this.#grants.values()) {
       const dropped = Math.min(Math.max(0, excess), grant.permits);
       grant.permits -= dropped;
@@ -132,7 +137,7 @@ export class IsolatePermits {
   async #ask(shards: PermitShards): Promise<boolean> {
     const count = shardCount(shards);
     const home = this.#homeOf(shards);
-    const wanted = this.#asking > 1 ? 1 : BLOCK;
+    const wanted = this.#asking > 1 ? 1 : this.#block;
     // Where the first one has none, any other may have some.
     const stride = 1 + 2 * Math.floor((this.#random.fraction() * count) / 2);
     for (let tried = 0; tried < Math.min(MOST_ASKED, count); tried++) {
@@ -172,6 +177,11 @@ export class IsolatePermits {
     }
     return sum;
   }
+}
+
+/** What an isolate keeps beyond its calls, so that it does not ask for what it has just given back. */
+function spareOf(block: number): number {
+  return Math.floor(block / 2);
 }
 
 /** A small ceiling has fewer shards: what one of them holds would else be out of the others' reach. */

@@ -1,9 +1,5 @@
-import type { CallCounts } from '../call/call-counts.ts';
-import type { StartedCallFacts } from '../call/events.ts';
-import type { AudioChunk, CallFact, Journal } from '../call/journal.ts';
+import type { AudioChunk, CallFact, Journal, JournaledCall } from '../call/journal.ts';
 import type { Usage } from '../providers/ports.ts';
-import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
-import type { ToolRun } from '../tools/tool.ts';
 import { type Writes, writeThrough } from './kept-writes.ts';
 import { hasTables } from './storage.ts';
 
@@ -12,25 +8,6 @@ import { hasTables } from './storage.ts';
  * share its 128 MB, and an outage comes to all of them at once.
  */
 export const MOST_UNWRITTEN_BYTES = 1024 * 1024;
-
-/** A call, read back from its facts. */
-export interface JournaledCall {
-  call: StartedCallFacts;
-  /** The call's id in the database. */
-  rowId: string;
-  resumeToken: string;
-  turns: RecordedTurn[];
-  failures: RecordedFailure[];
-  /** Summed per provider. */
-  usage: Usage[];
-  tools: ToolRun[];
-  /** Turns and tools' runs, in order. */
-  history: ({ turn: RecordedTurn } | { run: ToolRun })[];
-  /** The language that the caller was last heard to speak. */
-  language: string | null;
-  counts: CallCounts | null;
-  end: Extract<CallFact, { type: 'ended' }> | null;
-}
 
 /**
  * The journal in the object's SQLite. Writes are synchronous and coalesced by the runtime; nothing waits. What the storage does not

@@ -1,5 +1,6 @@
 import type { Clock } from '../call/clock.ts';
 import type { StartedCallFacts } from '../call/events.ts';
+import type { JournaledCall } from '../call/journal.ts';
 import type { Config } from '../config.ts';
 import type { RedactionKind } from '../privacy/kinds.ts';
 import { maskNumber } from '../privacy/mask.ts';
@@ -8,7 +9,6 @@ import { countriesOf, nationalDigits } from '../privacy/phones.ts';
 import { type RedactionOptions, redact } from '../privacy/redaction.ts';
 import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
 import { waited } from './recordings/gate.ts';
-import type { JournaledCall } from './sqlite-journal.ts';
 
 /**
  * Text that is looked through at once, in characters: some 20 minutes of talk, and 70 ms in which no other call of the isolate has its

@@ -25,7 +25,7 @@ export function createFindUserLimit(options: Omit<SupabaseOptions, 'timeoutMs'>)
     if (error !== null) {
       const { code = null } = error;
       const retryable = isRetryable(status, code, 'user limit');
-      throw new RecordsError(`user limit: status ${status}: ${error.message.slice(0, 300)}`, {
+      throw new RecordsError(`user limit: status ${status}: ${describe(error.message)}`, {
         retryable,
         code,
       });
@@ -39,4 +39,9 @@ export function createFindUserLimit(options: Omit<SupabaseOptions, 'timeoutMs'>)
     }
     return rows.data[0]?.max_concurrent_calls ?? null;
   };
+}
+
+/** An answer that is not PostgREST's own may have no message, whatever the types say. */
+function describe(message: unknown): string {
+  return typeof message === 'string' ? message.slice(0, 300) : 'no message';
 }

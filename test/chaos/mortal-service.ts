@@ -77,6 +77,8 @@ export class MortalService {
       const all = {
         ...embeddedSettings(vendor, supabase),
         RATE_LIMIT_PER_IP: '0',
+        // All calls are one user's, and those that were killed are counted for a while.
+        MAX_CONCURRENT_CALLS_PER_USER: '10000',
         AGENT_GREETING: GREETING,
         // Nothing is said that is no part of the counting.
         AGENT_HOLD_LINE: '',

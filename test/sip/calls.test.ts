@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Bed } from './support/bed.ts';
 import { HeldCall } from './support/held-call.ts';
+import { token } from './support/sip.ts';
 import { placeCalls } from './support/sipp.ts';
 
 describe.concurrent('a call', () => {
@@ -22,6 +23,28 @@ describe.concurrent('a call', () => {
     await call.ended();
     await proxy.line(/event=call\.ended by=node node=node1/);
     await proxy.untilIdle();
+  });
+
+  it('is answered once in the log, however often the node repeats its 200', async ({ onTestFinished }) => {
+    const bed = new Bed({ onTestFinished });
+    const node = await bed.end(bed.network.address(2));
+    const proxy = await bed.proxy({}, [{ name: 'node1', ...node.local, attributes: 'maxload=9' }]);
+    const caller = await bed.end(proxy.trunk);
+    const invite = caller.request('INVITE', proxy, token());
+    caller.send(invite, proxy);
+    const taken = await node.nth('INVITE', 1);
+    const vias = taken.all('via').map((via) => `Via: ${via}`);
+    const kept = ['from', 'call-id', 'cseq', 'record-route'].map((name) => `${name}: ${taken.first(name)}`);
+    const { address, port } = node.local;
+    const contact = `Contact: <sip:node@${address}:${port}>`;
+    const answer = ['SIP/2.0 200 OK', ...vias, ...kept, `To: ${taken.first('to')};tag=1`, contact];
+    node.send(answer, proxy);
+    node.send(answer, proxy);
+    await caller.expect(
+      'The second 200',
+      () => caller.received.filter(({ status }) => status === 200).length === 2,
+    );
+    expect(await proxy.count(/event=call\.answered/)).toBe(1);
   });
 
   it('outlives the proxy that set it up: the one that takes its address over finds the node', async ({

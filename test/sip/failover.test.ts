@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Bed } from './support/bed.ts';
 import { HeldCall } from './support/held-call.ts';
+import { token } from './support/sip.ts';
 import { placeCalls } from './support/sipp.ts';
 
 describe.concurrent('a node that fails', () => {
@@ -14,7 +15,7 @@ describe.concurrent('a node that fails', () => {
     await node1.kill();
     const during = await Promise.all(Array.from({ length: 10 }, () => HeldCall.place(caller, proxy)));
     expect(during.map(({ status }) => status)).toEqual(during.map(() => 200));
-    await proxy.line(/event=node\.down node=sip:\S+ reason=no-answer-to-a-call/);
+    await proxy.line(/event=node\.down node=node1 address=sip:\S+ reason=no-answer-to-a-call/);
     const { node1: dead, node2: alive } = await proxy.nodes();
     expect(dead?.flags).toBe('IP');
     expect(alive?.calls).toBeGreaterThanOrEqual(10);
@@ -76,12 +77,12 @@ describe.concurrent('a node that fails', () => {
     expect((await caller.options(proxy))?.status).toBe(200);
     await node2.kill();
     await proxy.untilNodes(({ node2 }) => node2?.flags === 'IP');
-    await proxy.line(/event=node\.down node=sip:\S+ reason=pings/);
+    await proxy.line(/event=node\.down node=node2 address=sip:\S+ reason=pings status=408/);
     await placeCalls({ scenario: 'caller', from: proxy.trunk, to: proxy, calls: 4, rate: 100 });
     expect(await proxy.count(/event=call\.(new|next-node) .* node=node2/)).toBe(0);
     await node2.start();
     await proxy.untilNodes(({ node2 }) => node2?.flags === 'AP');
-    await proxy.line(/event=node\.up/);
+    await proxy.line(/event=node\.up node=node2 address=sip:/);
     const calls = [await HeldCall.place(caller, proxy), await HeldCall.place(caller, proxy)];
     expect(await proxy.calls()).toEqual({ node1: 1, node2: 1 });
     await Promise.all(calls.map((call) => call.hangUp()));
@@ -132,5 +133,24 @@ describe.concurrent('a node that fails', () => {
     await proxy.line(/event=call\.failed .* node=node1 status=486/);
     expect(await proxy.calls()).toEqual({ node1: 0, node2: 0 });
     expect(await proxy.count(/event=call\.answered/)).toBe(0);
+  });
+});
+
+describe.concurrent('a call', () => {
+  it('whose end never comes by is counted no more after a time, sooner if it was not even answered', async ({
+    onTestFinished,
+  }) => {
+    const bed = new Bed({ onTestFinished });
+    await bed.node();
+    await bed.node(undefined, 'node-rings');
+    const proxy = await bed.proxy({ SETUP_EXPIRES: 1, CALL_EXPIRES: 5, EXPIRY_SECONDS: 1 });
+    const caller = await bed.end(proxy.trunk);
+    expect((await HeldCall.place(caller, proxy)).status).toBe(200);
+    caller.send(caller.request('INVITE', proxy, token()), proxy);
+    await caller.expect('180', ({ status }) => status === 180);
+    expect(await proxy.calls()).toEqual({ node1: 1, node2: 1 });
+    await proxy.untilNodes(({ node2 }) => node2?.calls === 0);
+    expect(await proxy.calls()).toEqual({ node1: 1, node2: 0 });
+    await proxy.untilIdle();
   });
 });

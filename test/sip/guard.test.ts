@@ -117,6 +117,24 @@ describe.concurrent('a stranger', () => {
     expect((await HeldCall.place(trunk, proxy)).status).toBe(200);
   });
 
+  it('with ever new addresses fills neither the log nor the table of bans', async ({ onTestFinished }) => {
+    const bed = new Bed({ onTestFinished });
+    await bed.node();
+    const proxy = await bed.proxy({ STRANGERS_LOGGED: 1, BANS: 1, RATE_SECONDS: 3600 });
+    for (const host of [13, 15, 16, 17]) {
+      const forged = await bed.end(bed.network.address(host));
+      const agent = host > 15 ? ['User-Agent: sipvicious'] : [];
+      forged.send(forged.request('OPTIONS', proxy, token(), agent), proxy);
+    }
+    await until(
+      async () => (await proxy.metrics()).body,
+      (body) => /reason="unknown"\} 2/.test(body) && /reason="scanner"\} 2/.test(body),
+    );
+    expect(await proxy.count(/event=stranger\.dropped/)).toBe(1);
+    expect(await proxy.count(/event=stranger\.banned/)).toBe(1);
+    expect(await banned(proxy)).toHaveLength(1);
+  });
+
   it('may not read the metrics, nor speak SIP there', async ({ onTestFinished }) => {
     const bed = new Bed({ onTestFinished });
     await bed.node();

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -12,7 +12,11 @@ function file(name: string): Promise<string> {
 
 describe.concurrent('the files as they are shipped', () => {
   it('are a configuration that Kamailio takes without a warning', async () => {
-    const { code, output } = await run('kamailio', ['-c', '-f', join(kamailioFolder, 'kamailio.cfg')]);
+    const { code, output } = await run('/usr/sbin/kamailio', [
+      '-c',
+      '-f',
+      join(kamailioFolder, 'kamailio.cfg'),
+    ]);
     expect(output).toContain('config file ok');
     expect(output).not.toMatch(/warning|error/i);
     expect(code).toBe(0);
@@ -85,8 +89,9 @@ describe.concurrent('the files as they are shipped', () => {
       const path = join(tmpdir(), `keepalived-${process.pid}.conf`);
       await writeFile(path, text.replace('$INTERFACE=eth0', `$INTERFACE=${outside?.[0] ?? 'eth0'}`));
       // Its exit code says nothing: with -t it ends itself by a signal.
-      const test = new Service('keepalived', ['-t', '-f', path], tmpdir());
+      const test = new Service('/usr/sbin/keepalived', ['-t', '-f', path], tmpdir());
       await test.exited;
+      await rm(path);
       return test.lines.filter((line) => line.includes('Line ') || line.includes('rror'));
     };
     expect(await complaints(conf)).toEqual([]);

@@ -54,6 +54,17 @@ describe('POST /api/v1/calls', () => {
     expect((await mint({ userId: 'user-1' })).headers.get('Cache-Control')).toBe('no-store');
   });
 
+  it('is asked by pages of the configured origins alone', async () => {
+    const preflight = async (Origin: string) => {
+      const headers = { Origin, 'Access-Control-Request-Method': 'POST' };
+      return (await ask('/api/v1/calls', { method: 'OPTIONS', headers })).headers;
+    };
+    const ours = await preflight('https://console.example');
+    expect(ours.get('Access-Control-Allow-Origin')).toBe('https://console.example');
+    expect(ours.get('Access-Control-Allow-Headers')).toContain('Authorization');
+    expect((await preflight('https://stranger.example')).get('Access-Control-Allow-Origin')).toBeNull();
+  });
+
   it('gives a person one for themselves alone', async () => {
     service.project.listen();
     const headers = bearer(await userToken('user-1'));

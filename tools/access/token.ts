@@ -19,7 +19,8 @@ again with --drop and the old hash, which makes no token.
   --drop HASH      take this hash out
   --env NAME       an environment of wrangler.toml, e.g. production
 
-The present setting comes from the environment, then .dev.vars, then wrangler.toml.`;
+The present setting comes from the environment, then .dev.vars, then wrangler.toml. A secret that is stored with Cloudflare cannot be
+read back: give it in the environment (NODES='…' npm run token -- …).`;
 
 /** The command line is wrong; the message says where. */
 export class TokenUsageError extends Error {

@@ -1,6 +1,7 @@
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedSupabase, startSupabase } from '../../../embedded/supabase/supabase.ts';
+import { createFindAccounts } from '../../../src/records/accounts.ts';
 import { createFindCampaign } from '../../../src/records/campaigns.ts';
 import { loggedIn, money, newLogin, userToken } from '../../support/money.ts';
 
@@ -280,5 +281,43 @@ describe('the Worker’s look at a campaign', () => {
       name: 'RecordsError',
       code: '42501',
     });
+  });
+});
+
+describe('the Worker’s look at an account', () => {
+  const never = new AbortController().signal;
+  const find = (key = supabase.serviceRoleKey) => createFindAccounts({ url: supabase.url, key });
+  const account = { authId: null, blockedAt: null, tokensValidFrom: null };
+
+  it.each([
+    '007',
+    '+15550100',
+    'a"b\\c',
+    'a,b)',
+    '*',
+    '%',
+    'a),auth_id.not.is.null',
+    "'; drop table users; --",
+  ])('finds the one that is called %s, and no other', async (id) => {
+    expect(await find()(id, never)).toEqual([]);
+    expect((await service.from('users').insert({ id })).error).toBeNull();
+    expect(await find()(id, never)).toEqual([{ ...account, userId: id }]);
+  });
+
+  it('finds who logs in to it, and whose tokens are revoked or who is blocked', async () => {
+    expect(await find()(authA, never)).toEqual([{ ...account, userId: 'a', authId: authA }]);
+    const [blockedAt, tokensValidFrom] = [Date.UTC(2026, 0, 1), Date.UTC(2026, 1, 1, 12, 0, 0, 250)];
+    await service.from('users').insert({
+      id: authA,
+      blocked_at: new Date(blockedAt).toISOString(),
+      tokens_valid_from: new Date(tokensValidFrom).toISOString(),
+    });
+    const both = await find()(authA, never);
+    expect(both).toHaveLength(2);
+    expect(both).toContainEqual({ userId: authA, authId: null, blockedAt, tokensValidFrom });
+  });
+
+  it('rejects where it may not look', async () => {
+    await expect(find(supabase.publishableKey)('a', never)).rejects.toMatchObject({ code: '42501' });
   });
 });

@@ -145,7 +145,7 @@ export class SipProxy {
     const config = join(kamailioFolder, 'kamailio.cfg');
     const places = ['-P', join(this.folder, 'pid'), '-Y', this.folder, '-w', this.folder];
     this.#service = new Service(
-      'kamailio',
+      '/usr/sbin/kamailio',
       ['-f', config, '-DD', '-E', ...places, '-m', '64', '-M', '8', ...this.#defines],
       this.folder,
     );
@@ -158,7 +158,7 @@ export class SipProxy {
   }
 
   #kamcmd(args: readonly string[]): Promise<{ code: number; output: string }> {
-    return run('kamcmd', ['-s', this.socket, ...args]);
+    return run('/usr/sbin/kamcmd', ['-s', this.socket, ...args]);
   }
 
   /** One command of `kamcmd`; its output. */

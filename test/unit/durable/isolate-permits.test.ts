@@ -36,17 +36,33 @@ function setUp(shards: Partial<PermitShards> = {}) {
 describe('permits', () => {
   it('are asked for in blocks, told of every half minute by one call for all, and given back', async () => {
     const { clock, permits, shards, asked, open } = setUp();
-    await open(9);
-    expect(asked.splice(0)).toEqual(['take 8 of 0', 'take 8 of 0']);
+    await open(33);
+    // A block is a quarter of the calls that there are, and eight at most.
+    expect(asked.splice(0)).toEqual([
+      ...['take 1 of 0', 'take 1 of 0', 'take 1 of 0', 'take 1 of 0', 'take 1 of 0', 'take 2 of 0'],
+      ...[
+        'take 2 of 0',
+        'take 3 of 0',
+        'take 3 of 0',
+        'take 4 of 0',
+        'take 5 of 0',
+        'take 6 of 0',
+        'take 8 of 0',
+      ],
+    ]);
     await permits.renew(shards);
-    // Of seven to spare four stay.
-    expect(asked.splice(0)).toEqual(['hold 13 of 0']);
+    // Of five to spare four stay.
+    expect(asked.splice(0)).toEqual(['hold 37 of 0']);
     expect(permits.renew(shards), 'another call has just done it').toBeNull();
     await clock.advance(PERMIT_RENEW_MS);
     await permits.renew(shards);
-    expect(asked.splice(0)).toEqual(['hold 13 of 0']);
-    for (let i = 0; i < 9; i++) await permits.closed(`object-${i}`, shards);
-    expect(asked).toEqual(['give 8 of 0']);
+    expect(asked.splice(0)).toEqual(['hold 37 of 0']);
+    for (let i = 0; i < 33; i++) await permits.closed(`object-${i}`, shards);
+    expect(asked[0]).toBe('give 7 of 0');
+    expect(
+      asked.reduce((sum, what) => sum + Number(what.split(' ')[1]), 0),
+      'all but one',
+    ).toBe(36);
   });
 
   it('that nobody has are refused, and nobody is asked again for a second', async () => {
@@ -118,12 +134,12 @@ describe('the deployment’s ceiling', () => {
     seed: 1,
   };
 
-  it('is never passed, and nobody is refused where a sixth of it is free', async () => {
+  it('is never passed, and nobody is refused where an eighth of it is free', async () => {
     for (const seed of [1, 2]) {
       const outcome = await simulatePermits({ ...scene, seed });
       expect(outcome.mostLive).toBeLessThanOrEqual(2_000);
       expect(outcome.mostLive).toBeGreaterThan(1_900);
-      expect(outcome.fewestAtRefusal).toBeGreaterThan(1_666);
+      expect(outcome.fewestAtRefusal).toBeGreaterThan(1_750);
       expect(outcome.heldAfterLease).toBe(0);
       // Of a thousand that an object takes.
       expect(outcome.mostRequests).toBeLessThan(200);
@@ -140,6 +156,14 @@ describe('the deployment’s ceiling', () => {
     expect(outcome.mostLive).toBeLessThanOrEqual(2_100);
     // What crashed isolates held is missing until their leases are over.
     expect(outcome.fewestAtRefusal).toBeGreaterThan(1_400);
+    expect(outcome.heldAfterLease).toBe(0);
+  });
+
+  it('is used up also where every isolate has one call', async () => {
+    const lonely = { isolates: 1_000, ceiling: 1_000, startsPerSecond: 30, callMs: 60_000, seconds: 90 };
+    const outcome = await simulatePermits({ ...scene, ...lonely });
+    expect(outcome.mostLive).toBeLessThanOrEqual(1_000);
+    expect(outcome.fewestAtRefusal).toBeGreaterThan(875);
     expect(outcome.heldAfterLease).toBe(0);
   });
 
