@@ -31,11 +31,12 @@ local function connect()
   local id = header("sip_h_X-Call-Id") or ""
   if not id:find("^[%w%._%-]+$") then id = uuid end
   local module = stream.setting("stream_module")
-  local url, authorization = stream.target(id, module)
+  local url, authorization, isOlder = stream.target(id, module)
 
   session:setVariable("agent_call_id", id)
   session:setVariable("agent_module", module)
   session:setVariable("agent_url", url)
+  if isOlder then session:setVariable("agent_older", "true") end
   session:setVariable("agent_user", stream.safe(user))
   if campaign ~= nil then session:setVariable("agent_campaign", stream.safe(campaign)) end
   session:setVariable("agent_to", to)

@@ -45,4 +45,14 @@ elseif name == "CHANNEL_HANGUP_COMPLETE" then
       .. "\n"
   )
   stream.ended(uuid, tonumber(event:getHeader("variable_agent_serial") or "") or 0)
+  -- The older service has no such route.
+  if event:getHeader("variable_agent_older") == nil then
+    stream.later("hangup.lua", {
+      call,
+      known("variable_hangup_cause"),
+      known("variable_hangup_cause_q850"),
+      known("variable_sip_hangup_disposition"),
+      known("variable_billsec"),
+    })
+  end
 end

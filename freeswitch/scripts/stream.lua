@@ -157,17 +157,17 @@ local function moduleOf(uuid)
   return modules[stream.get(uuid, "agent_module") or ""]
 end
 
--- The URL of a call, and the Authorization header that goes with it.
+-- The URL of a call, the Authorization header that goes with it, and whether it is the older service's.
 function stream.target(id, name)
   local percent = tonumber(stream.setting("service_percent") or "100")
   local older = stream.setting("older_url")
   if older ~= nil and not stream.isAmong(id, percent) then
-    return older .. (older:find("?", 1, true) and "&" or "?") .. "callId=" .. id, stream.setting("older_authorization")
+    return older .. (older:find("?", 1, true) and "&" or "?") .. "callId=" .. id, stream.setting("older_authorization"), true
   end
   local module = modules[name]
   local features = table.concat(module.features, ",")
   local url = stream.setting("service") .. "/ws/" .. module.path .. "?callId=" .. id .. (features ~= "" and "&features=" .. features or "")
-  return url, "Bearer " .. (stream.setting("node_token") or "")
+  return url, "Bearer " .. (stream.setting("node_token") or ""), false
 end
 
 -- --- Life of a socket ----------------------------------------------------------------------------------------------------
@@ -306,6 +306,12 @@ function stream.play(uuid, text)
   if file ~= nil then run("uuid_broadcast", uuid .. " " .. file:gsub("\\/", "/") .. " aleg") end
 end
 
+-- Runs a script on a thread of its own.
+function stream.later(script, arguments)
+  run("luarun", stream.setting("conf_dir") .. "/scripts/" .. script .. " " .. table.concat(arguments, " "))
+end
+
+-- The call is over: nobody asks for its openings any more.
 function stream.ended(uuid, serial)
   for each = 1, serial do run("hash", "delete/agent/" .. uuid .. "-" .. each) end
 end

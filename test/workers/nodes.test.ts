@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { NODE_FORGOTTEN_MS } from '../../src/metrics/nodes.ts';
 import { readNodes, writeHeartbeat } from '../../src/metrics/read.ts';
 import { bearer, codeOf, guardedService } from './auth-support.ts';
-import { bindings } from './support.ts';
+import { bindings, database } from './support.ts';
 
 const { ask, tokens } = await guardedService();
 const heartbeat = {
@@ -74,5 +74,63 @@ describe('a node’s heartbeat', () => {
     }
     expect((await beat(tokens.node, 'x'.repeat(1_025))).status).toBe(413);
     expect(await health()).not.toHaveProperty('nodes');
+  });
+});
+
+describe('how a call ended on the telephone network', () => {
+  const hangup = { cause: 'NORMAL_CLEARING', q850: 16, by: 'recv_bye', seconds: 42 };
+  const callId = (name: string) => `${name}-${crypto.randomUUID()}`;
+  const tell = (token: string, body: object) =>
+    ask('/api/v1/nodes/hangups', { method: 'POST', headers: bearer(token), body: JSON.stringify(body) });
+  const logged = async (id: string) =>
+    (await database().from('call_logs').select('hangup, end_reason').eq('call_id', id).single()).data;
+  async function call(userId: string, campaign_id: string | null = null): Promise<string> {
+    const call_id = callId('call');
+    const start_time = new Date(0).toISOString();
+    const row = { call_id, user_id: userId, campaign_id, start_time };
+    expect((await database().from('call_logs').insert(row)).error).toBeNull();
+    return call_id;
+  }
+
+  it('stands in the call’s row, told by the node that may call for its user; once', async () => {
+    const id = await call('user-1', 'campaign-1');
+    expect((await tell(tokens.node, { callId: id, ...hangup })).status).toBe(204);
+    expect((await tell(tokens.node, { callId: id, ...hangup, cause: 'OTHER' })).status).toBe(204);
+    expect(await logged(id)).toMatchObject({ hangup });
+  });
+
+  it('of somebody else’s call, or of none, is not written', async () => {
+    for (const id of [await call('user-2'), await call('user-1', 'campaign-2')]) {
+      const response = await tell(tokens.node, { callId: id, ...hangup });
+      expect([response.status, await codeOf(response)]).toEqual([404, 'NOT_FOUND']);
+      expect(await logged(id)).toMatchObject({ hangup: null });
+    }
+    expect((await tell(tokens.node, { callId: callId('none'), ...hangup })).status).toBe(404);
+  });
+
+  it('is a node’s to tell, and checked', async () => {
+    const id = await call('user-1');
+    expect((await tell(tokens.service, { callId: id, ...hangup })).status).toBe(403);
+    for (const wrong of [
+      { cause: 'a b' },
+      { q850: 128 },
+      { by: "'" },
+      { seconds: -1 },
+      { callId: 'a/b' },
+      { x: 1 },
+    ]) {
+      expect((await tell(tokens.node, { callId: id, ...hangup, ...wrong })).status).toBe(400);
+    }
+    expect(await logged(id)).toMatchObject({ hangup: null });
+  });
+
+  it('waits for a database that does not answer, and says so', async () => {
+    const down = { SUPABASE_URL: 'http://127.0.0.1:9' };
+    const init = {
+      method: 'POST',
+      headers: bearer(tokens.node),
+      body: JSON.stringify({ callId: 'x', ...hangup }),
+    };
+    expect((await ask('/api/v1/nodes/hangups', init, down)).status).toBe(503);
   });
 });

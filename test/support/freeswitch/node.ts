@@ -10,6 +10,7 @@ local function channel(name, ...) return host(name, ...) end
 freeswitch = {
   API = function() return { execute = function(_, command, arguments) return channel("api", command, arguments) end } end,
   getGlobalVariable = function(name) return channel("setting", name) end,
+  msleep = function(ms) channel("sleep", tostring(ms)) end,
   consoleLog = function(_, text) channel("log", text) end,
 }
 session = {
@@ -24,7 +25,8 @@ event = {
   getHeader = function(_, name) return channel("header", name) end,
   getBody = function() return channel("body") end,
 }
-argv = { channel("argument", "1"), channel("argument", "2"), channel("argument", "3") }
+argv = {}
+for at = 1, 5 do argv[at] = channel("argument", tostring(at)) end
 os.time = function() return tonumber(channel("time")) end
 io.lines = function(file) return channel("file", file):gmatch("[^\\n]+") end
 package.path = channel("setting", "conf_dir") .. "/scripts/?.lua"
@@ -63,6 +65,8 @@ export class FreeSwitchDouble {
   numbers = '# ours\n+4930901820 user-1 campaign-1\n4930901821  user-2  -\n';
   killed: string | null = null;
   now = 1_800_000_000;
+  /** HTTP status of each request in turn; the last one again and again. */
+  statuses = [204];
   /** What a `start` of the module answers. */
   startAnswer = '+OK Success\n';
   readonly #hash = new Set<string>();
@@ -158,6 +162,9 @@ export class FreeSwitchDouble {
           return given.body ?? null;
         case 'argument':
           return given.args?.[Number(first) - 1] ?? null;
+        case 'sleep':
+          this.now += Number(first) / 1_000;
+          return null;
         case 'time':
           return String(this.now);
         case 'file':
@@ -196,6 +203,11 @@ export class FreeSwitchDouble {
       case 'luarun':
         this.#tasks.push({ due: this.now, script: first, args: text.split(' ').slice(1) });
         return '+OK\n';
+      case 'curl': {
+        this.commands.push(`curl ${text}`);
+        const status = this.statuses.length > 1 ? this.statuses.shift() : this.statuses[0];
+        return `{"status_code":"${status}","body":""}`;
+      }
       default:
         this.commands.push(`${command} ${text}`);
         return second === 'start' ? this.startAnswer : '+OK Success\n';

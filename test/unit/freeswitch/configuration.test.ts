@@ -80,7 +80,7 @@ describe('the modules of a node', () => {
 
   it('are there for each command of the scripts', () => {
     const used = lua.flatMap(({ source }) =>
-      [...source.matchAll(/\brun\("(\w+)"|command = "(\w+)"/g)].map(
+      [...source.matchAll(/(?:\brun|api:execute)\("(\w+)"|command = "(\w+)"/g)].map(
         ([, run, command]) => run ?? command ?? '',
       ),
     );

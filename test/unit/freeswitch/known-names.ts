@@ -60,6 +60,7 @@ export const apis: Record<string, string> = {
   sofia: 'mod_sofia',
   hash: 'mod_hash',
   luarun: 'mod_lua',
+  curl: 'mod_curl',
   uuid_raw_audio_stream: 'mod_openai_audio_stream',
   uuid_audio_stream: 'mod_audio_stream',
   uuid_twilio_stream: 'mod_twilio_stream',

@@ -273,6 +273,54 @@ describe('the end of a call', () => {
     );
     expect(node.hashed).toBe(0);
   });
+
+  describe('is told to the service', () => {
+    const ended = (node: FreeSwitchDouble, more: Record<string, string> = {}) => {
+      const headers = {
+        variable_agent_call_id: 'call-1-0',
+        variable_hangup_cause: 'NORMAL_CLEARING',
+        variable_hangup_cause_q850: '16',
+        variable_sip_hangup_disposition: 'recv_bye',
+        variable_billsec: '12',
+        ...more,
+      };
+      node.event('CHANNEL_HANGUP_COMPLETE', '', headers);
+      node.pass(60);
+      return node.commandsOf('curl');
+    };
+
+    it('with the cause', () => {
+      const [request, ...more] = ended(connected());
+      expect(request).toContain('curl https://calls.example.com/api/v1/nodes/hangups json timeout 5 ');
+      expect(request).toContain(
+        ' append_headers X-Node-Token:ach_node_secret content-type application/json post {',
+      );
+      expect(sentJson(request)).toEqual({
+        callId: 'call-1-0',
+        cause: 'NORMAL_CLEARING',
+        q850: 16,
+        by: 'recv_bye',
+        seconds: 12,
+      });
+      expect(more).toEqual([]);
+    });
+
+    it('three times at most, where it does not take it', () => {
+      const node = connected();
+      node.statuses = [404, 503];
+      expect(ended(node)).toHaveLength(3);
+      expect(node.log.at(-1)).toBe('event=hangup.untold call=call-1-0 status=503');
+    });
+
+    it('not if the older one had the call', () => {
+      const node = new FreeSwitchDouble();
+      node.settings.service_percent = '0';
+      node.settings.older_url = 'wss://older.example/stream';
+      connected(node);
+      expect(node.variables.get('agent_older')).toBe('true');
+      expect(ended(node, { variable_agent_older: 'true' })).toEqual([]);
+    });
+  });
 });
 
 describe('keys', () => {
