@@ -5,6 +5,7 @@ import { defaultEndpointing, type EndpointingOptions } from '../src/call/agent-c
 import { FRAME_MS } from '../src/call/endpointing.ts';
 import { voiceActivityForNode } from '../test/support/voice-activity.ts';
 import { ensureDebianPackages, thisMachine } from '../tools/debian-packages.ts';
+import { timingsNamed } from './provider-timings.ts';
 import { printTable, rounded } from './statistics.ts';
 import { lineRate } from './turn-taking/clips.ts';
 import { corpusOf } from './turn-taking/corpus.ts';
@@ -34,12 +35,16 @@ interface Variation {
   name: string;
   endpointing?: Partial<EndpointingOptions>;
   detector?: LineDetectorOptions;
+  /** By name: see provider-timings.ts. */
+  vendors?: string;
   /** Silero's detector in place of the line's, at this threshold. */
   silero?: number;
 }
 
 /** The margin over the background at which nothing is background. */
 const ANY_LEVEL = Number.NEGATIVE_INFINITY;
+/** Vendors that take no time but for the model's tokens. */
+const VENDORS_AT_ONCE = '0+0+0';
 const DEFAULTS: Variation = { name: 'the defaults' };
 
 /** Each is tried on the tuning speakers. */
@@ -52,6 +57,13 @@ const variations: readonly Variation[] = [
   { name: 'unfinishedMs 2500', endpointing: { unfinishedMs: 2_500 } },
   { name: 'dictationMs 1000', endpointing: { dictationMs: 1_000 } },
   { name: 'the words not used', endpointing: { unfinishedMs: 0, dictationMs: 0 } },
+  { name: 'speakMs 0', endpointing: { speakMs: 0 } },
+  { name: 'speakMs 1800', endpointing: { speakMs: 1_800 } },
+  { name: 'speakMs 2000', endpointing: { speakMs: 2_000 } },
+  { name: 'speakMs 2300', endpointing: { speakMs: 2_300 } },
+  { name: 'endMs 1200', endpointing: { endMs: 1_200 } },
+  { name: 'vendors at once', vendors: VENDORS_AT_ONCE },
+  { name: 'the same, speakMs 0', vendors: VENDORS_AT_ONCE, endpointing: { speakMs: 0 } },
   { name: 'startMs 60', endpointing: { startMs: 60 } },
   { name: 'startMs 200 of 320', endpointing: { startMs: 200, startWindowMs: 320 } },
   { name: 'detector mode 2', detector: { mode: 2 } },
@@ -140,7 +152,10 @@ function figures({ turns, overlaps }: Outcomes) {
     falseBargeInShare: rounded(overlap.falseOnes, 3),
     waitP50Ms: rounded(turn.waitP50Ms, 0),
     waitP95Ms: rounded(turn.waitP95Ms, 0),
+    audioP50Ms: rounded(turn.audioP50Ms, 0),
+    audioP95Ms: rounded(turn.audioP95Ms, 0),
     spokenOverShare: rounded(turn.spokenOver, 3),
+    takenBackShare: rounded(turn.takenBack, 3),
     unansweredShare: rounded(turn.unanswered, 3),
     cutOffShareByKind: Object.fromEntries(
       turnKinds.map((kind) => [
@@ -164,12 +179,13 @@ async function haveSpeech(): Promise<void> {
 }
 
 function settingsOf(
-  { name, endpointing, detector, silero }: Variation,
+  { name, endpointing, vendors, detector, silero }: Variation,
   detectors: VoiceActivityFactory,
 ): Settings {
   return {
     name,
     endpointing: { ...defaultEndpointing, ...endpointing },
+    ...(vendors === undefined ? {} : { timings: timingsNamed(vendors) }),
     createDetector: () =>
       silero === undefined ? lineDetector(detectors, lineRate, detector) : sileroDetector(silero),
   };

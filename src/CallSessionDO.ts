@@ -14,7 +14,7 @@ import type { PastCall } from './call/past-call.ts';
 import type { CallGrant, Principal } from './call/principal.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
 import { type Config, loadConfig } from './config.ts';
-import type { DialectEntry } from './dialects/carrier.ts';
+import type { DialectEntry, LegContext } from './dialects/carrier.ts';
 import type { StartRequest } from './dialects/dialect.ts';
 import { closeCodes } from './dialects/native-messages.ts';
 import { dialectAt } from './dialects/registry.ts';
@@ -173,7 +173,7 @@ export class CallSessionDO extends DurableObject<Env> {
         query: new URL(request.url).searchParams,
         headers: request.headers,
         numbers: this.#config.NUMBERS,
-        grant: leg.principal.call ?? null,
+        holder: holderOf(leg.principal),
       }),
       close: (closing) => socket.close(closing),
     };
@@ -417,4 +417,10 @@ export class CallSessionDO extends DurableObject<Env> {
       random: systemRandom,
     });
   }
+}
+
+/** For whom a leg calls that names nobody: a token of a person's, or of one call, is somebody's. */
+function holderOf({ kind, id, call }: Principal): LegContext['holder'] {
+  if (call !== undefined) return call;
+  return kind === 'user' ? { userId: id, campaignId: null } : null;
 }

@@ -66,7 +66,11 @@ function defaultAgent(config: Config): Omit<AgentConfig, 'version'> {
     language: config.AGENT_LANGUAGE ?? null,
     maxOutputTokens: config.AGENT_MAX_OUTPUT_TOKENS,
     historyMessages: config.AGENT_HISTORY_MESSAGES,
-    endpointing: { ...defaultEndpointing, endMs: config.ENDPOINTING_MS },
+    endpointing: {
+      ...defaultEndpointing,
+      endMs: config.ENDPOINTING_MS,
+      speakMs: config.ANSWER_AFTER_MS,
+    },
     interruption: { ...defaultInterruption, greeting: config.AGENT_GREETING_INTERRUPTIBLE },
     silence: {
       holdLine: config.AGENT_HOLD_LINE,

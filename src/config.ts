@@ -155,6 +155,8 @@ const configSchema = z.object({
   AGENT_HISTORY_MESSAGES: whole(40, 2, 400),
   /** Silence after speech that ends a turn. */
   ENDPOINTING_MS: whole(defaultEndpointing.endMs, 100, 5_000),
+  /** Silence after speech before which no answer is heard, unless a question was asked. */
+  ANSWER_AFTER_MS: whole(defaultEndpointing.speakMs, 0, 5_000),
 
   // --- providers ---
   ...providerSchema,

@@ -6,8 +6,9 @@ import {
   type InterruptionOptions,
 } from '../../src/call/agent-config.ts';
 import { FRAME_MS } from '../../src/call/endpointing.ts';
+import { defaultSpeculation } from '../../src/call/speculation.ts';
 import { createCall } from '../../test/support/call-harness.ts';
-import { TYPICAL, timingsNamed } from '../provider-timings.ts';
+import { type Timings, TYPICAL, timingsNamed } from '../provider-timings.ts';
 import { lineRate } from './clips.ts';
 import type { Scene } from './scenes.ts';
 import { TimedSpeechToText, type Transcriber } from './timed-speech-to-text.ts';
@@ -17,6 +18,8 @@ export interface Settings {
   name: string;
   endpointing: EndpointingOptions;
   interruption?: InterruptionOptions;
+  /** Of the vendors; absent: as published. */
+  timings?: Timings;
   /** One for audio at {@link lineRate}. */
   createDetector(): VoiceActivityDetector;
 }
@@ -28,6 +31,10 @@ export interface TurnOutcome {
   waitMs: number | null;
   /** The caller heard the agent before the true end. */
   spokenOver: boolean;
+  /** The call had decided too early, and took that back: what came is one turn. */
+  takenBack: boolean;
+  /** From the true end to the first audio of the answer that the caller heard after it; null: there was none. */
+  audioMs: number | null;
   /** What the turn was answered to. */
   text: string;
 }
@@ -52,11 +59,14 @@ const MONOLOGUE =
   'Wheels, brakes and lights are in stock. Electric bicycles are looked after by Martin, who has learned his trade in Holland. ' +
   'Spare parts arrive every Thursday morning.';
 
+/** The answer, in tokens: as in `npm run bench -- pipeline`, its first sentence has twelve. No clip has its words. */
+const ANSWER = 'Thanks| a| lot|,| the| workshop| repairs| wheels| until| Saturday| morning|.'.split('|');
+
 /** Longer than a call waits at its end for what is still being transcribed. */
 const FINISH_MS = 20_000;
 const FRAME = (lineRate * FRAME_MS) / 1_000;
 
-/** Plays a turn to a call that listens, until it is decided and the caller has finished. */
+/** Plays a turn to a call that listens, until the caller has finished and hears an answer. */
 export async function playTurn(
   scene: Scene,
   settings: Settings,
@@ -65,16 +75,26 @@ export async function playTurn(
   const { call, frame } = callFor(scene, settings, transcriber, '');
   await call.start();
   const endMs = toMs(scene.talk.end);
-  let outcome: TurnOutcome = { scene, waitMs: null, spokenOver: false, text: '' };
+  let outcome: TurnOutcome = {
+    scene,
+    waitMs: null,
+    spokenOver: false,
+    takenBack: false,
+    audioMs: null,
+    text: '',
+  };
   for (let at = 0; at + FRAME <= scene.line.length; at += FRAME) {
     await frame(scene.line.subarray(at, at + FRAME));
     const turn = call.ofType('turn.recorded').find((event) => event.turn.role === 'caller')?.turn;
     if (turn !== undefined && outcome.waitMs === null) {
       outcome = { ...outcome, waitMs: call.elapsed() - endMs, text: turn.text };
     }
-    if (outcome.waitMs !== null && call.elapsed() >= endMs) break;
+    if (outcome.waitMs !== null && call.leg.said.some(({ at }) => at >= endMs)) break;
   }
   outcome.spokenOver = call.leg.said.some(({ at }) => at < endMs);
+  outcome.takenBack = call.ofType('turn.reopened').length > 0;
+  const answeredAt = call.leg.said.find(({ at }) => at >= endMs)?.at;
+  outcome.audioMs = answeredAt === undefined ? null : answeredAt - endMs;
   await finish(call);
   return outcome;
 }
@@ -106,6 +126,7 @@ export async function playOverlap(
 
 /** A call as the service makes it, but for its clock, its leg and its providers. */
 function callFor(scene: Scene, settings: Settings, transcriber: Transcriber, greeting: string) {
+  const { speechToTextMs, firstTokenMs, tokensPerSecond, firstAudioMs } = settings.timings ?? timings;
   let heard: TimedSpeechToText | null = null;
   const call = createCall({
     agent: {
@@ -114,11 +135,17 @@ function callFor(scene: Scene, settings: Settings, transcriber: Transcriber, gre
       endpointing: settings.endpointing,
       interruption: settings.interruption ?? defaultInterruption,
       silence: defaultSilence,
+      speculation: defaultSpeculation,
     },
-    script: { firstTokenMs: timings.firstTokenMs, firstAudioMs: timings.firstAudioMs },
+    script: {
+      answer: () => ANSWER,
+      firstTokenMs,
+      tokenMs: 1_000 / tokensPerSecond,
+      firstAudioMs,
+    },
     call: { createDetector: () => experienced(settings.createDetector(), scene.before) },
     speechToText: (clock) => {
-      heard = new TimedSpeechToText(transcriber, clock, timings.speechToTextMs);
+      heard = new TimedSpeechToText(transcriber, clock, speechToTextMs);
       return heard;
     },
   });

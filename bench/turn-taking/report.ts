@@ -12,14 +12,27 @@ export interface Outcomes {
 const percent = (share: number) => (Number.isNaN(share) ? '–' : `${(share * 100).toFixed(1)} %`);
 const time = (ms: number) => (Number.isNaN(ms) ? '–' : ms.toFixed(0));
 
-const turnColumns = ['turns', 'cut off', 'and heard', 'unanswered', 'wait p50', 'p95'];
+const turnColumns = [
+  'turns',
+  'cut off',
+  'and heard',
+  'taken back',
+  'unanswered',
+  'wait p50',
+  'p95',
+  'audio p50',
+  'p95',
+];
 const turnCells = (score: TurnScore) => [
   String(score.turns),
   percent(score.cutOff),
   percent(score.spokenOver),
+  percent(score.takenBack),
   percent(score.unanswered),
   time(score.waitP50Ms),
   time(score.waitP95Ms),
+  time(score.audioP50Ms),
+  time(score.audioP95Ms),
 ];
 
 /** The turns of a group: by kind, by noise, by speaker, and all. */

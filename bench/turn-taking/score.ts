@@ -8,11 +8,16 @@ export interface TurnScore {
   cutOff: number;
   /** The caller heard the agent before he had finished: with providers that take their time, not every cut-off is heard. */
   spokenOver: number;
+  /** The call had decided too early, and took that back before the caller had heard a word. */
+  takenBack: number;
   /** Nothing was understood, or no end was found. */
   unanswered: number;
   /** From the true end to the decision, of the turns that were answered and not cut off. */
   waitP50Ms: number;
   waitP95Ms: number;
+  /** From the true end to the first audio of the answer, of the turns that were not spoken over. */
+  audioP50Ms: number;
+  audioP95Ms: number;
 }
 
 /** How well interruptions were told from other sounds. */
@@ -32,13 +37,19 @@ export interface OverlapScore {
 
 export function scoreTurns(outcomes: readonly TurnOutcome[]): TurnScore {
   const waits = outcomes.flatMap(({ waitMs }) => (waitMs !== null && waitMs >= 0 ? [waitMs] : []));
+  const audio = outcomes.flatMap(({ audioMs, spokenOver }) =>
+    audioMs === null || spokenOver ? [] : [audioMs],
+  );
   return {
     turns: outcomes.length,
     cutOff: share(outcomes, ({ waitMs }) => waitMs !== null && waitMs < 0),
     spokenOver: share(outcomes, ({ spokenOver }) => spokenOver),
+    takenBack: share(outcomes, ({ takenBack }) => takenBack),
     unanswered: share(outcomes, ({ waitMs }) => waitMs === null),
     waitP50Ms: quantile(waits, 0.5),
     waitP95Ms: quantile(waits, 0.95),
+    audioP50Ms: quantile(audio, 0.5),
+    audioP95Ms: quantile(audio, 0.95),
   };
 }
 

@@ -106,6 +106,11 @@ export interface EndpointingOptions {
   unfinishedMs: number;
   /** After a number or a spelling: its groups are dictated with pauses. Default 2,000. */
   dictationMs: number;
+  /**
+   * Nothing of an answer is heard before so much silence, unless a question was asked: the answer is being made meanwhile, and a caller
+   * who goes on has not been cut off. Default 1,200: see ARCHITECTURE.md, "Whose turn it is".
+   */
+  speakMs: number;
   /** Audio before the detected start that belongs to the utterance: soft onsets. Default 300. */
   preRollMs: number;
 }
@@ -117,5 +122,6 @@ export const defaultEndpointing: EndpointingOptions = {
   maxEndMs: 3_000,
   unfinishedMs: 1_500,
   dictationMs: 2_000,
+  speakMs: 1_200,
   preRollMs: 300,
 };

@@ -4,6 +4,8 @@ import type { CallEvent } from './events.ts';
 export interface CallCounts {
   /** The caller's turns that were answered with audio. */
   answered: number;
+  /** The caller's turns that were taken for over, and went on before anything of the answer was heard. */
+  reopened: number;
   /** The caller spoke over the agent, who stopped for good. */
   interruptions: number;
   /** The agent fell silent for a noise, or for its own echo, and went on. */
@@ -29,6 +31,7 @@ export interface CallCounts {
 
 export const noCounts: CallCounts = {
   answered: 0,
+  reopened: 0,
   interruptions: 0,
   falseInterruptions: 0,
   backchannels: 0,
@@ -61,6 +64,9 @@ export class CallCounter {
     switch (event.type) {
       case 'latency':
         counts.answered++;
+        return;
+      case 'turn.reopened':
+        counts.reopened++;
         return;
       case 'overlap':
         if (event.outcome === 'interrupted') counts.interruptions++;

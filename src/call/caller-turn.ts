@@ -12,6 +12,10 @@ export interface FinishedTurn {
   /** Milliseconds since the epoch: the last voiced sample, and the decision that the turn is over. */
   lastVoicedAt: number;
   decidedAt: number;
+  /** Until then the caller may go on: nothing of the answer is to be heard before. */
+  speakFrom: number;
+  /** What was said since a turn that was taken for over was opened again; null: it was not. */
+  added: string | null;
 }
 
 /**
@@ -24,6 +28,10 @@ export class CallerTurn {
   readonly #language: string | undefined;
   readonly #onFinished: (turn: FinishedTurn) => void;
   #utterances: { utterance: Utterance; text: string }[] = [];
+  /** What the last turn was made of. */
+  #finished: { utterance: Utterance; text: string }[] = [];
+  /** So many of the utterances were taken for a whole turn already. */
+  #reopened = 0;
   #timer: Timer | null = null;
   /** The caller speaks, or is still being understood: the turn cannot end. */
   #held = false;
@@ -63,17 +71,31 @@ export class CallerTurn {
     const last = this.#utterances.at(-1)?.utterance;
     if (last !== undefined) {
       const pause = pauseBetween(last, utterance);
-      // A longer one is none of the caller's: he waited for us.
-      if (pause <= this.#end.waitMs(this.textWith(''))) this.#end.learnPause(pause);
+      // A longer one is none of the caller's, he waited for us; unless nothing was heard of us.
+      const goesOn = this.#utterances.length === this.#reopened;
+      if (goesOn || pause <= this.#end.waitMs(this.textWith(''))) this.#end.learnPause(pause);
     }
     this.#utterances.push({ utterance, text });
     this.#arm();
   }
 
+  /** The last turn was not over, and is the beginning of this one. False: there is none. */
+  reopen(): boolean {
+    if (this.#finished.length === 0) return false;
+    this.#reopened = this.#finished.length;
+    this.#utterances.unshift(...this.#finished);
+    this.#finished = [];
+    return true;
+  }
+
   /** The turn so far, with what is being said; empty where nothing was. */
   textWith(more: string): string {
+    return this.#joined([...this.#utterances.map(({ text }) => text), more]);
+  }
+
+  #joined(texts: string[]): string {
     return joinTranscripts(
-      [...this.#utterances.map(({ text }) => text), more].filter((text) => text !== ''),
+      texts.filter((text) => text !== ''),
       this.#language,
     );
   }
@@ -104,10 +126,17 @@ export class CallerTurn {
     // When the wait was over; a transcript that came later than that is the provider's time.
     const waitMs = last.endedBy === 'endOfTurn' ? 0 : this.#end.waitMs(text);
     const waitedUntil = Math.min(this.#clock.now(), last.lastVoicedAt + waitMs);
+    const speakFrom = last.endedBy === 'silence' ? last.lastVoicedAt + this.#end.speakMs(text) : waitedUntil;
+    const added = this.#utterances.slice(this.#reopened).map((said) => said.text);
+    const wentOn = this.#reopened > 0;
     this.#end.turnFinished();
+    this.#finished = this.#utterances;
     this.#utterances = [];
+    this.#reopened = 0;
     return {
       text,
+      speakFrom,
+      added: wentOn ? this.#joined(added) : null,
       startSample: first.startSample,
       endSample: last.endSample,
       lastVoicedAt: last.lastVoicedAt,

@@ -22,6 +22,19 @@ export class Conversation {
     return numbered;
   }
 
+  /** The caller's turn at the end, where nothing has come after it: he may go on with it. */
+  get lastIsCallers(): boolean {
+    const last = this.#entries.at(-1);
+    return last !== undefined && 'turn' in last && last.turn.role === 'caller';
+  }
+
+  /** The last turn, with more of it. */
+  replaceLast(turn: Omit<RecordedTurn, 'position'>): RecordedTurn {
+    const numbered = { ...turn, position: this.#turns - 1 };
+    this.#entries[this.#entries.length - 1] = { turn: numbered };
+    return numbered;
+  }
+
   /** A tool was asked for. A turn that comes before its result knows that it is under way. */
   beginRun(call: ToolCall): void {
     this.#entries.push({ run: { ...call, content: UNDER_WAY } });

@@ -28,6 +28,8 @@ export type CallEvent =
    * it was a backchannel, an echo or nothing.
    */
   | { type: 'overlap'; outcome: 'interrupted' | 'resumed'; because: OverlapKind | 'nothing'; text: string }
+  /** The caller goes on before he has heard anything of the answer: it is taken back, and the turn goes on. */
+  | { type: 'turn.reopened' }
   /** A caller's turn is over and its answer is being made. */
   | { type: 'thinking'; turn: number }
   /**
@@ -45,7 +47,7 @@ export type CallEvent =
   | { type: 'agent.owes'; owed: OwedAnswer | null }
   /** What the caller says. Interim text replaces the interim text before it. */
   | { type: 'transcript'; role: 'caller' | 'agent'; turn: number; text: string; final: boolean }
-  /** A turn is over and belongs to the record: the caller's words, or what was heard of the agent's. */
+  /** A turn is over and belongs to the record: the caller's words, or what was heard of the agent's. One of a position that was told before replaces it. */
   | { type: 'turn.recorded'; turn: RecordedTurn }
   | ({ type: 'latency'; turn: number } & TurnLatency)
   | { type: 'dtmf'; digit: string; durationMs: number }

@@ -3,7 +3,12 @@ import { type LatencyMoment, latencyMoments, type TurnLatency } from '../dialect
 /** The moments of a turn that latency is made of, in milliseconds since the epoch. */
 export type LatencyMark =
   /** The caller's last voiced sample arrived. */
-  'lastVoiced' | LatencyMoment | 'modelRequested' | 'speechRequested';
+  | 'lastVoiced'
+  | LatencyMoment
+  | 'modelRequested'
+  | 'speechRequested'
+  /** From here on the answer may be heard: until then the caller may go on. */
+  | 'speakFrom';
 
 /** Collects the marks of one turn. The first setting of a mark counts: a second sentence is no first one. */
 export class LatencyLedger {
@@ -38,7 +43,10 @@ export class LatencyLedger {
       this.#between('modelRequested', 'firstSentence') +
       this.#between('speechRequested', 'firstAudio');
     const totalMs = Math.max(0, firstSent - lastVoiced);
-    const endpointWaitMs = Math.max(0, decided - lastVoiced);
+    // An answer that was ready before it might be heard has waited for the caller, not for us.
+    const heldFrom = Math.max(decided, this.at('firstAudio') ?? firstSent);
+    const heldMs = Math.max(0, Math.min(this.at('speakFrom') ?? 0, firstSent) - heldFrom);
+    const endpointWaitMs = Math.max(0, decided - lastVoiced) + heldMs;
     const moments: TurnLatency['moments'] = {};
     for (const name of latencyMoments) {
       const at = this.at(name);

@@ -22,8 +22,8 @@ export interface Utterance {
   startedAt: number;
   lastVoicedAt: number;
   decidedAt: number;
-  /** What told that it is over: the silence after it, or the provider's own judgement that the turn is. */
-  endedBy: 'silence' | 'endOfTurn';
+  /** What told that it is over: the silence after it, the provider's own judgement that the turn is, or the keys' own end. */
+  endedBy: 'silence' | 'endOfTurn' | 'keys';
 }
 
 export interface ListenerHandler {
@@ -76,8 +76,9 @@ export class Listener {
   readonly #abort = new AbortController();
   readonly #frame: Int16Array;
   #frameFilled = 0;
-  /** The last frames before speech, as one ring of samples. */
+  /** The last frames before speech, as one ring of samples: the next one goes to `preRollAt`. */
   readonly #preRoll: Int16Array;
+  #preRollAt = 0;
   #preRollFilled = 0;
   /** Unvoiced frames since the last voiced one, as far as they were not sent: sent when speech goes on, dropped when not. */
   #pause: Int16Array[] = [];
@@ -202,10 +203,18 @@ export class Listener {
   #startUtterance(): void {
     this.#startSample = Math.max(0, this.#position - this.#preRollFilled);
     this.#startedAt = this.#lastAudioAt - this.#options.endpointing.startMs;
-    this.#session.push(this.#preRoll.subarray(this.#preRoll.length - this.#preRollFilled));
+    this.#pushPreRoll();
+    this.#preRollAt = 0;
     this.#preRollFilled = 0;
     this.#watchForStall();
     this.#options.handler.speechStarted();
+  }
+
+  #pushPreRoll(): void {
+    const behind = Math.max(0, this.#preRollFilled - this.#preRollAt);
+    const before = this.#preRollFilled - behind;
+    if (behind > 0) this.#session.push(this.#preRoll.subarray(this.#preRoll.length - behind));
+    if (before > 0) this.#session.push(this.#preRoll.subarray(this.#preRollAt - before, this.#preRollAt));
   }
 
   #endUtterance(endedBy: Utterance['endedBy'] = 'silence'): void {
@@ -244,8 +253,8 @@ export class Listener {
 
   #rememberBeforeSpeech(frame: Int16Array): void {
     if (this.#preRoll.length === 0) return;
-    this.#preRoll.copyWithin(0, frame.length);
-    this.#preRoll.set(frame, this.#preRoll.length - frame.length);
+    this.#preRoll.set(frame, this.#preRollAt);
+    this.#preRollAt = (this.#preRollAt + frame.length) % this.#preRoll.length;
     this.#preRollFilled = Math.min(this.#preRoll.length, this.#preRollFilled + frame.length);
   }
 

@@ -59,6 +59,8 @@ export class Pipeline implements Engine, ListenerHandler {
   /** What is being said, or being made to be said. */
   #reply: Reply | null = null;
   #replySince = 0;
+  /** The reply that answers the caller's last turn. */
+  #answerReply: Reply | null = null;
   /** Goes on with a reply that was held for something that came to nothing. */
   #resumeTimer: Timer | null = null;
   /** Utterances of the caller that are over and not yet transcribed. */
@@ -281,7 +283,7 @@ export class Pipeline implements Engine, ListenerHandler {
     await this.#listener.finish(timeoutMs);
     this.#agent.close();
     const turn = this.#callerTurn.take();
-    if (turn !== null) this.#recordCaller(turn, turn.text);
+    if (turn !== null) this.#recordTurn(turn);
   }
 
   // --- ListenerHandler: the caller -----------------------------------------------------------------------------
@@ -351,7 +353,7 @@ export class Pipeline implements Engine, ListenerHandler {
       const before = utterance.lastVoicedAt < this.#replySince;
       const kind = before ? 'speech' : this.#overlapOf(text, reply);
       if (kind === 'speech' && reply.interruptible) {
-        if (before) this.#stopReply();
+        if (before && !this.#mayReopen(reply)) this.#stopReply();
         else this.#interrupt(kind, text);
       } else if (kind !== 'speech') {
         this.#resume(kind, text);
@@ -416,15 +418,17 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#toldOfProblem = false;
     // Who says something new wants something else than what an object before this one has promised.
     this.#later.forget();
-    this.#recordCaller(turn, turn.text);
+    this.#recordTurn(turn);
     const ledger = new LatencyLedger();
     ledger.mark('lastVoiced', turn.lastVoicedAt);
     ledger.mark('decided', turn.decidedAt);
     ledger.mark('transcript', clock.now());
+    ledger.mark('speakFrom', turn.speakFrom);
     for (const provider of this.#heardBy) ledger.served(provider);
     this.#heardBy.clear();
     const answer = this.#agent.answerTo(turn.text);
     this.#run(ledger, true, answer.speak, undefined, answer.thinking);
+    this.#answerReply = this.#reply;
   }
 
   /** The caller learns that what the agent has announced cannot be done. */
@@ -453,7 +457,7 @@ export class Pipeline implements Engine, ListenerHandler {
         startedAt: now,
         lastVoicedAt: now,
         decidedAt: now,
-        endedBy: 'silence',
+        endedBy: 'keys',
       },
       spokenKeys(keys),
     );
@@ -483,6 +487,7 @@ export class Pipeline implements Engine, ListenerHandler {
     // The agent does not begin to speak over somebody who speaks.
     if (this.#suspended) playout.hold(true);
     else if (this.#sound.speaks && interruptible) playout.hold(this.#options.leg.canClear);
+    playout.notBefore(ledger.at('speakFrom') ?? 0);
     const turn = this.#turns.begin(ledger);
     const reply = this.#agent.reply(turn, interruptible, thinking, {
       onSentence: (text) => {
@@ -583,15 +588,30 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   #interrupt(because: OverlapKind, text: string): void {
-    this.#options.events.emit({ type: 'overlap', outcome: 'interrupted', because, text });
+    const { events } = this.#options;
+    this.#holdReply();
+    if (this.#reply !== null && this.#mayReopen(this.#reply) && this.#callerTurn.reopen()) {
+      events.emit({ type: 'turn.reopened' });
+    } else {
+      events.emit({ type: 'overlap', outcome: 'interrupted', because, text });
+    }
     this.#stopReply();
-    this.#options.events.emit({ type: 'thinking', turn: this.#turns.nextId });
+    events.emit({ type: 'thinking', turn: this.#turns.nextId });
+  }
+
+  /** Whether `reply` answers the caller's last turn, and he has heard no word of it: what he says now belongs to that turn. */
+  #mayReopen(reply: Reply): boolean {
+    const { spoken } = reply;
+    const unheard = spoken.heard === null && (this.#options.leg.canClear || !spoken.begun);
+    return reply === this.#answerReply && unheard && this.#record.lastIsCallers;
   }
 
   /** What words mean that come over `reply`. To one who is asked whether he is there, every word is an answer. */
   #overlapOf(text: string, reply: Reply): OverlapKind {
     const kind = overlapKind(text, reply.spoken.latest);
-    return kind === 'backchannel' && reply === this.#silenceReply ? 'speech' : kind;
+    // Nobody says "uh-huh" to what he has not heard.
+    const isAnswer = reply === this.#silenceReply || this.#mayReopen(reply);
+    return kind === 'backchannel' && isAnswer ? 'speech' : kind;
   }
 
   /** The agent's own words, which came back while it spoke and were understood only afterwards. */
@@ -622,6 +642,15 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   // --- the record ----------------------------------------------------------------------------------------------
+
+  #recordTurn(turn: FinishedTurn): void {
+    if (turn.added === null) {
+      this.#recordCaller(turn, turn.text);
+      return;
+    }
+    this.#silence.reset();
+    this.#record.callerWentOn(this.#turns.nextId, turn, turn.text, turn.added);
+  }
 
   #recordCaller(span: { startSample: number; endSample: number }, text: string): void {
     this.#silence.reset();

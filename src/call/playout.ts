@@ -80,7 +80,10 @@ export class Playout {
   /** When the last sample that was sent will have been heard. */
   #sentUntil = 0;
   #held = false;
+  #notBefore = 0;
   #timer: Timer | null = null;
+  /** When it fires. */
+  #timerAt = 0;
   #waiters: { test: () => boolean; resolve: () => void }[] = [];
   #closed = false;
 
@@ -198,6 +201,12 @@ export class Playout {
     this.#pump();
   }
 
+  /** Nothing goes out before this moment of the clock; until the next call. */
+  notBefore(at: number): void {
+    this.#notBefore = at;
+    this.#pump();
+  }
+
   /** True between `hold` and `resume` or `clear`. */
   get held(): boolean {
     return this.#held;
@@ -284,7 +293,8 @@ export class Playout {
   /** The next piece of `segment` that may go out now, or null. */
   #take(segment: PlayoutSegment, now: number): Int16Array | null {
     const aheadMs = this.#sentUntil - now;
-    if (this.#held || segment.unsentSamples === 0 || aheadMs > this.#options.leadMs) return null;
+    if (this.#held || now < this.#notBefore) return null;
+    if (segment.unsentSamples === 0 || aheadMs > this.#options.leadMs) return null;
     // A short piece costs as much as a whole one: unless the line runs dry, or nothing follows, wait for the rest.
     const short = segment.unsentSamples < this.#pieceSamples;
     if (short && !segment.ended && aheadMs > this.#options.pieceMs) return null;
@@ -319,17 +329,27 @@ export class Playout {
   }
 
   #schedule(): void {
+    const due = this.#nextDue();
+    // With each piece that the provider yields this is asked anew, and is mostly what it was.
+    if (this.#timer !== null && this.#timerAt === due) return;
     this.#timer?.cancel();
     this.#timer = null;
-    if (this.#closed || (!this.busy && this.#waiters.length === 0)) return;
-    const now = this.#options.clock.now();
-    const dueToSend = this.#nextSendAt();
+    if (due === Number.POSITIVE_INFINITY) return;
+    const { clock } = this.#options;
+    this.#timerAt = due;
+    // Rounded up: a timer that fires early would find nothing to do and be set again for the rest of a millisecond.
+    this.#timer = clock.after(Math.max(0, Math.ceil(due - clock.now())), () => {
+      this.#timer = null;
+      this.#pump();
+    });
+  }
+
+  /** When there is something to do next; infinity: not before something else happens. */
+  #nextDue(): number {
+    if (this.#closed || (!this.busy && this.#waiters.length === 0)) return Number.POSITIVE_INFINITY;
     const first = this.#unheard[0];
     const dueToHear = first === undefined ? Number.POSITIVE_INFINITY : this.#dueToBeHeard(first);
-    const due = Math.min(dueToSend, dueToHear);
-    if (due === Number.POSITIVE_INFINITY) return;
-    // Rounded up: a timer that fires early would find nothing to do and be set again for the rest of a millisecond.
-    this.#timer = this.#options.clock.after(Math.max(0, Math.ceil(due - now)), () => this.#pump());
+    return Math.min(this.#nextSendAt(), dueToHear);
   }
 
   /** When the next piece may go out; infinity where nothing is there to send until more audio arrives. */
@@ -338,7 +358,8 @@ export class Playout {
     const speaking = this.#segments.find((segment) => !segment.ended || segment.unsentSamples > 0);
     if (speaking === undefined || speaking.unsentSamples === 0) return Number.POSITIVE_INFINITY;
     const waitsForRest = !speaking.ended && speaking.unsentSamples < this.#pieceSamples;
-    return this.#sentUntil - (waitsForRest ? this.#options.pieceMs : this.#options.leadMs);
+    const due = this.#sentUntil - (waitsForRest ? this.#options.pieceMs : this.#options.leadMs);
+    return Math.max(due, this.#notBefore);
   }
 
   #wake(): void {

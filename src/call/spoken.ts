@@ -45,6 +45,11 @@ export class Spoken {
     return span === null || text === '' ? null : { text, ...span };
   }
 
+  /** Whether any of it was sent. */
+  get begun(): boolean {
+    return this.#parts.length > 0;
+  }
+
   /** Whether a model that speaks has spoken any of it: it cannot say that again. */
   get isModels(): boolean {
     return this.#parts.some(({ response }) => response !== null);

@@ -41,10 +41,14 @@ export function completenessOf(text: string): Completeness {
   const last = words.at(-1) ?? '';
   if (endsInDictation(plain, words)) return 'dictation';
   // A question mark is believed; a full stop is put behind anything by every transcriber.
-  if (/[?？]["'”’»)]*$/u.test(plain)) return 'finished';
+  if (endsInQuestion(plain)) return 'finished';
   if (breaksOff.has(last) && words.length > 1) return 'unfinished';
   if (words.every((word) => fillers.has(word))) return 'unfinished';
   return /[.!。！।]["'”’»)]*$/u.test(plain) ? 'finished' : 'unknown';
+}
+
+function endsInQuestion(text: string): boolean {
+  return /[?？]["'”’»)]*\s*$/u.test(text);
 }
 
 const fillers = new Set(['um', 'uh', 'er', 'erm', 'hmm', 'well', 'so']);
@@ -90,6 +94,11 @@ export class TurnEnd {
   /** What was learned fades with every turn: one slow sentence does not slow the rest of the call. */
   turnFinished(): void {
     this.#averagePauseMs *= 1 - PAUSE_FADING;
+  }
+
+  /** Milliseconds from the last voiced sample before which no answer to this text is heard. */
+  speakMs(text: string): number {
+    return endsInQuestion(text) ? 0 : this.#options.speakMs;
   }
 
   /** Milliseconds of silence, from the last voiced sample, that end a turn with this text. */

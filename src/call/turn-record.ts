@@ -64,14 +64,35 @@ export class TurnRecord {
   /** What the caller said; `turn` is the number of the turn that answers it. */
   caller(turn: number, span: { startSample: number; endSample: number }, text: string): void {
     this.#events.emit({ type: 'transcript', role: 'caller', turn, text, final: true });
-    this.#add({
+    this.#add(this.#callers(span, text));
+  }
+
+  /** Whether the caller's turn is the last that is recorded, so that he may go on with it. */
+  get lastIsCallers(): boolean {
+    return this.#conversation.lastIsCallers;
+  }
+
+  /** The caller's last turn, which went on: all of it in `text`; whoever shows it has shown what comes before `added`. */
+  callerWentOn(
+    turn: number,
+    span: { startSample: number; endSample: number },
+    text: string,
+    added: string,
+  ): void {
+    this.#events.emit({ type: 'transcript', role: 'caller', turn, text: added, final: true });
+    const recorded = this.#conversation.replaceLast(this.#callers(span, text));
+    this.#events.emit({ type: 'turn.recorded', turn: recorded });
+  }
+
+  #callers(span: { startSample: number; endSample: number }, text: string): Omit<RecordedTurn, 'position'> {
+    return {
       role: 'caller',
       text,
       startMs: (span.startSample * 1000) / this.#sampleRate,
       endMs: (span.endSample * 1000) / this.#sampleRate,
       interrupted: false,
       latency: null,
-    });
+    };
   }
 
   /** What the caller heard of the agent, if anything. */

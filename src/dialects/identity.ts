@@ -13,8 +13,8 @@ export interface Handshake {
   query: URLSearchParams;
   headers: Headers;
   numbers: Numbers;
-  /** What the leg's single-call token stands for; null: it has none. */
-  grant: { userId: string; campaignId: string | null } | null;
+  /** The user whose token opened the socket; null: a node's, an operator's, or nobody had to show one. */
+  holder: { userId: string; campaignId: string | null } | null;
 }
 
 /** What the first message of a leg tells of its call. */
@@ -40,12 +40,12 @@ type Name = (typeof names)[number];
 
 /**
  * Who calls, for whom, and under which id. What the first message says counts before the URL's query, that before the headers (`X-…`),
- * these before the leg's single-call token, and that before the number's entry in `NUMBERS`.
+ * these before the holder of the token, and that before the number's entry in `NUMBERS`. Whether they may is not decided here.
  */
 export function identify(
   dialect: string,
   facts: CallFacts,
-  { callId, callIdBound, query, headers, numbers, grant }: Handshake,
+  { callId, callIdBound, query, headers, numbers, holder }: Handshake,
 ): Identified | Unidentified {
   const { named, others } = namedOf(Object.entries(facts.parameters));
   const inQuery = namedOf(query).named;
@@ -56,23 +56,23 @@ export function identify(
   const to = plusOf(find('to') ?? facts.to);
   const called = entryOf(numbers, to);
   // Who calls us may show any number, also one of ours.
-  const ofNumber = called ?? (facts.outbound === false ? undefined : entryOf(numbers, from));
-  const owner = grant ?? ofNumber;
-  const userId = find('userid') ?? owner?.userId;
+  const owner = called ?? (facts.outbound === false ? undefined : entryOf(numbers, from));
+  const namedUser = find('userid');
+  const userId = namedUser ?? holder?.userId ?? owner?.userId;
   if (userId === undefined || userId.length > 128) {
     const number =
       from === undefined && to === undefined ? 'no number either' : 'a number that is not in NUMBERS';
     return refused('UNAUTHORIZED', `${dialect}: the leg names no userId, and ${number}`);
   }
-  const campaignId =
-    find('campaignid') ??
-    (find('userid') === undefined || grant !== null ? (owner?.campaignId ?? undefined) : undefined);
+  const ofUser = holder ?? owner;
+  const isTheirs = namedUser === undefined || namedUser === holder?.userId;
+  const campaignId = find('campaignid') ?? (isTheirs ? ofUser?.campaignId : undefined) ?? undefined;
   const ownId = find('callid') ?? (callIdBound ? callId : (idOf(facts.carrierCallId) ?? callId));
   if (!callIdSchema.safeParse(ownId).success) {
     return refused('BAD_MESSAGE', `${dialect}: callId must be 1 to 128 of A-Z a-z 0-9 . _ -`);
   }
   // Of a call that one of our numbers makes, the party is the one that is called.
-  const weCall = facts.outbound ?? (called === undefined && ofNumber !== undefined);
+  const weCall = facts.outbound ?? (called === undefined && owner !== undefined);
   const phoneNumber = plusOf(find('phonenumber')) ?? (weCall ? to : from);
   const metadata = defined({
     ...others,
@@ -95,10 +95,9 @@ export function identify(
 }
 
 /** Whether the upgrade request alone tells for whom the call is. */
-export function identifiedByHandshake({ query, headers, numbers, grant }: Handshake): boolean {
-  if (grant !== null) return true;
+export function identifiedByHandshake({ query, headers, numbers, holder }: Handshake): boolean {
   const named = { ...headersOf(headers), ...namedOf(query).named };
-  return named.userid !== undefined || entryOf(numbers, named.to) !== undefined;
+  return holder !== null || named.userid !== undefined || entryOf(numbers, named.to) !== undefined;
 }
 
 /** HTTP has a `From` of its own: only what an operator has added counts. */

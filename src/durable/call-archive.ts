@@ -15,6 +15,7 @@ import { type Delivery, Outbox } from './outbox.ts';
 import { RecordingPlans } from './recordings/plan.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { dropTables, hasTables, migrate } from './storage.ts';
+import { WriteBehind } from './write-behind.ts';
 
 export interface CallArchiveOptions {
   storage: DurableObjectStorage;
@@ -36,6 +37,10 @@ export class CallArchive {
   readonly #outbox: Outbox;
   readonly #progress: CallProgress;
   readonly #plans: RecordingPlans;
+  /** What was said and is to be said: written before any audio of it goes out. */
+  readonly #words: WriteBehind;
+  /** What is charged. */
+  readonly #usage: WriteBehind;
   #conversationTimer: Timer | null = null;
   /** Samples of the recording that the storage did not take, and memory had no room for. */
   #lostSamples = 0;
@@ -50,6 +55,8 @@ export class CallArchive {
     this.#journal = new SqliteJournal(storage.sql, writes);
     this.#progress = new CallProgress(entries);
     this.#plans = new RecordingPlans(entries);
+    this.#words = new WriteBehind(clock);
+    this.#usage = new WriteBehind(clock);
     const deliver = callDeliveries({
       env,
       config,
@@ -64,6 +71,7 @@ export class CallArchive {
 
   /** True where the call has begun and its end is not written down. */
   get unfinished(): boolean {
+    this.#flush();
     const journaled = this.#journal.read();
     return journaled !== null && journaled.end === null;
   }
@@ -74,12 +82,14 @@ export class CallArchive {
 
   /** What a client needs to come back to a call that the object has lost; null where there is none. */
   get lost(): { call: StartedCallFacts; resumeToken: string } | null {
+    this.#flush();
     const journaled = this.#journal.read();
     return journaled === null || journaled.end !== null ? null : journaled;
   }
 
   /** The call as it was written down, to be taken up again. Throws where there is none. */
   past(): PastCall & { resumeToken: string } {
+    this.#flush();
     const journaled = this.#journal.read();
     if (journaled === null || journaled.end !== null) throw new Error('there is no call to take up');
     const { call, resumeToken, history, language } = journaled;
@@ -181,6 +191,23 @@ export class CallArchive {
 
   /** Takes one event of the call. `resumeToken` is the proof with which a client may come back to it. */
   hear(event: CallEvent, at: number, resumeToken: string): void {
+    if (event.type === 'usage') {
+      this.#usage.add(() => this.#journal.append({ type: 'usage', usage: event.usage }));
+    } else if (precedesRequest(event)) {
+      this.#words.add(() => this.#write(event, at, resumeToken));
+    } else {
+      if (!passing.has(event.type) && !isCallersTranscript(event)) this.#words.flush();
+      if (event.type === 'call.closed') this.#usage.flush();
+      this.#write(event, at, resumeToken);
+    }
+  }
+
+  #flush(): void {
+    this.#words.flush();
+    this.#usage.flush();
+  }
+
+  #write(event: CallEvent, at: number, resumeToken: string): void {
     this.#progress.hear(event);
     switch (event.type) {
       case 'call.started': {
@@ -206,9 +233,6 @@ export class CallArchive {
         this.#journal.append({ type: 'failure', failure: { at, code, provider, message } });
         return;
       }
-      case 'usage':
-        this.#journal.append({ type: 'usage', usage: event.usage });
-        return;
       case 'language.heard':
         this.#journal.append({ type: 'language', language: event.language });
         return;
@@ -241,4 +265,27 @@ export class CallArchive {
     this.#journal.append({ type: 'failure', failure });
     log('error', 'a part of a recording is lost', { seconds });
   }
+}
+
+/** Whether a vendor is asked at once for what follows from it: for the answer to the caller's turn, for the speech of a sentence. */
+function precedesRequest(event: CallEvent): boolean {
+  if (event.type === 'turn.recorded') return event.turn.role === 'caller';
+  return event.type === 'agent.sentence' && (event.state === 'planned' || event.state === 'written');
+}
+
+/** Events of which nothing is written at once, and that no audio follows. */
+const passing: ReadonlySet<CallEvent['type']> = new Set([
+  'listening',
+  'thinking',
+  'overlap',
+  'turn.reopened',
+  'latency',
+  'speculation',
+  'cache',
+  'wording',
+]);
+
+/** The agent's tells that the first audio of a sentence goes out. */
+function isCallersTranscript(event: CallEvent): boolean {
+  return event.type === 'transcript' && event.role === 'caller';
 }

@@ -73,8 +73,7 @@ export class SqliteJournal implements Journal {
           end: null,
         };
       } else if (fact.type === 'turn') {
-        result?.turns.push(fact.turn);
-        result?.history.push({ turn: fact.turn });
+        if (result !== null) addTurn(result, fact.turn);
       } else if (fact.type === 'failure')
         result?.failures.push({ ...fact.failure, position: result.failures.length });
       else if (fact.type === 'renamed' && result !== null) result.rowId = fact.rowId;
@@ -145,6 +144,19 @@ function bytesOf(samples: Int16Array | null): Uint8Array | null {
 
 function samplesOf(bytes: ArrayBuffer | null): Int16Array | null {
   return bytes && new Int16Array(bytes);
+}
+
+/** A turn that went on is written down once more, in the place of what it was. */
+function addTurn({ turns, history }: JournaledCall, turn: RecordedTurn): void {
+  const known = turns.findIndex(({ position }) => position === turn.position);
+  if (known < 0) {
+    turns.push(turn);
+    history.push({ turn });
+    return;
+  }
+  const entry = history.findIndex((said) => 'turn' in said && said.turn === turns[known]);
+  turns[known] = turn;
+  history[entry] = { turn };
 }
 
 function addUsage(sums: Map<string, Usage>, usage: Usage): void {

@@ -1,6 +1,5 @@
 import type { Clock } from '../call/clock.ts';
 import type { StartedCallFacts } from '../call/events.ts';
-import type { JournaledCall } from '../call/journal.ts';
 import type { Config } from '../config.ts';
 import type { RedactionKind } from '../privacy/kinds.ts';
 import { maskNumber } from '../privacy/mask.ts';
@@ -11,14 +10,21 @@ import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
 import { waited } from './recordings/gate.ts';
 
 /**
- * Text that is looked through at once, in characters: some 20 minutes of talk, and 70 ms in which no other call of the isolate has its
- * turn. Longer transcripts are taken in parts.
+ * Text that is looked through at once, in characters: some 20 minutes of talk. No other call of the isolate has its turn meanwhile, for as
+ * long as `npm run bench -- redaction` prints, so longer transcripts are taken in parts.
  */
 const AT_ONCE = 20_000;
 /** Turns before the new ones that are looked at again: a number may have been asked for there. */
 const LOOK_BACK = 20;
 
-type JournaledTranscript = Pick<JournaledCall, 'call' | 'turns' | 'failures' | 'language'>;
+/** What is used of a call that was read back from its journal. */
+interface JournaledTranscript {
+  call: StartedCallFacts;
+  turns: RecordedTurn[];
+  failures: RecordedFailure[];
+  /** The language that the caller was last heard to speak. */
+  language: string | null;
+}
 
 /** A call as the database gets it: its number by `STORED_PHONE_NUMBERS`. */
 export async function storedCall(call: StartedCallFacts, config: Config): Promise<StartedCallFacts> {

@@ -1,8 +1,7 @@
 import { Hono } from 'hono';
 import { authenticate } from '../auth/authenticate.ts';
-import type { Principal } from '../call/principal.ts';
+import { CALL_TOKEN_PREFIX } from '../auth/call-tokens.ts';
 import { loadConfig, missingSettings } from '../config.ts';
-import type { DialectEntry } from '../dialects/carrier.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 import { dialectAt } from '../dialects/registry.ts';
 import type { Env } from '../env.ts';
@@ -12,34 +11,35 @@ import { writeLegRequest } from './leg-request.ts';
 /** `/ws/<dialect>`: the WebSockets of calls. */
 export const legRoutes = new Hono<{ Bindings: Env }>();
 
-legRoutes.get('/:dialect', async (c) => {
-  const request = c.req.raw;
-  const dialect = dialectAt(c.req.param('dialect'), request.headers.get('Sec-WebSocket-Protocol'));
-  if (dialect === null) return c.notFound();
+legRoutes.get('/:dialect', (c) => openLeg(c.req.raw, c.env, c.req.param('dialect')));
+
+// Twilio hands no query string on, and sets no header: a single-call token may be the last part of the path.
+legRoutes.get(`/:dialect/:token{${CALL_TOKEN_PREFIX}.+}`, (c) => {
+  const { dialect, token } = c.req.param();
+  const url = new URL(c.req.url);
+  url.pathname = `/ws/${dialect}`;
+  url.searchParams.set('token', token);
+  return openLeg(new Request(url, c.req.raw), c.env, dialect);
+});
+
+/** Hands the upgrade on to the object of its call, if who asks for it may. */
+async function openLeg(request: Request, env: Env, path: string): Promise<Response> {
+  const dialect = dialectAt(path, request.headers.get('Sec-WebSocket-Protocol'));
+  if (dialect === null) return apiError(404, 'NOT_FOUND', 'There is nothing at this path');
   if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
     return apiError(426, 'UPGRADE_REQUIRED', 'This path speaks WebSocket', { Upgrade: 'websocket' });
   }
-  const config = loadConfig(c.env);
+  const config = loadConfig(env);
   if (!originAllowed(request, config.CORS_ORIGINS)) {
     return apiError(403, 'FORBIDDEN', 'Pages of this origin may not call; see CORS_ORIGINS');
   }
   const principal = await authenticate(request, config, 'socket');
   if (principal instanceof Response) return principal;
-  const missing = missingSettings(config, c.env);
+  const missing = missingSettings(config, env);
   if (missing.length > 0) {
     return apiError(503, 'INTERNAL_ERROR', `The service is not set up: ${missing.join(', ')} not set`);
   }
   if (principal.kind === 'metrics') return apiError(403, 'FORBIDDEN', 'This token starts no calls');
-  return openLeg(request, c.env, dialect, principal);
-});
-
-/** Hands the upgrade on to the object of its call. */
-async function openLeg(
-  request: Request,
-  env: Env,
-  dialect: DialectEntry,
-  principal: Principal,
-): Promise<Response> {
   const named = new URL(request.url).searchParams.get('callId') ?? request.headers.get('X-Call-Id');
   if (named !== null && principal.call !== undefined && named !== principal.call.callId) {
     return apiError(400, 'CALL_ID_MISMATCH', 'callId is not that of the token');

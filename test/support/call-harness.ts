@@ -18,8 +18,8 @@ import type { SpeechToSpeech } from '../../src/providers/speech-to-speech.ts';
 import { FakeClock } from './fake-clock.ts';
 import { type Script, scriptedProviders } from './scripted-providers.ts';
 
-/** A round silence to count with: the default is what a benchmark found best. */
-export const testEndpointing = { ...defaultEndpointing, endMs: 500 };
+/** Round times to count with, and answers that are heard as soon as they are made: the defaults are what a benchmark found best. */
+export const testEndpointing = { ...defaultEndpointing, endMs: 500, speakMs: 0 };
 
 export const testAgent: AgentConfig = {
   version: 'test',
@@ -199,10 +199,14 @@ export function createCall(
     ofType: <T extends CallEvent['type']>(type: T) =>
       events.filter((event): event is Extract<CallEvent, { type: T }> => event.type === type),
     /** What the record holds: who said what. */
-    transcript: () =>
-      events.flatMap((event) =>
-        event.type === 'turn.recorded' ? [`${event.turn.role}: ${event.turn.text}`] : [],
-      ),
+    transcript: () => {
+      const lines = new Map<number, string>();
+      for (const event of events) {
+        if (event.type !== 'turn.recorded') continue;
+        lines.set(event.turn.position, `${event.turn.role}: ${event.turn.text}`);
+      }
+      return [...lines.values()];
+    },
   };
 }
 

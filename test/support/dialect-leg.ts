@@ -1,16 +1,16 @@
 import type { DialectEntry } from '../../src/dialects/carrier.ts';
 import type { Dialect, LegHandler, StartRequest } from '../../src/dialects/dialect.ts';
-import type { Handshake, Numbers } from '../../src/dialects/identity.ts';
+import type { Numbers } from '../../src/dialects/identity.ts';
 
 export interface LegOptions {
   /** Of the upgrade request, e.g. `?rate=16000`. */
   query?: string;
   headers?: Record<string, string>;
   numbers?: Numbers;
+  holder?: { userId: string; campaignId: string | null };
   /** The id of the call's object. */
   callId?: string;
   callIdBound?: boolean;
-  grant?: Handshake['grant'];
 }
 
 /** A dialect without a call behind it: what comes from the leg is noted, as is what is sent to it. */
@@ -34,7 +34,7 @@ export class DialectLeg {
       query: new URLSearchParams(options.query),
       headers: new Headers(options.headers),
       numbers: options.numbers ?? {},
-      grant: options.grant ?? null,
+      holder: options.holder ?? null,
     });
     this.handler = {
       start: (request) => this.starts.push(request),

@@ -33,7 +33,7 @@ async function inObject(
     const open = () => {
       const request = new Request('http://service.test/', { headers: { Upgrade: 'websocket' } });
       return object.fetch(
-        writeLegRequest(request, { callId, bound: true, dialect: 'call-session', principal: anonymous }),
+        writeLegRequest(request, { callId, dialect: 'call-session', bound: true, principal: anonymous }),
       );
     };
     await act(open, callId);

@@ -226,7 +226,7 @@ describe('a node', () => {
       const principal = { kind: 'node', id: 'fs-1', users: '*', campaigns: '*' } as const;
       const request = new Request('http://localhost/', { headers: { Upgrade: 'websocket' } });
       const response = await object.fetch(
-        writeLegRequest(request, { callId, bound: true, dialect: 'call-session', principal }),
+        writeLegRequest(request, { callId, dialect: 'call-session', bound: true, principal }),
       );
       const client = TestClient.on(response.webSocket!);
       client.send({ type: 'start_call', callId, userId: blocked, metadata: {} });

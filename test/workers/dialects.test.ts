@@ -1,6 +1,7 @@
 import { reset } from 'cloudflare:test';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { freeSwitch, jambonz, plivo, twilio } from '../support/dialect-samples.ts';
+import { bearer, guardedService } from './auth-support.ts';
 import { database, fetchWorker, scriptVendor } from './support.ts';
 
 /** Carriers and switches at the Worker's own door: the upgrade, the object behind it, the row that is left. */
@@ -16,7 +17,10 @@ interface Leg {
 }
 
 async function open(path: string, headers: Record<string, string> = {}): Promise<Leg> {
-  const response = await fetchWorker(path, { headers: { Upgrade: 'websocket', ...headers } });
+  return legOn(await fetchWorker(path, { headers: { Upgrade: 'websocket', ...headers } }));
+}
+
+async function legOn(response: Response): Promise<Leg> {
   const socket = response.webSocket;
   if (socket === null) throw new Error(`no WebSocket: ${response.status} ${await response.text()}`);
   socket.binaryType = 'arraybuffer';
@@ -149,4 +153,45 @@ describe('a leg of another dialect', () => {
   it('wants an upgrade', async () => {
     expect((await fetchWorker('/ws/twilio')).status).toBe(426);
   });
+});
+
+describe('where everybody has to prove who they are', () => {
+  const { customParameters: _, ...start } = twilio.start.start;
+  const nameless = { ...twilio.start, start };
+
+  it('a carrier that sets no header has a single-call token in its path, which names whose call it is', async () => {
+    const service = await guardedService();
+    scriptVendor();
+    const minted = await service.ask('/api/v1/calls', {
+      method: 'POST',
+      headers: bearer(service.tokens.service),
+      body: JSON.stringify({ userId: 'user-9', campaignId: 'autumn' }),
+    });
+    const { callId, token } = await minted.json<{ callId: string; token: string }>();
+    const leg = await legOn(await service.upgrade(`/ws/twilio/${token}`));
+    send(leg, twilio.connected, nameless);
+    await until(() => leg.texts.some(({ event }) => event === 'media'));
+    send(leg, twilio.stop);
+    expect(await endedRowOf(callId)).toMatchObject({ user_id: 'user-9', campaign_id: 'autumn' });
+    expect((await service.upgrade(`/ws/twilio/${token}`)).status).toBe(401);
+  });
+
+  it('a node’s token, as HTTP Basic sends it, opens a socket, and calls for the node’s users alone', async () => {
+    const service = await guardedService();
+    const headers = { Authorization: `Basic ${btoa(`fs-1:${service.tokens.node}`)}` };
+    const leg = await legOn(await service.upgrade('/ws/twilio', headers));
+    const customParameters = { userId: 'user-2' };
+    send(leg, { ...nameless, start: { ...start, customParameters } });
+    expect(await leg.closed()).toEqual({ code: 4403, reason: 'refused' });
+  });
+
+  it.each(['/ws/twilio', '/ws/auto', '/ws/freeswitch?userId=user-1', '/ws/twilio/ach_call_made.up'])(
+    'nothing opens %s without a token',
+    async (path) => {
+      const service = await guardedService();
+      const warnings = vi.spyOn(console, 'warn').mockImplementation(() => {});
+      expect((await service.upgrade(path)).status).toBe(401);
+      for (const [line] of warnings.mock.calls) expect(String(line)).not.toContain('made.up');
+    },
+  );
 });

@@ -1,7 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { systemRandom } from '../../src/call/clock.ts';
-import type { StartedCallFacts } from '../../src/call/events.ts';
+import type { CallEvent, StartedCallFacts } from '../../src/call/events.ts';
 import { loadConfig } from '../../src/config.ts';
 import { Alarms } from '../../src/durable/alarms.ts';
 import { CallArchive } from '../../src/durable/call-archive.ts';
@@ -198,21 +198,47 @@ describe('a call whose object was lost', () => {
   });
 });
 
+const archiveIn = (storage: DurableObjectStorage, clock: FakeClock) =>
+  new CallArchive({
+    storage,
+    writes: writeThrough,
+    alarms: new Alarms(storage),
+    env: bindings,
+    config: loadConfig(bindings),
+    clock,
+    random: systemRandom,
+  });
+
 describe('what a call owes and knows', () => {
+  it('is written before any audio of it goes out, and not before a vendor is asked for it', async () => {
+    await inObject(async ({ storage }) => {
+      const clock = new FakeClock(call.startTime);
+      const archive = archiveIn(storage, clock);
+      const written = () => {
+        const read = new SqliteJournal(storage.sql).read()!;
+        const { unheard } = new CallProgress(storage.kv).read();
+        return { turns: read.turns.length, bills: read.usage.length, unheard: unheard.length };
+      };
+      const turn = { position: 0, role: 'caller' as const, text: 'Are you open?', startMs: 0, endMs: 900 };
+      new SqliteJournal(storage.sql).append({ type: 'started', call, resumeToken: 'token' });
+      const hear = (event: CallEvent) => archive.hear(event, clock.now(), 'token');
+      hear({ type: 'usage', usage: { provider: 'a', audioSeconds: 1 } });
+      hear({ type: 'turn.recorded', turn: { ...turn, interrupted: false, latency: null } });
+      hear({ type: 'agent.sentence', state: 'planned', text: 'We are.' });
+      expect(written()).toEqual({ turns: 0, bills: 0, unheard: 0 });
+      hear({ type: 'transcript', role: 'agent', turn: 1, text: 'We are.', final: false });
+      expect(written()).toEqual({ turns: 1, bills: 0, unheard: 1 });
+      hear({ type: 'agent.sentence', state: 'planned', text: 'Until nine.' });
+      await clock.advance(0);
+      expect(written()).toEqual({ turns: 1, bills: 1, unheard: 2 });
+    });
+  });
+
   it('is there for the next object: the language that was heard, what tools want done and is not done yet', async () => {
     await inObject(({ storage }) => {
       const desk = { act: 'transfer', to: '+493012345' } as const;
-      const archive = () =>
-        new CallArchive({
-          storage,
-          writes: writeThrough,
-          alarms: new Alarms(storage),
-          env: bindings,
-          config: loadConfig(bindings),
-          // Nothing is delivered: it stands still.
-          clock: new FakeClock(call.startTime),
-          random: systemRandom,
-        });
+      // Nothing is delivered: the clock stands still.
+      const archive = () => archiveIn(storage, new FakeClock(call.startTime));
       const first = archive();
       new SqliteJournal(storage.sql).append({ type: 'started', call, resumeToken: 'token' });
       expect(first.past()).toMatchObject({ language: null, acts: [] });
@@ -227,6 +253,27 @@ describe('what a call owes and knows', () => {
       first.hear({ type: 'agent.sentence', state: 'over' }, 0, 'token');
       first.hear({ type: 'agent.acts', acts: [] }, 0, 'token');
       expect(archive().past()).toMatchObject({ acts: [], unheard: [] });
+    });
+  });
+
+  it('is a turn as it was in the end, where the caller went on with it', async () => {
+    await inObject(({ storage }) => {
+      migrate(storage.sql);
+      const journal = new SqliteJournal(storage.sql);
+      journal.append({ type: 'started', call, resumeToken: 'token' });
+      const turn = { position: 0, startMs: 0, endMs: 900, interrupted: false, latency: null };
+      journal.append({ type: 'turn', turn: { ...turn, role: 'caller', text: 'I have' } });
+      journal.append({
+        type: 'turn',
+        turn: { ...turn, role: 'caller', text: 'I have a bike.', endMs: 2_000 },
+      });
+      journal.append({ type: 'turn', turn: { ...turn, position: 1, role: 'agent', text: 'All right.' } });
+      const read = new SqliteJournal(storage.sql).read();
+      expect(read?.turns.map(({ text }) => text)).toEqual(['I have a bike.', 'All right.']);
+      expect(read?.history).toMatchObject([
+        { turn: { position: 0, text: 'I have a bike.', endMs: 2_000 } },
+        { turn: { position: 1, text: 'All right.' } },
+      ]);
     });
   });
 

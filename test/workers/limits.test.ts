@@ -180,7 +180,7 @@ describe('the calls of the deployment', () => {
         const object = new CallSessionDO(state, { ...bindings, ...settings } as unknown as Env);
         const request = new Request('http://service.test/', { headers: { Upgrade: 'websocket' } });
         const response = await object.fetch(
-          writeLegRequest(request, { callId, bound: true, dialect: 'call-session', principal: anonymous }),
+          writeLegRequest(request, { callId, dialect: 'call-session', bound: true, principal: anonymous }),
         );
         if (response.webSocket === null) return new Response(response.body, response);
         // It stays open: a call that waits for its start.

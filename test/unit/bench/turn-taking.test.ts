@@ -213,7 +213,8 @@ describe('speech to text on the call’s clock', () => {
 });
 
 describe('the score', () => {
-  const turn = (waitMs: number | null, spokenOver = false) => ({ waitMs, spokenOver }) as TurnOutcome;
+  const turn = (waitMs: number | null, spokenOver = false, takenBack = false) =>
+    ({ waitMs, spokenOver, takenBack, audioMs: waitMs === null ? null : waitMs + 1_000 }) as TurnOutcome;
   const overlap = (
     kind: Scene['kind'],
     interruptedAfterMs: number | null,
@@ -221,13 +222,17 @@ describe('the score', () => {
   ) => ({ scene: { kind }, interruptedAfterMs, silentAfterMs }) as OverlapOutcome;
 
   it('counts a turn as cut off that was decided before its end, whether it was heard or not', () => {
-    expect(scoreTurns([turn(-20), turn(-900, true), turn(0), turn(400), turn(null)])).toEqual({
+    expect(scoreTurns([turn(-20, false, true), turn(-900, true), turn(0), turn(400), turn(null)])).toEqual({
       turns: 5,
       cutOff: 0.4,
       spokenOver: 0.2,
+      takenBack: 0.2,
       unanswered: 0.2,
       waitP50Ms: 200,
       waitP95Ms: 380,
+      // What was spoken over has no answer of its own yet.
+      audioP50Ms: 1_000,
+      audioP95Ms: 1_360,
     });
   });
 

@@ -248,25 +248,6 @@ describe('the caller speaks over the agent', () => {
     // The lead of some 300 ms more than a leg with clear: six characters.
     expect(heard.length).toBeGreaterThan(28);
   });
-
-  it('silences an answer that is still being made when the caller goes on, and answers both', async () => {
-    const call = createCall({
-      agent: { greeting: '' },
-      script: { transcripts: ['I have a bike.', 'It is broken.'], firstTokenMs: 1_500 },
-    });
-    await call.start();
-    await call.speak(600);
-    await call.silence(700);
-    await call.speak(600);
-    await call.silence(4_000);
-    expect(call.leg.said.flatMap((piece) => piece.text ?? [])).toEqual(['All right.']);
-    expect(
-      call.asked.messages
-        .at(-1)
-        ?.slice(-2)
-        .map((message) => message.content),
-    ).toEqual(['I have a bike.', 'It is broken.']);
-  });
 });
 
 describe('#8 the end of a turn', () => {

@@ -121,7 +121,7 @@ function fuzz(entry: DialectEntry, seed: number) {
       query: new URLSearchParams(random.of(queries)),
       headers: new Headers(),
       numbers: { '+13122123456': { userId: 'u' }, '+918047491899': { userId: 'u' } },
-      grant: null,
+      holder: null,
     });
     for (let i = 0; i < perLeg; i++) {
       dialect.receive(input(random), handler);

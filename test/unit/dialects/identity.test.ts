@@ -4,13 +4,13 @@ import { type CallFacts, type Handshake, identify } from '../../../src/dialects/
 const handshake = (more: Partial<Handshake> = {}): Handshake => ({
   callId: 'minted',
   callIdBound: false,
-  grant: null,
   query: new URLSearchParams(),
   headers: new Headers(),
   numbers: {
     '+15550199': { userId: 'shop', campaignId: 'spring' },
     '08047491899': { userId: 'office' },
   },
+  holder: null,
   ...more,
 });
 const facts = (more: Partial<CallFacts> = {}): CallFacts => ({ ids: {}, parameters: {}, ...more });
@@ -34,17 +34,18 @@ describe('who calls', () => {
     expect(users).toEqual(['in-message', 'in-query', 'in-header', 'shop']);
   });
 
-  it('is whom a single-call token stands for where nothing else is named; of a number it has nothing', () => {
-    const grant = { userId: 'granted', campaignId: null };
-    const to = '+15550199';
-    expect(identified({ to }, { grant })).toMatchObject({ userId: 'granted' });
-    expect(identified({ to }, { grant }).metadata).not.toHaveProperty('campaignId');
-    const autumn = { ...grant, campaignId: 'autumn' };
-    expect(identified({ parameters: { userId: 'granted' } }, { grant: autumn }).metadata).toMatchObject({
-      campaignId: 'autumn',
-    });
-    // Whether the token is for this user is judged where all calls are.
-    expect(identified({ parameters: { userId: 'other' } }, { grant }).userId).toBe('other');
+  it('is the token’s holder where nobody is named, before the number', () => {
+    const holder = { userId: 'me', campaignId: 'mine' };
+    const who = identified({ to: '+15550199' }, { holder });
+    expect([who.userId, who.metadata.campaignId]).toEqual(['me', 'mine']);
+    const named = identified(
+      { parameters: { userId: 'other' } },
+      { holder: { ...holder, campaignId: null } },
+    );
+    expect([named.userId, named.metadata.campaignId]).toEqual(['other', undefined]);
+    // A single-call token is for its campaign: who names its user alone still means that.
+    const own = identified({ parameters: { userId: 'me' } }, { holder });
+    expect([own.userId, own.metadata.campaignId]).toEqual(['me', 'mine']);
   });
 
   it.each(['userId', 'user_id', 'UserID', 'user-id', 'X-User-Id', 'X-PH-userId'])(
