@@ -5,7 +5,7 @@ import type { Principal } from '../call/principal.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 import type { Env } from '../env.ts';
-import { describeError, log } from '../log.ts';
+import { describeError, log, personalId } from '../log.ts';
 import { heartbeatSchema } from '../metrics/nodes.ts';
 import { writeHeartbeat } from '../metrics/read.ts';
 import { hangupSchema, writeHangup } from '../records/hangups.ts';
@@ -42,7 +42,10 @@ nodeRoutes.post('/hangups', async (c) => {
     const written = await writeHangup({ url, key }, principal, callId, hangup, signal);
     return written ? c.body(null, 204) : apiError(404, 'NOT_FOUND', 'There is no such call');
   } catch (error) {
-    log('error', 'the end of a call could not be written', { callId, error: describeError(error) });
+    log('error', 'the end of a call could not be written', {
+      callId: personalId(callId),
+      error: describeError(error),
+    });
     return apiError(503, 'INTERNAL_ERROR', 'The database does not answer', { 'Retry-After': '5' });
   }
 });
