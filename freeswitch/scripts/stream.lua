@@ -194,8 +194,9 @@ function stream.release(uuid, cause, why)
   run("uuid_kill", uuid .. " " .. cause)
 end
 
--- Starts the module. It says only that it tries: `connected` or `lost` follow, or `check` gives up.
-function stream.open(uuid)
+-- Starts the module. It says only that it tries: `connected` or `lost` follow, or `check` gives up. `stop`: what the module may have of a try that
+-- failed so early that it could not clean up after it, as it does by itself otherwise; it has had a second for that.
+function stream.open(uuid, stop)
   local module = moduleOf(uuid)
   local url = stream.get(uuid, "agent_url")
   if module == nil or url == nil or not exists(uuid) then return end
@@ -203,6 +204,7 @@ function stream.open(uuid)
   stream.set(uuid, "agent_serial", serial)
   stream.set(uuid, "agent_open", "false")
   run("sched_api", "+" .. OPEN_SECONDS .. " none luarun " .. stream.setting("conf_dir") .. "/scripts/reopen.lua " .. uuid .. " check " .. serial)
+  if stop then run(module.command, uuid .. " stop") end
   local answer = run(module.command, uuid .. " start " .. module.start(uuid, url))
   if not answer:find("^%+OK") then stream.lost(uuid, "not started", false) end
 end
@@ -265,8 +267,12 @@ function stream.lost(uuid, why, stop)
   stream.set(uuid, "agent_tries", tries + 1)
   stream.set(uuid, "agent_open", "false")
   hold(uuid, true)
-  local again = stream.setting("conf_dir") .. "/scripts/reopen.lua " .. uuid .. " open"
-  if wait == 0 then run("luarun", again) else run("sched_api", "+" .. wait .. " none luarun " .. again) end
+  local reopen = stream.setting("conf_dir") .. "/scripts/reopen.lua " .. uuid
+  if wait == 0 then
+    run("luarun", reopen .. " open")
+  else
+    run("sched_api", "+" .. wait .. " none luarun " .. reopen .. " again")
+  end
 end
 
 -- OPEN_SECONDS after an opening.
