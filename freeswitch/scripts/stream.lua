@@ -10,7 +10,7 @@ local WAITS = { 0, 1, 2, 4, 8 }
 -- A try that has not come to anything is given up after this.
 local OPEN_SECONDS = 5
 -- A socket that lived longer was a good one: a new loss is counted from the beginning.
-local GOOD_SECONDS = 30
+local GOOD_SECONDS = 10
 -- mod_twilio_stream does not tell close codes: what is closed so soon after it was opened again was refused.
 local REFUSED_SECONDS = 5
 
