@@ -88,8 +88,9 @@ function stream.isAmong(id, percent)
   local hash = 0
   -- 2^32 - 5 is a prime; the product fits into the 53 bits of a number.
   for at = 1, #id do hash = (hash * 257 + id:byte(at)) % 4294967291 end
-  -- Once more, or ids that differ in their last character had neighbouring hashes.
-  return (hash * 40503 % 4294967291) % 100 < percent
+  -- Twice more, or ids that count up would go the same way in long rows.
+  for _ = 1, 2 do hash = hash * 1000003 % 4294967291 end
+  return hash / 4294967291 * 100 < percent
 end
 
 -- --- Modules -------------------------------------------------------------------------------------------------------------

@@ -367,6 +367,16 @@ describe('the move from an older service', () => {
     expect([both, none, all]).toEqual([ten, 0, 1_000]);
   });
 
+  it('does not take ids that differ in their last character in long rows', () => {
+    const ways = new FreeSwitchDouble().evaluate(`
+      local stream = require("stream")
+      local ways = {}
+      for i = 33, 126 do ways[#ways + 1] = stream.isAmong("call-" .. string.char(i), 50) and "1" or "0" end
+      host("log", table.concat(ways))
+    `);
+    expect(ways).not.toMatch(/0{12}|1{12}/);
+  });
+
   it('sends the others there, with another token', () => {
     const node = new FreeSwitchDouble();
     node.settings.service_percent = '0';
