@@ -15,10 +15,12 @@ import { callRoutes } from './http/calls-route.ts';
 import { consoleRoutes } from './http/console.ts';
 import { apiError } from './http/errors.ts';
 import { limitRequests } from './http/limit-requests.ts';
+import { nodeRoutes } from './http/nodes-route.ts';
 import { recordingRoutes } from './http/recordings-route.ts';
 import { legRoutes } from './http/ws-routes.ts';
 import { describeError, log } from './log.ts';
-import { readTotals } from './metrics/read.ts';
+import { everyNodeDown, nodeCounts, prometheusNodes } from './metrics/nodes.ts';
+import { readNodes, readTotals } from './metrics/read.ts';
 import { metricsOf, prometheusText, recentErrorRate } from './metrics/totals.ts';
 import { settingsWithoutEffect } from './settings-without-effect.ts';
 
@@ -62,11 +64,18 @@ for (const [path, method] of [
 router.get('/health', async (c) => {
   const config = loadConfig(c.env);
   const now = Date.now();
-  const totals = await readTotals(c.env, config.METRICS_SHARDS, now);
+  const [totals, nodes] = await Promise.all([
+    readTotals(c.env, config.METRICS_SHARDS, now),
+    readNodes(c.env, config.METRICS_SHARDS),
+  ]);
   const missing = missingSettings(config, c.env);
   const idle = settingsWithoutEffect(c.env);
   const closed = config.AUTH === 'none' && !isLoopback(c.req.raw);
-  const degraded = recentErrorRate(totals) > DEGRADED_ERROR_RATE || missing.length > 0 || closed;
+  const degraded =
+    recentErrorRate(totals) > DEGRADED_ERROR_RATE ||
+    missing.length > 0 ||
+    closed ||
+    everyNodeDown(nodes, now);
   return c.json({
     status: degraded ? 'degraded' : 'ok',
     timestamp: now,
@@ -76,6 +85,7 @@ router.get('/health', async (c) => {
     // How the service is set up is not for strangers.
     ...((await isOperator(c.req.raw, config))
       ? {
+          ...(nodes.length > 0 ? { nodes: nodeCounts(nodes, now) } : {}),
           ...(missing.length > 0 ? { missingSettings: missing } : {}),
           ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
         }
@@ -88,14 +98,16 @@ router.get('/metrics', async (c) => {
   const principal = await authenticate(c.req.raw, config, 'route');
   if (principal instanceof Response) return principal;
   if (!readsMetrics(principal)) return apiError(403, 'FORBIDDEN', 'The counts are the operator’s');
-  const totals = await readTotals(c.env, config.METRICS_SHARDS, Date.now());
+  const now = Date.now();
+  const totals = await readTotals(c.env, config.METRICS_SHARDS, now);
   const wanted = accepts(c, {
     header: 'Accept',
     supports: ['application/json', 'text/plain', 'application/openmetrics-text'],
     default: 'application/json',
   });
   if (wanted !== 'application/json') {
-    return c.text(prometheusText(totals), 200, {
+    const nodes = await readNodes(c.env, config.METRICS_SHARDS);
+    return c.text(prometheusText(totals) + prometheusNodes(nodes, now), 200, {
       'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
     });
   }
@@ -106,6 +118,7 @@ router.route('/ws', legRoutes);
 router.route('/console', consoleRoutes);
 router.route('/api/v1/calls', callRoutes);
 router.route('/api/v1/recordings', recordingRoutes);
+router.route('/api/v1/nodes', nodeRoutes);
 
 router.notFound(() => apiError(404, 'NOT_FOUND', 'There is nothing at this path'));
 

@@ -8,6 +8,7 @@ import { startCallSchema } from '../dialects/native-messages.ts';
 import type { Env } from '../env.ts';
 import { log, personalId } from '../log.ts';
 import { apiError } from './errors.ts';
+import { readSmallJson } from './small-json.ts';
 
 /** Of the request's body: ids, and a number. */
 const MOST_BYTES = 4_096;
@@ -29,7 +30,7 @@ callRoutes.post('/', async (c) => {
   if (principal instanceof Response) return principal;
   const tokens = callTokensOf(config);
   if (tokens === null) return apiError(503, 'INTERNAL_ERROR', 'The service is not set up');
-  const body = await readBody(c.req.raw);
+  const body = await readSmallJson(c.req.raw, MOST_BYTES);
   if (body === null) return apiError(413, 'TOO_LARGE', `The body has more than ${MOST_BYTES} bytes`);
   const request = requestSchema.safeParse(body.json);
   if (!request.success) {
@@ -65,21 +66,4 @@ function socketUrl(requestUrl: string, callId: string): string {
   const url = new URL(`/ws/call-session?callId=${callId}`, requestUrl);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   return url.href;
-}
-
-/** Null: it is too large. What is no JSON is left to the schema to refuse. */
-async function readBody(request: Request): Promise<{ json: unknown } | null> {
-  const decoder = new TextDecoder();
-  let text = '';
-  let bytes = 0;
-  for await (const chunk of request.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > MOST_BYTES) return null;
-    text += decoder.decode(chunk, { stream: true });
-  }
-  try {
-    return { json: JSON.parse(text + decoder.decode()) };
-  } catch {
-    return { json: undefined };
-  }
 }
