@@ -78,6 +78,13 @@ describe('Twilio, from the carrier', () => {
     expect(leg.samples.slice(320, 640).every((sample) => sample === 0)).toBe(true);
   });
 
+  it('hands on a second of silence at most, however long the frames are that were lost', () => {
+    const leg = started();
+    const frame = base64(encodeMulaw(tone(1_600)));
+    for (const n of [1, 12, 13, 14, 15, 16]) leg.receive(twilio.media(n, frame));
+    expect(leg.pieces).toEqual([1_600, 8_000, 1_600, 1_600, 1_600, 1_600, 1_600]);
+  });
+
   it('has what was said behind a lost frame, also where the call ends with it', () => {
     const leg = started();
     const frame = base64(encodeMulaw(tone(160)));
