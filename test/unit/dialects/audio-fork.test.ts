@@ -103,6 +103,9 @@ describe('jambonz’ listen, to the switch', () => {
     expect(leg.dialect.canMark).toBe(false);
     leg.receive(jambonz.played);
     expect(leg.dialect.canMark).toBe(true);
+    leg.dialect.mark('m30');
+    leg.dialect.clear();
+    expect(leg.dialect.canMark).toBe(true);
   });
 });
 
