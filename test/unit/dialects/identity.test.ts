@@ -102,6 +102,12 @@ describe('who calls', () => {
     expect(identify('test', shown, handshake())).toMatchObject({ refusal: { code: 'UNAUTHORIZED' } });
   });
 
+  it('is the one that is named first: what a caller shows may have got into the URL as it is', () => {
+    const query = new URLSearchParams('userId=shop&campaignId=spring&from=1&userId=victim&campaignId=other');
+    const { userId, metadata } = identified({}, { query });
+    expect([userId, metadata.campaignId]).toEqual(['shop', 'spring']);
+  });
+
   it('is not named by HTTP’s own headers', () => {
     const headers = new Headers({ From: '+15550199' });
     expect(identify('test', facts(), handshake({ headers }))).toMatchObject({
