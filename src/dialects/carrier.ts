@@ -184,8 +184,9 @@ export abstract class CarrierDialect implements Dialect {
 
   /** Frames that were lost on the way. */
   protected takeSilence(ms: number, handler: LegHandler): void {
-    if (this.#decoder !== null)
-      handler.audio(new Int16Array(Math.round((ms * this.#decoder.sampleRate) / 1000)));
+    if (this.#decoder === null) return;
+    const bounded = Math.min(ms, MOST_HANDED_ON_MS);
+    handler.audio(new Int16Array(Math.round((bounded * this.#decoder.sampleRate) / 1000)));
   }
 
   /** A key, as carriers write it: `duration` milliseconds where there is any. */

@@ -12,6 +12,13 @@ const LEAST_BYTES = 3_200;
 const MOST_BYTES = 99_840;
 
 /**
+ * What `media_format.encoding` says for "raw/slin (16-bit, 8kHz, mono PCM little-endian) encoded in base64"
+ * (https://developer.exotel.com/docs/agentstream/stream-voicebot-applet) besides the documents' `audio/x-raw`: implementations and their
+ * tests have `base64`, with a `bit_rate` of 128kbps, which is 8,000 samples of 16 bits.
+ */
+const namesOfL16 = ['base64', 'raw/slin', 'slin'];
+
+/**
  * Exotel AgentStream, Voicebot applet: https://developer.exotel.com/docs/agentstream/websocket-protocol, sizes by
  * https://support.exotel.com/support/solutions/articles/3000108630-working-with-the-stream-applet. L16 at 8, 16 or 24 kHz, or whatever
  * `media_format` says: the documents do not agree. Numbers come as text. It has no message that hangs up.
@@ -65,8 +72,9 @@ class ExotelDialect extends MediaStreamDialect {
     const format = objectOf(start.media_format);
     const streamSid = textOf(start.stream_sid) ?? textOf(message.stream_sid);
     const asked = countOf(this.context.query.get('sample-rate') ?? undefined);
+    const named = textOf(format.encoding)?.toLowerCase() ?? 'audio/x-raw';
     const wire = wireFormat(
-      textOf(format.encoding) ?? 'audio/x-raw',
+      namesOfL16.includes(named) ? 'audio/x-raw' : named,
       countOf(format.sample_rate) ?? asked ?? 8_000,
       1,
     );

@@ -23,7 +23,7 @@ export interface CallFacts {
   carrierCallId?: string | undefined;
   from?: string | undefined;
   to?: string | undefined;
-  /** We call; absent: the carrier does not tell who does. */
+  /** We call; absent: the carrier does not tell who does, an operator's `direction` may. */
   outbound?: boolean | undefined;
   /** The carrier's other ids, as it calls them. */
   ids: Record<string, string | undefined>;
@@ -35,7 +35,16 @@ export type Identified = Omit<StartRequest, 'sampleRate' | 'earlyMs'>;
 export type Unidentified = { refusal: { code: ErrorCode; message: string } };
 
 /** What an operator may name, however it is written: `userId`, `user_id`, `X-User-Id`, Plivo's `X-PH-userId`. */
-const names = ['callid', 'userid', 'campaignid', 'phonenumber', 'from', 'to', 'resumetoken'] as const;
+const names = [
+  'callid',
+  'userid',
+  'campaignid',
+  'phonenumber',
+  'from',
+  'to',
+  'direction',
+  'resumetoken',
+] as const;
 type Name = (typeof names)[number];
 
 /**
@@ -54,9 +63,10 @@ export function identify(
 
   const from = plusOf(find('from') ?? facts.from);
   const to = plusOf(find('to') ?? facts.to);
-  const called = entryOf(numbers, to);
-  // Who calls us may show any number, also one of ours.
-  const owner = called ?? (facts.outbound === false ? undefined : entryOf(numbers, from));
+  const direction = find('direction');
+  const weCall = facts.outbound ?? direction?.startsWith('outbound') ?? false;
+  // Who calls us may show any number, also one of ours: it says whose the call is only where it is known that we make it.
+  const owner = entryOf(numbers, to) ?? (weCall ? entryOf(numbers, from) : undefined);
   const namedUser = find('userid');
   const userId = namedUser ?? holder?.userId ?? owner?.userId;
   if (userId === undefined || userId.length > 128) {
@@ -71,8 +81,6 @@ export function identify(
   if (!callIdSchema.safeParse(ownId).success) {
     return refused('BAD_MESSAGE', `${dialect}: callId must be 1 to 128 of A-Z a-z 0-9 . _ -`);
   }
-  // Of a call that one of our numbers makes, the party is the one that is called.
-  const weCall = facts.outbound ?? (called === undefined && owner !== undefined);
   const phoneNumber = plusOf(find('phonenumber')) ?? (weCall ? to : from);
   const metadata = defined({
     ...others,
@@ -80,6 +88,7 @@ export function identify(
     campaignId,
     from,
     to,
+    direction,
     carrier: defined({ dialect, callId: facts.carrierCallId, ...facts.ids }),
   });
   // The parser of the bounds goes down as far as the message does.

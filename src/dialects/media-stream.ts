@@ -31,6 +31,7 @@ export abstract class MediaStreamDialect extends CarrierDialect {
 
   protected receiveObject(message: JsonObject, handler: LegHandler): void {
     const { event } = message;
+    if (event === 'stop') this.#window.flush();
     if (event === 'media') this.#receiveMedia(objectOf(message.media), handler);
     else if (typeof event === 'string') this.receiveEvent(event, message, handler);
     else handler.protocolError('BAD_MESSAGE', 'event: must be a text');

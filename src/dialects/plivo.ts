@@ -1,7 +1,7 @@
 import { encodeBase64 } from '../audio/base64.ts';
 import type { DialectEntry } from './carrier.ts';
 import type { LegHandler } from './dialect.ts';
-import { countOf, type JsonObject, objectOf, textOf } from './json-text.ts';
+import { countOf, type JsonObject, objectOf, parseObject, textOf } from './json-text.ts';
 import { MediaStreamDialect } from './media-stream.ts';
 import { type WireFormat, wireFormat } from './wire-audio.ts';
 
@@ -77,9 +77,11 @@ class PlivoDialect extends MediaStreamDialect {
   }
 }
 
-/** `extraHeaders` of the XML: `a=1,b=2` is written there, `a=1;b=2` comes. */
+/** `extraHeaders` of the XML: `a=1,b=2` is written there, `a=1;b=2` comes; other pages of Plivo's show `{}` for none. */
 function pairsOf(text: unknown): JsonObject {
   if (typeof text !== 'string') return {};
+  const json = parseObject(text);
+  if (typeof json !== 'string') return json;
   const pairs = text
     .replace(/^\{|\}$/g, '')
     .split(/[;,]/)

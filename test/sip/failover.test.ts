@@ -123,6 +123,24 @@ describe.concurrent('a node that fails', () => {
     await proxy.untilIdle();
   });
 
+  it('rings and does not answer: the next one is asked in time, and it does not count as down', async ({
+    onTestFinished,
+  }) => {
+    const bed = new Bed({ onTestFinished });
+    await bed.node(undefined, 'node-rings');
+    await bed.node();
+    const proxy = await bed.proxy({ ANSWER_TIMEOUT: 1000 });
+    const call = await HeldCall.place(await bed.end(proxy.trunk), proxy);
+    expect(call.status).toBe(200);
+    await proxy.line(/event=call\.node-failed .* node=node1 status=408/);
+    const { node1, node2 } = await proxy.nodes();
+    expect([node1, node2]).toEqual([
+      { flags: expect.stringMatching(/^A/), calls: 0 },
+      { flags: expect.stringMatching(/^A/), calls: 1 },
+    ]);
+    expect(await proxy.count(/event=node\.down/)).toBe(0);
+  });
+
   it('gives a final answer: nobody else is asked', async ({ onTestFinished }) => {
     const bed = new Bed({ onTestFinished });
     await bed.node(undefined, 'node-declines');

@@ -197,6 +197,29 @@ describe.concurrent('a trunk', () => {
     expect(victim.received).toEqual([]);
   });
 
+  it('reaches nobody but the nodes: not by a second Route behind the proxy’s own, either', async ({
+    onTestFinished,
+  }) => {
+    const bed = new Bed({ onTestFinished });
+    const node = await bed.node();
+    const proxy = await bed.proxy();
+    const [trunk, victim] = [await bed.end(proxy.trunk), await bed.end(bed.network.address(13))];
+    const routes = [
+      `Route: <sip:${proxy.address}:${proxy.port};lr>`,
+      `Route: <sip:${victim.local.address}:${victim.local.port};lr>`,
+    ];
+    const forged = trunk
+      .request('BYE', proxy, token(), routes)
+      .map((line) =>
+        line
+          .replace(/^BYE \S+/, `BYE sip:100@${node.entry.address}:${node.entry.port}`)
+          .replace(/^(To: .*)$/, '$1;tag=1'),
+      );
+    expect(await statusOf(trunk, proxy, forged)).toBe(403);
+    await proxy.line(/event=request\.not-for-a-node source=\S+ trunk=carrier-a method=BYE/);
+    expect(victim.received).toEqual([]);
+  });
+
   it('does not forge a log line by what it sends', async ({ onTestFinished }) => {
     const bed = new Bed({ onTestFinished });
     await bed.node();

@@ -56,15 +56,14 @@ describe('jambonz’ listen, from the switch', () => {
 describe('jambonz’ listen, to the switch', () => {
   it('streams binary L16, kills it, marks it and disconnects', () => {
     const leg = started();
-    leg.dialect.say(tone(1_600), 'Hello.');
+    leg.dialect.say(tone(1_280), 'Hello.');
     leg.dialect.mark('m1');
     leg.dialect.clear();
     leg.dialect.hangUp();
-    expect(leg.binary.map((bytes) => Buffer.from(bytes))).toEqual([l16(tone(1_600))]);
+    expect(leg.binary.map((bytes) => Buffer.from(bytes))).toEqual([l16(tone(1_280))]);
     expect(leg.messages).toEqual([
       { type: 'mark', data: { name: 'm1' } },
       { type: 'killAudio' },
-      { type: 'clearMarks' },
       { type: 'json', data: { type: 'hangup' } },
       { type: 'disconnect' },
     ]);
@@ -89,9 +88,46 @@ describe('jambonz’ listen, to the switch', () => {
 
   it('sends the rate of bidirectionalAudio.sampleRate where it is another one', () => {
     const leg = started('playbackRate=8000');
-    leg.dialect.say(tone(1_600), null);
+    leg.dialect.say(tone(2_560), null);
     leg.dialect.flush();
-    expect(leg.binary.reduce((sum, bytes) => sum + bytes.length, 0)).toBe(1_600);
+    expect(leg.binary.reduce((sum, bytes) => sum + bytes.length, 0)).toBe(2_560);
+  });
+
+  it('leaves no end of a sentence in the module, which plays nothing below 80 ms', () => {
+    const leg = started();
+    for (let at = 0; at < 3_000; at += 700) leg.dialect.say(tone(3_000).subarray(at, at + 700), null);
+    leg.dialect.flush();
+    const lengths = leg.binary.map((bytes) => bytes.length);
+    expect(Math.min(...lengths)).toBeGreaterThanOrEqual(2_560);
+    const all = Buffer.concat(leg.binary);
+    expect(all.subarray(0, 6_000).equals(l16(tone(3_000)))).toBe(true);
+    expect(all.subarray(6_000).every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('sends no sample that the module takes for a mark', () => {
+    const leg = started();
+    leg.dialect.say(
+      Int16Array.from({ length: 1_280 }, (_, i) => (i % 3) - 2),
+      null,
+    );
+    const bytes = Buffer.concat(leg.binary);
+    const samples = Array.from({ length: 1_280 }, (_, i) => bytes.readInt16LE(2 * i));
+    expect(samples.slice(0, 6)).toEqual([-2, -2, 0, -2, -2, 0]);
+    expect(samples).not.toContain(-1);
+  });
+
+  it('asks for no more marks where the module has lost count of them: one stood in the audio that was cleared', () => {
+    const leg = started();
+    leg.dialect.mark('m1');
+    leg.dialect.say(tone(1_280), null);
+    leg.receive(jambonz.played);
+    leg.dialect.mark('m2');
+    leg.dialect.clear();
+    expect(leg.dialect.canMark).toBe(true);
+    leg.dialect.mark('m3');
+    leg.dialect.say(tone(1_280), null);
+    leg.dialect.clear();
+    expect(leg.dialect.canMark).toBe(false);
   });
 
   it('has no more marks out than the module keeps', () => {
@@ -102,6 +138,9 @@ describe('jambonz’ listen, to the switch', () => {
     }
     expect(leg.dialect.canMark).toBe(false);
     leg.receive(jambonz.played);
+    expect(leg.dialect.canMark).toBe(true);
+    leg.dialect.mark('m30');
+    leg.dialect.clear();
     expect(leg.dialect.canMark).toBe(true);
   });
 });

@@ -73,6 +73,14 @@ describe('Exotel, from the carrier', () => {
     expect([announced.starts[0]?.sampleRate, asked.starts[0]?.sampleRate]).toEqual([16000, 16000]);
   });
 
+  it.each(['base64', 'raw/slin', 'slin'])('takes L16 that is called %s', (encoding) => {
+    const start = structuredClone(exotel.start);
+    start.start.media_format = { encoding, sample_rate: '8000', bit_rate: '128kbps' };
+    const leg = new DialectLeg(entry, { numbers });
+    leg.receive(start, exotel.media(1, base64(l16(tone(800)))));
+    expect([leg.refusals, leg.samples]).toEqual([[], [...tone(800)]]);
+  });
+
   it('refuses audio of a kind that nobody here speaks', () => {
     const start = structuredClone(exotel.start);
     start.start.media_format.encoding = 'audio/x-opus';

@@ -61,7 +61,8 @@ describe.each(pairs)('%s at %d Hz', (name, rate) => {
   it('hears and is heard', () => {
     const { leg, end, carry, heard, failures } = connect(name, rate);
     const frame = rate / 50;
-    const speech = tone(10 * frame);
+    // A whole number of everybody's blocks.
+    const speech = tone(20 * frame);
     for (let at = 0; at < speech.length; at += frame) end.sendAudio(speech.subarray(at, at + frame));
     leg.dialect.say(speech, 'Hello.');
     leg.dialect.flush();

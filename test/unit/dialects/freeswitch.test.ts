@@ -102,13 +102,16 @@ describe('FreeSWITCH’s raw bridge, from the node', () => {
 });
 
 describe('FreeSWITCH’s raw bridge, to the node', () => {
-  it('sends binary L16 of any length, the end of each sentence, and the clear that the module knows', () => {
+  it('sends binary L16 in whole frames of 20 ms, the end of each sentence, and the clear that the module knows', () => {
     const leg = started();
     leg.dialect.say(tone(800), 'Hello.');
     leg.dialect.say(tone(37), null);
     leg.dialect.flush();
     leg.dialect.clear();
-    expect(leg.binary.map((bytes) => Buffer.from(bytes))).toEqual([l16(tone(800)), l16(tone(37))]);
+    expect(leg.binary.map((bytes) => Buffer.from(bytes))).toEqual([
+      l16(tone(800)),
+      Buffer.concat([l16(tone(37)), Buffer.alloc(320 - 74)]),
+    ]);
     expect(leg.messages).toEqual([
       { type: 'response.output_audio.done' },
       { type: 'input_audio_buffer.speech_started' },

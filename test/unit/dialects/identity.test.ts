@@ -78,14 +78,34 @@ describe('who calls', () => {
     expect(identified({ to: '08047491899' }).userId).toBe('office');
   });
 
-  it('is found by the calling number in a call that we make, whose party is the one called', () => {
-    const who = identified({ from: '+15550199', to: '+15550100' });
-    expect([who.userId, who.metadata.phoneNumber]).toEqual(['shop', '+15550100']);
+  it.each([
+    [{ outbound: true }, ''],
+    [{ parameters: { Direction: 'outbound-api' } }, ''],
+    [{}, 'direction=outbound'],
+  ])(
+    'is found by the calling number in a call that we make, as %j %s says, whose party is the one called',
+    (told, query) => {
+      const numbers = { from: '+15550199', to: '+15550100' };
+      const who = identified({ ...numbers, ...told }, { query: new URLSearchParams(query) });
+      expect([who.userId, who.metadata.phoneNumber]).toEqual(['shop', '+15550100']);
+    },
+  );
+
+  it.each([
+    { outbound: false },
+    { outbound: false, parameters: { direction: 'outbound' } },
+    { parameters: { direction: 'inbound' } },
+    // Most carriers do not tell.
+    {},
+  ])('is not found by the number that a caller shows, %j', (told) => {
+    const shown = facts({ from: '+15550199', to: '+15550100', ...told });
+    expect(identify('test', shown, handshake())).toMatchObject({ refusal: { code: 'UNAUTHORIZED' } });
   });
 
-  it('is not found by the number that a caller shows', () => {
-    const told = facts({ from: '+15550199', to: '+15550100', outbound: false });
-    expect(identify('test', told, handshake())).toMatchObject({ refusal: { code: 'UNAUTHORIZED' } });
+  it('is the one that is named first: what a caller shows may have got into the URL as it is', () => {
+    const query = new URLSearchParams('userId=shop&campaignId=spring&from=1&userId=victim&campaignId=other');
+    const { userId, metadata } = identified({}, { query });
+    expect([userId, metadata.campaignId]).toEqual(['shop', 'spring']);
   });
 
   it('is not named by HTTP’s own headers', () => {

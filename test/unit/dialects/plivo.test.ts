@@ -33,13 +33,14 @@ describe('Plivo, from the carrier', () => {
     ]);
   });
 
-  it.each(['X-PH-userId=user1,X-PH-campaignId=spring', '{userId: user1, campaignId: spring}'])(
-    'reads them as %s too',
-    (extra_headers) => {
-      const [request] = started({ ...plivo.start, extra_headers }).starts;
-      expect([request?.userId, request?.metadata.campaignId]).toEqual(['user1', 'spring']);
-    },
-  );
+  it.each([
+    'X-PH-userId=user1,X-PH-campaignId=spring',
+    '{userId: user1, campaignId: spring}',
+    '{"X-PH-userId":"user1","X-PH-campaignId":"spring"}',
+  ])('reads them as %s too', (extra_headers) => {
+    const [request] = started({ ...plivo.start, extra_headers }).starts;
+    expect([request?.userId, request?.metadata.campaignId]).toEqual(['user1', 'spring']);
+  });
 
   it('takes L16 where no format is named, as the XML has it then', () => {
     const { mediaFormat: _, ...silent } = plivo.start.start;

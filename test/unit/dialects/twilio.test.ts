@@ -78,6 +78,38 @@ describe('Twilio, from the carrier', () => {
     expect(leg.samples.slice(320, 640).every((sample) => sample === 0)).toBe(true);
   });
 
+  it('hands on a second of silence at most, however long the frames are that were lost', () => {
+    const leg = started();
+    const frame = base64(encodeMulaw(tone(1_600)));
+    for (const n of [1, 12, 13, 14, 15, 16]) leg.receive(twilio.media(n, frame));
+    expect(leg.pieces).toEqual([1_600, 8_000, 1_600, 1_600, 1_600, 1_600, 1_600]);
+  });
+
+  it('has what was said behind a lost frame, also where the call ends with it', () => {
+    const leg = started();
+    const frame = base64(encodeMulaw(tone(160)));
+    leg.receive(twilio.media(1, frame), twilio.media(3, frame), twilio.media(4, frame), twilio.stop);
+    expect([leg.samples.length, leg.events]).toEqual([4 * 160, ['hang up']]);
+  });
+
+  it('goes on hearing a far end that begins to count anew', () => {
+    const leg = started();
+    for (let n = 500; n < 600; n++) leg.receive(twilio.media(n));
+    leg.receive(twilio.media(700));
+    for (let n = 1; n <= 100; n++) leg.receive(twilio.media(n));
+    // A second of it was taken for frames that come twice.
+    expect(leg.samples.length).toBe((100 + 51) * 160);
+  });
+
+  it('does not take frames that come late for a new count', () => {
+    const leg = started();
+    for (const n of [1, 20, 21, 22, 23, 24]) leg.receive(twilio.media(n));
+    const before = leg.samples.length;
+    for (let n = 2; n < 20; n++) leg.receive(twilio.media(n));
+    leg.receive(twilio.media(25));
+    expect(leg.samples.length).toBe(before + 160);
+  });
+
   it('does not hear the agent’s own track', () => {
     const leg = started();
     leg.receive(twilio.media(1, undefined, 'outbound'));

@@ -51,8 +51,7 @@ describe('Vonage, to the carrier', () => {
   it('sends messages of 20 ms, of which silence fills the last', () => {
     const leg = started();
     const speech = tone(1_700);
-    leg.dialect.say(speech.subarray(0, 1_600), 'Hello.');
-    leg.dialect.say(speech.subarray(1_600), null);
+    for (let at = 0; at < speech.length; at += 190) leg.dialect.say(speech.subarray(at, at + 190), null);
     leg.dialect.flush();
     expect(leg.binary.map((bytes) => bytes.length)).toEqual(Array(6).fill(640));
     const all = Buffer.concat(leg.binary);

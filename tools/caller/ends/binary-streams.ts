@@ -104,7 +104,7 @@ export class AudioForkEnd extends BinaryEnd {
   protected receiveObject({ type, data }: JsonObject): void {
     if (type === 'killAudio') this.clear(false);
     else if (type === 'mark') this.mark((data as JsonObject)?.name);
-    else if (type !== 'clearMarks' && type !== 'json' && type !== 'disconnect') {
+    else if (type !== 'json' && type !== 'disconnect') {
       this.context.failed(`the type ${String(type)}`);
     }
   }
