@@ -1,5 +1,6 @@
 import type { AudioChunk, CallFact, Journal, JournaledCall } from '../call/journal.ts';
 import type { Usage } from '../providers/ports.ts';
+import type { RecordedTurn } from '../records/call-records.ts';
 import { type Writes, writeThrough } from './kept-writes.ts';
 import { hasTables } from './storage.ts';
 
