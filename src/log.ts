@@ -19,6 +19,11 @@ export function personalId(id: string): Personal {
   return new Personal(maskId(id));
 }
 
+/** The path of a request: each part of it may be such an id. */
+export function personalPath(path: string): Personal {
+  return new Personal(path.split('/').map(maskId).join('/'));
+}
+
 /** Words that somebody else has written: they may quote a caller, a request or a token. */
 export function personalWords(text: string): Personal {
   return new Personal(errorWords(text));

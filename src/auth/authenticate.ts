@@ -2,7 +2,7 @@ import { systemClock } from '../call/clock.ts';
 import { anonymous, type Principal } from '../call/principal.ts';
 import type { Config } from '../config.ts';
 import { apiError } from '../http/errors.ts';
-import { describeError, log, personalId } from '../log.ts';
+import { describeError, log, personalPath } from '../log.ts';
 import { Accounts, AccountsUnavailable, createFindAccounts } from '../records/accounts.ts';
 import { CALL_TOKEN_PREFIX, CallTokens } from './call-tokens.ts';
 import { type Credential, credentialOf, MOST_CREDENTIAL_CHARACTERS } from './credential.ts';
@@ -48,7 +48,7 @@ export async function authenticate(
   } catch (error) {
     if (error instanceof Refused) {
       const path = new URL(request.url).pathname.slice(0, 200);
-      log('warn', 'a request was refused', { path: personalId(path), reason: error.message });
+      log('warn', 'a request was refused', { path: personalPath(path), reason: error.message });
       return unauthorized();
     }
     if (error instanceof KeysUnavailable || error instanceof AccountsUnavailable) {

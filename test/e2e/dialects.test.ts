@@ -32,12 +32,14 @@ function call(
 
 async function converse(as: FarEndName) {
   const report = await call(as, {
+    // No carrier tells that a reply is over, and a busy machine takes its time between two sentences.
+    settleMs: 3_000,
     metadata: { phoneNumber: '+15550100', to: called, campaignId: 'autumn' },
     script: async (leg) => {
       await leg.waitForGreeting();
       await leg.say(spoken, question);
       await leg.waitForReply();
-      // Over the greeting's like: the agent falls silent, and what it has sent is taken back.
+      // A key, while it speaks: the agent falls silent, and what it has sent is taken back.
       await leg.say(spoken, question);
       await leg.waitForSpeech();
       leg.dtmf('5');
@@ -45,16 +47,22 @@ async function converse(as: FarEndName) {
     },
   });
   const row = await laptop.rowOf(report.callId);
+  const [asked, answer] = ['caller', 'agent'].map((role) =>
+    row.transcript.find((turn) => turn.role === role && turn.text.includes('car')),
+  );
+  if (asked === undefined || answer === undefined)
+    throw new Error(`${as}: ${JSON.stringify(row.transcript)}`);
   const reply = report.utterances[0]!.reply!;
   const heard = await laptop.recognise(report.heard.subarray(at(reply.startMs - 100), at(reply.endMs + 100)));
-  return { as, report, row, heard };
+  return { as, report, row, heard, asked: asked.text, answer: answer.text };
 }
 
 describe.concurrent('a conversation in the wire format of', () => {
   it('FreeSWITCH’s raw bridge, mod_audio_stream, Twilio and Exotel: heard, answered, interrupted, recorded', async () => {
     const ends = ['freeswitch', 'mod_audio_stream', 'twilio', 'exotel'] as const;
     const calls = await Promise.all(ends.map(converse));
-    for (const { as, report, row } of calls) {
+    for (const { as, report, row, answer } of calls) {
+      expect(answer).toMatch(/car park/i);
       expect([as, report.errors]).toEqual([as, []]);
       expect(row).toMatchObject({
         user_id: 'caller',
@@ -64,24 +72,23 @@ describe.concurrent('a conversation in the wire format of', () => {
         end_reason: 'hangup',
         metadata: { to: called, carrier: { dialect: as } },
       });
-      expect(row.transcript[2]?.text).toMatch(/car park/i);
-      expect([as, report.playout.clears]).toEqual([as, 1]);
+      expect(report.playout.clears).toBeGreaterThanOrEqual(1);
       const recording = await laptop.recordingOf(row.recording as string);
       // It is as long as the call; or as its audio, where a busy machine took the first of it late and together.
       const lasted = Number(row.duration_seconds) * 1000;
       expect(recording.length / 8).toBeGreaterThanOrEqual(lasted - 100);
       expect(recording.length / 8).toBeLessThanOrEqual(Math.max(lasted, report.frames.sent * 20) + 100);
     }
-    const understood = calls.map(({ row }) => wordErrors(question, row.transcript[1]!.text));
+    const understood = calls.map(({ asked }) => wordErrors(question, asked));
     expect(pooledWordErrors(understood).rate).toBeLessThanOrEqual(0.25);
-    const heard = calls.map(({ row, heard }) => wordErrors(row.transcript[2]!.text, heard));
+    const heard = calls.map(({ answer, heard }) => wordErrors(answer, heard));
     expect(pooledWordErrors(heard).rate).toBeLessThanOrEqual(0.34);
   });
 });
 
 describe.concurrent('a call that names no user', () => {
   const script: CallOptions['script'] = async (leg) => {
-    await leg.waitForGreeting();
+    await leg.waitForSpeech();
   };
 
   it('is its number’s', async () => {

@@ -122,7 +122,7 @@ describe('malformed messages', () => {
     const objects = (await listDurableObjectIds(bindings.CALL_SESSION)).length;
     expect(objects - objectsBefore).toBeLessThanOrEqual(2 * calls + AT_ONCE);
     await untilNothingIsLeft();
-  }, 120_000);
+  }, 240_000);
 });
 
 describe('a stranger', () => {

@@ -140,7 +140,7 @@ describe('a call with personal data in it', () => {
       expect(logged).toContain(`"message":"${message}"`);
     }
     const started = lines.map((line) => JSON.parse(line)).find((line) => line.message === 'call started');
-    expect(started.personal).toEqual(['leg', 'callId']);
+    expect(started.personal).toEqual(['leg', 'callId', 'by']);
     expect(started.callId).toMatch(/^…78~[0-9a-f]{8}$/);
     // All of the call's lines are found by what stands there for its id.
     const ended = lines.map((line) => JSON.parse(line)).find((line) => line.message === 'call ended');

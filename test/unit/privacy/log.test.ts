@@ -1,5 +1,12 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { describeError, log, logCallEvent, personalId, personalWords } from '../../../src/log.ts';
+import {
+  describeError,
+  log,
+  logCallEvent,
+  personalId,
+  personalPath,
+  personalWords,
+} from '../../../src/log.ts';
 import { maskId, maskNumber, maskText } from '../../../src/privacy/mask.ts';
 import { RecordsError } from '../../../src/records/call-records.ts';
 import type { ToolRun } from '../../../src/tools/tool.ts';
@@ -99,6 +106,14 @@ describe('errors', () => {
 });
 
 describe('a line', () => {
+  it('shows of a path which part is an id that a machine made, and masks the others', () => {
+    const made = '/api/v1/recordings/51234567-1234-4123-8123-123456789012';
+    expect(personalPath(made).shown).toBe(made);
+    expect(personalPath('/api/v1/recordings/+4917012345678').shown).toMatch(
+      /^\/api\/v1\/recordings\/\+49…78~/,
+    );
+  });
+
   it('names its fields that may hold personal data', () => {
     const [line] = logged(() =>
       log('warn', 'something', {
