@@ -6,7 +6,7 @@ import { isAddressIn } from './auth/addresses.ts';
 import { authenticate } from './auth/authenticate.ts';
 import { credentialOf } from './auth/credential.ts';
 import { isLoopback } from './auth/loopback.ts';
-import { holderOf, nodeOfRequest } from './auth/nodes.ts';
+import { holderOf, knownSender } from './auth/nodes.ts';
 import { kindOfToken } from './auth/tokens.ts';
 import type { Principal } from './call/principal.ts';
 import { type Config, loadConfig, missingSettings } from './config.ts';
@@ -19,7 +19,7 @@ import { recordingRoutes } from './http/recordings-route.ts';
 import { legRoutes } from './http/ws-routes.ts';
 import { describeError, log } from './log.ts';
 import { readTotals } from './metrics/read.ts';
-import { metricsOf, prometheusText, recentErrorRate } from './metrics/totals.ts';
+import { metricsOf, prometheusText, recentErrorRate, type Totals } from './metrics/totals.ts';
 import { settingsWithoutEffect } from './settings-without-effect.ts';
 
 /** Above this share of failed calls the service is degraded (contract). */
@@ -45,7 +45,7 @@ router.use(async (c, next) => {
   await next();
 });
 
-router.use(limitRequests(nodeOfRequest));
+router.use(limitRequests(knownSender));
 
 // Not on the upgrade: a 101's headers are fixed, and browsers ask no leave for WebSockets; `Origin` is checked there.
 for (const [path, method] of [
@@ -62,16 +62,18 @@ for (const [path, method] of [
 router.get('/health', async (c) => {
   const config = loadConfig(c.env);
   const now = Date.now();
-  const totals = await readTotals(c.env, config.METRICS_SHARDS, now);
+  const totals = await totalsNow(c.env, config, now);
   const missing = missingSettings(config, c.env);
   const idle = settingsWithoutEffect(c.env);
   const closed = config.AUTH === 'none' && !isLoopback(c.req.raw);
-  const degraded = recentErrorRate(totals) > DEGRADED_ERROR_RATE || missing.length > 0 || closed;
+  const failing = totals === null || recentErrorRate(totals) > DEGRADED_ERROR_RATE;
+  const degraded = failing || missing.length > 0 || closed;
   return c.json({
     status: degraded ? 'degraded' : 'ok',
     timestamp: now,
     version,
-    activeCalls: totals.active,
+    // Null: not known.
+    activeCalls: totals?.active ?? null,
     uptime: Math.floor((now - (upSince ?? now)) / 1000),
     // How the service is set up is not for strangers.
     ...((await isOperator(c.req.raw, config))
@@ -88,7 +90,10 @@ router.get('/metrics', async (c) => {
   const principal = await authenticate(c.req.raw, config, 'route');
   if (principal instanceof Response) return principal;
   if (!readsMetrics(principal)) return apiError(403, 'FORBIDDEN', 'The counts are the operator’s');
-  const totals = await readTotals(c.env, config.METRICS_SHARDS, Date.now());
+  const totals = await totalsNow(c.env, config, Date.now());
+  if (totals === null) {
+    return apiError(503, 'INTERNAL_ERROR', 'The counts cannot be had at the moment', { 'Retry-After': '5' });
+  }
   const wanted = accepts(c, {
     header: 'Accept',
     supports: ['application/json', 'text/plain', 'application/openmetrics-text'],
@@ -113,6 +118,16 @@ router.onError((error) => {
   log('error', 'request failed', { error: describeError(error) });
   return apiError(500, 'INTERNAL_ERROR', 'Something failed here');
 });
+
+/** Null: the objects that count do not answer. */
+async function totalsNow(env: Env, { METRICS_SHARDS: shards }: Config, now: number): Promise<Totals | null> {
+  try {
+    return await readTotals(env, shards, now);
+  } catch (error) {
+    log('error', 'the counts could not be read', { error: describeError(error) });
+    return null;
+  }
+}
 
 function readsMetrics({ kind }: Principal): boolean {
   return kind === 'anonymous' || kind === 'service' || kind === 'metrics';

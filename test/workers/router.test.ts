@@ -80,6 +80,19 @@ describe('the HTTP surface', () => {
     expect(both.headers.get('Content-Type')).toContain('application/json');
   });
 
+  it.each([
+    ['hang', () => new Promise(() => {})],
+    ['fail', () => Promise.reject(new Error('overloaded'))],
+  ])('says that it is not well where the objects that count %s', async (_, read) => {
+    const settings = { ...bindings, METRICS: { idFromName: (name: string) => name, get: () => ({ read }) } };
+    const health = await router.request('/health', {}, settings);
+    expect(health.status).toBe(200);
+    expect(await health.json()).toMatchObject({ status: 'degraded', activeCalls: null });
+    const metrics = await router.request('/metrics', {}, settings);
+    expect([metrics.status, metrics.headers.get('Retry-After')]).toEqual([503, '5']);
+    expect(await metrics.json()).toMatchObject({ error: { code: 'INTERNAL_ERROR' } });
+  });
+
   it('counts calls from their start to their end, once each', async () => {
     const shard = bindings.METRICS.get(bindings.METRICS.idFromName('of this test'));
     const now = 1_700_000_000_000;
