@@ -194,6 +194,7 @@ export class CallSessionDO extends DurableObject<Env> {
     dialect.show({ type: 'leg.accepted', callId: leg.callId, resumeToken: null });
     const returning: ReturningLeg = new ReturningLeg(connection, systemClock, {
       startMs: this.#config.START_TIMEOUT,
+      messagesPerSecond: this.#config.MAX_MESSAGES_PER_SECOND,
       refusalOf: (request) => this.#refusalOf(request, leg.principal),
       accept: () => {
         const call = this.#takeUp(connection, leg, detectors);

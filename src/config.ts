@@ -65,7 +65,7 @@ const configSchema = z.object({
   PERMIT_SHARDS: whole(16, 1, 256),
   /** Calls at once of a user, where the account (`users.max_concurrent_calls`) says nothing else; 0: no limit for anybody. */
   MAX_CONCURRENT_CALLS_PER_USER: whole(50, 0, 10_000),
-  /** Requests a minute and address (IPv6: and /64); 0: no limit. Likewise of a node. Raise `[[ratelimits]]` in wrangler.toml with them. */
+  /** Requests a minute and address (IPv6: and /64); 0: no limit. Likewise of a node or program that is known. Raise `[[ratelimits]]` in wrangler.toml with them. */
   RATE_LIMIT_PER_IP: whole(100, 0, 1_000_000),
   RATE_LIMIT_PER_NODE: whole(12_000, 0, 1_000_000),
   /** The longest call. */

@@ -6,7 +6,7 @@ import { isAddressIn } from './auth/addresses.ts';
 import { authenticate } from './auth/authenticate.ts';
 import { credentialOf } from './auth/credential.ts';
 import { isLoopback } from './auth/loopback.ts';
-import { holderOf, nodeOfRequest } from './auth/nodes.ts';
+import { holderOf, knownSender } from './auth/nodes.ts';
 import { kindOfToken } from './auth/tokens.ts';
 import type { Principal } from './call/principal.ts';
 import { type Config, loadConfig, missingSettings } from './config.ts';
@@ -19,13 +19,18 @@ import { nodeRoutes } from './http/nodes-route.ts';
 import { recordingRoutes } from './http/recordings-route.ts';
 import { legRoutes } from './http/ws-routes.ts';
 import { describeError, log } from './log.ts';
-import { everyNodeDown, nodeCounts, prometheusNodes } from './metrics/nodes.ts';
+import { everyNodeDown, type NodeReport, nodeCounts, prometheusNodes } from './metrics/nodes.ts';
 import { readNodes, readTotals } from './metrics/read.ts';
-import { metricsOf, prometheusText, recentErrorRate } from './metrics/totals.ts';
+import { metricsOf, prometheusText, recentErrorRate, type Totals } from './metrics/totals.ts';
 import { settingsWithoutEffect } from './settings-without-effect.ts';
 
 /** Above this share of failed calls the service is degraded (contract). */
 const DEGRADED_ERROR_RATE = 0.05;
+
+/** Strangers may ask often, and many of them; for each answer every object that counts would read the rows of five minutes' calls. */
+const TOLD_FOR_MS = 5_000;
+/** What strangers were told last by this isolate, by its settings. */
+const told = new WeakMap<Config, { counts: Counts | null; at: number }>();
 
 /** When this isolate took its first request: a Worker's clock stands still before it. */
 let upSince: number | null = null;
@@ -47,7 +52,7 @@ router.use(async (c, next) => {
   await next();
 });
 
-router.use(limitRequests(nodeOfRequest));
+router.use(limitRequests(knownSender));
 
 // Not on the upgrade: a 101's headers are fixed, and browsers ask no leave for WebSockets; `Origin` is checked there.
 for (const [path, method] of [
@@ -64,28 +69,27 @@ for (const [path, method] of [
 router.get('/health', async (c) => {
   const config = loadConfig(c.env);
   const now = Date.now();
-  const [totals, nodes] = await Promise.all([
-    readTotals(c.env, config.METRICS_SHARDS, now),
-    readNodes(c.env, config.METRICS_SHARDS),
-  ]);
+  const operator = await isOperator(c.req.raw, config);
+  const counts = await (operator ? countsNow : countsLately)(c.env, config, now);
   const missing = missingSettings(config, c.env);
   const idle = settingsWithoutEffect(c.env);
   const closed = config.AUTH === 'none' && !isLoopback(c.req.raw);
-  const degraded =
-    recentErrorRate(totals) > DEGRADED_ERROR_RATE ||
-    missing.length > 0 ||
-    closed ||
-    everyNodeDown(nodes, now);
+  const failing =
+    counts === null ||
+    recentErrorRate(counts.totals) > DEGRADED_ERROR_RATE ||
+    everyNodeDown(counts.nodes, now);
+  const degraded = failing || missing.length > 0 || closed;
   return c.json({
     status: degraded ? 'degraded' : 'ok',
     timestamp: now,
     version,
-    activeCalls: totals.active,
+    // Null: not known.
+    activeCalls: counts?.totals.active ?? null,
     uptime: Math.floor((now - (upSince ?? now)) / 1000),
     // How the service is set up is not for strangers.
-    ...((await isOperator(c.req.raw, config))
+    ...(operator
       ? {
-          ...(nodes.length > 0 ? { nodes: nodeCounts(nodes, now) } : {}),
+          ...(counts !== null && counts.nodes.length > 0 ? { nodes: nodeCounts(counts.nodes, now) } : {}),
           ...(missing.length > 0 ? { missingSettings: missing } : {}),
           ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
         }
@@ -99,14 +103,17 @@ router.get('/metrics', async (c) => {
   if (principal instanceof Response) return principal;
   if (!readsMetrics(principal)) return apiError(403, 'FORBIDDEN', 'The counts are the operator’s');
   const now = Date.now();
-  const totals = await readTotals(c.env, config.METRICS_SHARDS, now);
+  const counts = await countsNow(c.env, config, now);
+  if (counts === null) {
+    return apiError(503, 'INTERNAL_ERROR', 'The counts cannot be had at the moment', { 'Retry-After': '5' });
+  }
+  const { totals, nodes } = counts;
   const wanted = accepts(c, {
     header: 'Accept',
     supports: ['application/json', 'text/plain', 'application/openmetrics-text'],
     default: 'application/json',
   });
   if (wanted !== 'application/json') {
-    const nodes = await readNodes(c.env, config.METRICS_SHARDS);
     return c.text(prometheusText(totals) + prometheusNodes(nodes, now), 200, {
       'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
     });
@@ -126,6 +133,34 @@ router.onError((error) => {
   log('error', 'request failed', { error: describeError(error) });
   return apiError(500, 'INTERNAL_ERROR', 'Something failed here');
 });
+
+/** What the objects that count know. */
+interface Counts {
+  totals: Totals;
+  nodes: NodeReport[];
+}
+
+/** Null: they do not answer. */
+async function countsNow(env: Env, { METRICS_SHARDS: shards }: Config, now: number): Promise<Counts | null> {
+  try {
+    const [totals, nodes] = await Promise.all([readTotals(env, shards, now), readNodes(env, shards)]);
+    return { totals, nodes };
+  } catch (error) {
+    log('error', 'the counts could not be read', { error: describeError(error) });
+    return null;
+  }
+}
+
+/** As {@link countsNow}, up to five seconds ago. */
+async function countsLately(env: Env, config: Config, now: number): Promise<Counts | null> {
+  const last = told.get(config);
+  if (last !== undefined && now - last.at < TOLD_FOR_MS) return last.counts;
+  // While this request asks, others are told what was known before it.
+  if (last !== undefined) last.at = now;
+  const counts = await countsNow(env, config, now);
+  told.set(config, { counts, at: now });
+  return counts;
+}
 
 function readsMetrics({ kind }: Principal): boolean {
   return kind === 'anonymous' || kind === 'service' || kind === 'metrics';

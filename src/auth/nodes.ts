@@ -34,17 +34,31 @@ export async function holderOf(
   }
 }
 
-/** The name of the node that sent a request and proved it; null: no node has. Asks nobody, so that it can be asked of every request. */
-export async function nodeOfRequest(request: Request, config: Config): Promise<string | null> {
+/** Who is counted by a name of their own, wherever they come from. */
+export interface KnownSender {
+  kind: 'node' | 'service';
+  id: string;
+}
+
+/**
+ * The node or the program of the operator's that sent a request and proved it, or the node that comes from this address: who carries a
+ * thousand calls has one address for all. Null: a stranger, or a person. Proves nothing but whose requests are counted together, and asks
+ * nobody, so that it can be asked of every request.
+ */
+export async function knownSender(request: Request, config: Config): Promise<KnownSender | null> {
+  const address = request.headers.get('CF-Connecting-IP');
   const credential = credentialOf(request, false);
-  if (credential === null || kindOfToken(credential.token) !== 'node') return null;
-  try {
-    const { token, name } = credential;
-    return (await holderOf(token, name, request.headers.get('CF-Connecting-IP'), config)).id;
-  } catch (error) {
-    if (error instanceof Refused) return null;
-    throw error;
+  if (credential !== null && kindOfToken(credential.token) !== null) {
+    try {
+      const { kind, id } = await holderOf(credential.token, credential.name, address, config);
+      if (kind === 'node' || kind === 'service') return { kind, id };
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+    }
   }
+  if (address === null) return null;
+  const node = Object.entries(config.NODES).find(([, { addresses }]) => isAddressIn(address, addresses));
+  return node === undefined ? null : { kind: 'node', id: node[0] };
 }
 
 function nodeOf(

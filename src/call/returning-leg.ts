@@ -3,6 +3,7 @@ import type { ErrorCode } from '../dialects/native-messages.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { StartedCallFacts } from './events.ts';
 import type { Closing, Leg } from './leg.ts';
+import { MessageRate } from './message-rate.ts';
 import { mayStartCall, type Principal, principalName } from './principal.ts';
 import { sameText } from './same-text.ts';
 
@@ -18,6 +19,8 @@ export interface Refusal {
 
 export interface ReturningLegOptions {
   startMs: number;
+  /** As in a call: what is no error costs the object as much here as there. */
+  messagesPerSecond: number;
   /** Why this client may not come back; null: it may. */
   refusalOf(request: StartRequest): Refusal | null;
   /** Takes the leg into its call, which hears from now on what comes from it. */
@@ -35,6 +38,8 @@ export class ReturningLeg implements LegHandler {
   readonly leg: Leg;
   readonly #options: ReturningLegOptions;
   readonly #timer: Timer;
+  readonly #clock: Clock;
+  readonly #rate: MessageRate;
   #errors = 0;
   #over = false;
   /** The call, once it has taken the leg: one message may tell who comes back, and what was said before that. */
@@ -43,6 +48,8 @@ export class ReturningLeg implements LegHandler {
   constructor(leg: Leg, clock: Clock, options: ReturningLegOptions) {
     this.leg = leg;
     this.#options = options;
+    this.#clock = clock;
+    this.#rate = new MessageRate(options.messagesPerSecond, clock.now());
     this.#timer = clock.after(options.startMs, () =>
       this.turnAway('TIMEOUT', 'start_call did not come', 'idle'),
     );
@@ -54,7 +61,9 @@ export class ReturningLeg implements LegHandler {
   }
 
   receive(message: string | ArrayBuffer): void {
-    if (!this.#over) this.leg.dialect.receive(message, this);
+    if (this.#over) return;
+    if (this.#rate.take(this.#clock.now())) this.leg.dialect.receive(message, this);
+    else this.turnAway('TOO_FAST', 'Messages come faster than the service takes them', 'too fast');
   }
 
   /** The socket is gone. */

@@ -26,15 +26,42 @@ interface JournaledTranscript {
   language: string | null;
 }
 
-/** A call as the database gets it: its number by `STORED_PHONE_NUMBERS`. */
+/** What carriers, and the operator's parameters, call the other party's number by. */
+const NUMBER_FIELDS = ['phoneNumber', 'from'];
+
+/**
+ * A call as the database gets it: its number by `STORED_PHONE_NUMBERS`, and likewise in the metadata, where carriers have it once more
+ * (`dialects/identity.ts`): under the names that it has, and in whatever else holds its digits.
+ */
 export async function storedCall(call: StartedCallFacts, config: Config): Promise<StartedCallFacts> {
   const { STORED_PHONE_NUMBERS: how, PERSONAL_DATA_KEY: key } = config;
-  const { phoneNumber, metadata } = call;
-  if (how === 'plain' || phoneNumber === null || phoneNumber === '') return call;
+  const { phoneNumber } = call;
+  if (how === 'plain') return call;
   // Without its key nothing can be hashed, and the plain number is what must not be stored.
-  const stored =
-    how === 'hashed' && key !== undefined ? await hashNumber(key, phoneNumber) : maskNumber(phoneNumber);
-  return { ...call, phoneNumber: stored, metadata: { ...metadata, phoneNumber: stored } };
+  const store = async (number: string) =>
+    how === 'hashed' && key !== undefined ? await hashNumber(key, number) : maskNumber(number);
+  const stored = phoneNumber === null || phoneNumber === '' ? phoneNumber : await store(phoneNumber);
+  const digits = phoneNumber === null ? null : nationalDigits(phoneNumber);
+  const metadata = withoutNumber(call.metadata, digits, stored ?? '') as Record<string, unknown>;
+  for (const field of NUMBER_FIELDS) {
+    const number = metadata[field];
+    if (typeof number !== 'string' || number === '') continue;
+    if (call.metadata[field] === phoneNumber) metadata[field] = stored;
+    else if (number !== stored) metadata[field] = await store(number);
+  }
+  return { ...call, phoneNumber: stored, metadata };
+}
+
+/** A copy in which `stored` stands for every text and number that holds these digits. Its depth is bounded where it comes in. */
+function withoutNumber(value: unknown, digits: string | null, stored: string): unknown {
+  if (typeof value === 'string' || typeof value === 'number') {
+    return digits !== null && String(value).replace(/\D/g, '').includes(digits) ? stored : value;
+  }
+  if (Array.isArray(value)) return value.map((each) => withoutNumber(each, digits, stored));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [name, withoutNumber(each, digits, stored)]),
+  );
 }
 
 /**

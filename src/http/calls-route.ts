@@ -31,7 +31,7 @@ callRoutes.post('/', async (c) => {
   const tokens = callTokensOf(config);
   if (tokens === null) return apiError(503, 'INTERNAL_ERROR', 'The service is not set up');
   const body = await readSmallJson(c.req.raw, MOST_BYTES);
-  if (body === null) return apiError(413, 'TOO_LARGE', `The body has more than ${MOST_BYTES} bytes`);
+  if (body instanceof Response) return body;
   const request = requestSchema.safeParse(body.json);
   if (!request.success) {
     const [issue] = request.error.issues;

@@ -1,4 +1,5 @@
 import type { Context, MiddlewareHandler } from 'hono';
+import type { KnownSender } from '../auth/nodes.ts';
 import { systemClock } from '../call/clock.ts';
 import { within } from '../call/within.ts';
 import { type Config, loadConfig } from '../config.ts';
@@ -26,7 +27,7 @@ let rates: SharedRates | null = null;
 
 /** Whose requests are counted together, and how many of them a minute are allowed. */
 interface Budget {
-  policy: 'address' | 'node';
+  policy: 'address' | KnownSender['kind'];
   key: string;
   limit: number;
   /** Counts for all isolates of a Cloudflare location. */
@@ -34,19 +35,19 @@ interface Budget {
 }
 
 /**
- * Counts each request against its sender's budget. A node that `nodeOf` knows has one of its own, whatever address it comes from; everybody
- * else is counted by address. In order: this isolate's window, the location's binding, and in the background the record in KV, of
+ * Counts each request against its sender's budget. Whom `senderOf` knows has one of their own, whatever address they come from;
+ * everybody else is counted by address. In order: this isolate's window, the location's binding, and in the background the record in KV, of
  * which the next requests know.
  *
- * @param nodeOf the name of the node that has proved to have sent the request; null: it was no node. Asks nobody.
+ * @param senderOf null: nobody that is known. Asks nobody.
  */
 export function limitRequests(
-  nodeOf: (request: Request, config: Config) => Promise<string | null>,
+  senderOf: (request: Request, config: Config) => Promise<KnownSender | null>,
 ): MiddlewareHandler<{ Bindings: Env }> {
   return async (c, next) => {
     const config = loadConfig(c.env);
-    const node = await nodeOf(c.req.raw, config);
-    const budget = node === null ? addressBudget(c, config) : nodeBudget(c, config, node);
+    const sender = await senderOf(c.req.raw, config);
+    const budget = sender === null ? addressBudget(c, config) : budgetOf(c, config, sender);
     if (budget.limit === 0) return next();
     const verdict = await judge(c, budget);
     const headers = headersOf(budget, verdict);
@@ -70,10 +71,10 @@ function addressBudget(c: RequestContext, config: Config): Budget {
   return { policy: 'address', key, limit: config.RATE_LIMIT_PER_IP, location: c.env.RATE_LIMITER };
 }
 
-/** Not in KV: who has proved to be a node is no stranger, and asks a hundred times a second. */
-function nodeBudget(c: RequestContext, config: Config, node: string): Budget {
+/** Not in KV: who is known is no stranger, and asks a hundred times a second. */
+function budgetOf(c: RequestContext, config: Config, { kind, id }: KnownSender): Budget {
   const location = c.env.NODE_RATE_LIMITER;
-  return { policy: 'node', key: `node ${node}`, limit: config.RATE_LIMIT_PER_NODE, location };
+  return { policy: kind, key: `${kind} ${id}`, limit: config.RATE_LIMIT_PER_NODE, location };
 }
 
 async function judge(c: RequestContext, { policy, key, limit, location }: Budget): Promise<Verdict> {

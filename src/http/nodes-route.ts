@@ -59,7 +59,7 @@ async function askedByNode<Body>(
   if (principal instanceof Response) return principal;
   if (principal.kind !== 'node') return apiError(403, 'FORBIDDEN', 'This is for nodes');
   const read = await readSmallJson(c.req.raw, MOST_BYTES);
-  if (read === null) return apiError(413, 'TOO_LARGE', `The body has more than ${MOST_BYTES} bytes`);
+  if (read instanceof Response) return read;
   const body = schema.safeParse(read.json);
   if (body.success) return { body: body.data, config, principal };
   const [issue] = body.error.issues;

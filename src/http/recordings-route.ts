@@ -1,6 +1,8 @@
 import { Hono } from 'hono';
 import { authenticate } from '../auth/authenticate.ts';
+import { systemClock } from '../call/clock.ts';
 import { maySee } from '../call/principal.ts';
+import { within } from '../call/within.ts';
 import { loadConfig } from '../config.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 import type { Env } from '../env.ts';
@@ -8,6 +10,9 @@ import { describeError, log } from '../log.ts';
 import { apiError } from './errors.ts';
 import { findRecording, LookupError, type RecordingRow } from './recordings-lookup.ts';
 import { matchesNoneOf, parseRange } from './recordings-range.ts';
+
+/** The longest wait for the bucket to begin its answer. */
+const BUCKET_MS = 5_000;
 
 /**
  * `GET` and `HEAD /{callId}`: a call's recording, whole or a range of it. No shared cache keeps it, and a private one asks
@@ -37,10 +42,17 @@ recordingRoutes.get('/:callId', async (c) => {
   }
   // Who may not hear it does not learn that it is there.
   const there = row !== null && row.recording !== null && maySee(principal, row.userId, row.campaignId);
-  const object = there ? await c.env.RECORDINGS.head(row!.recording!) : null;
-  if (object === null) return apiError(404, 'NOT_FOUND', 'There is no recording of this call');
-  return await answer(c.req.raw, c.env.RECORDINGS, object);
+  try {
+    const object = there ? await asked(() => c.env.RECORDINGS.head(row!.recording!)) : null;
+    if (object === null) return apiError(404, 'NOT_FOUND', 'There is no recording of this call');
+    return await answer(c.req.raw, c.env.RECORDINGS, object);
+  } catch (error) {
+    log('error', 'a recording could not be read', { error: describeError(error) });
+    return apiError(503, 'INTERNAL_ERROR', 'The bucket does not answer', { 'Retry-After': '5' });
+  }
 });
+
+const asked = <T>(ask: () => Promise<T>) => within(systemClock, BUCKET_MS, ask);
 
 async function answer(request: Request, bucket: R2Bucket, object: R2Object): Promise<Response> {
   const { httpEtag: etag, size } = object;
@@ -73,10 +85,12 @@ async function answer(request: Request, bucket: R2Bucket, object: R2Object): Pro
   const part = range === 'whole' ? { offset: 0, length: size } : range;
   headers.set('Content-Length', String(part.length));
   if (isHead) return new Response(null, { headers });
-  const found = await bucket.get(object.key, {
-    ...(range === 'whole' ? {} : { range }),
-    onlyIf: { etagMatches: object.etag },
-  });
+  const found = await asked(() =>
+    bucket.get(object.key, {
+      ...(range === 'whole' ? {} : { range }),
+      onlyIf: { etagMatches: object.etag },
+    }),
+  );
   if (found === null || !('body' in found)) {
     return apiError(503, 'INTERNAL_ERROR', 'The recording was replaced just now', { 'Retry-After': '1' });
   }

@@ -5,6 +5,7 @@ import { newToken } from '../../src/auth/tokens.ts';
 import { CallSessionDO } from '../../src/CallSessionDO.ts';
 import type { Env } from '../../src/env.ts';
 import { writeLegRequest } from '../../src/http/leg-request.ts';
+import { router } from '../../src/router.ts';
 import { bearer, codeOf, guardedService } from './auth-support.ts';
 import { bindings, database, scriptVendor, TestClient } from './support.ts';
 
@@ -104,6 +105,19 @@ describe('whoever proves nothing', () => {
 describe('a service at which nobody has to prove anything', () => {
   it.each(guarded)('serves its own machine alone: %s', async (_, path, init) => {
     const response = await ask(path, init, { AUTH: 'none' });
+    expect([response.status, await codeOf(response)]).toEqual([503, 'AUTH_OFF']);
+  });
+
+  it.each([
+    ['a proxy on the same machine', { 'X-Forwarded-For': '203.0.113.9' }],
+    ['a proxy that tells it in one header', { Forwarded: 'for=203.0.113.9' }],
+    ['a machine next door, which calls it localhost', { 'CF-Connecting-IP': '192.168.1.7' }],
+  ])('serves nobody through %s', async (_, headers) => {
+    const local = (more: Record<string, string>) =>
+      router.request('http://localhost/metrics', { headers: more }, { ...service.settings, AUTH: 'none' });
+    expect((await local({ 'CF-Connecting-IP': '127.0.0.1' })).status).toBe(200);
+    expect((await local({ 'CF-Connecting-IP': '::1' })).status).toBe(200);
+    const response = await local(headers);
     expect([response.status, await codeOf(response)]).toEqual([503, 'AUTH_OFF']);
   });
 

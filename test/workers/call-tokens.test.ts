@@ -104,6 +104,19 @@ describe('POST /api/v1/calls', () => {
     expect([response.status, await codeOf(response)]).toEqual([400, 'BAD_MESSAGE']);
   });
 
+  it('waits for no body that trickles', async () => {
+    let cancelled = false;
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode('{')),
+      cancel: () => {
+        cancelled = true;
+      },
+    });
+    const response = await ask('/api/v1/calls', { method: 'POST', headers: bearer(tokens.service), body });
+    expect([response.status, await codeOf(response)]).toEqual([408, 'TIMEOUT']);
+    expect(cancelled).toBe(true);
+  });
+
   it('reads no more than it needs', async () => {
     const body = JSON.stringify({ userId: 'user-1', filling: 'x'.repeat(5_000) });
     const response = await ask('/api/v1/calls', { method: 'POST', headers: bearer(tokens.service), body });

@@ -224,6 +224,29 @@ describe('requests of a node', () => {
     expect(answers[0]!.headers.get('RateLimit-Policy')).toBe('"node";q=6;w=60');
   });
 
+  it('are its own without a token as well, from its addresses: a carrier’s sockets show call tokens', async () => {
+    const nodes = {
+      [newId('carrier')]: { tokens: ['0'.repeat(64)], users: [], addresses: ['192.0.2.64/28'] },
+    };
+    const settings = { ...bindings, NODES: JSON.stringify(nodes) };
+    const limits = { ...settings, RATE_LIMIT_PER_IP: '3', RATE_LIMIT_PER_NODE: '6' };
+    const from = async (address: string) => (await ask(limits, 'ach_call_x', address)).status;
+    const carrier = [];
+    for (let i = 0; i < 7; i++) carrier.push(await from(`192.0.2.${64 + i}`));
+    expect(carrier).toEqual([...Array(6).fill(404), 429]);
+    expect(await from('192.0.2.80')).toBe(404);
+  });
+
+  it('and those of the operator’s programs, which ask for call tokens from one address', async () => {
+    const token = newToken('service');
+    const settings = { ...bindings, SERVICE_TOKENS: await hashOfToken(token) };
+    const limits = { ...settings, RATE_LIMIT_PER_IP: '3', RATE_LIMIT_PER_NODE: '6' };
+    const answers = [];
+    for (let i = 0; i < 7; i++) answers.push(await ask(limits, token, '192.0.2.99'));
+    expect(answers.map(({ status }) => status)).toEqual([...Array(6).fill(404), 429]);
+    expect(answers[0]!.headers.get('RateLimit-Policy')).toBe('"service";q=6;w=60');
+  });
+
   it('that are none are counted by address', async () => {
     const { settings } = await node();
     const limits = { ...settings, RATE_LIMIT_PER_IP: '3', RATE_LIMIT_PER_NODE: '6' };

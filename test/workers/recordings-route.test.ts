@@ -116,6 +116,15 @@ describe('GET /api/v1/recordings/{callId}', () => {
     expect(await codeOf(response)).toBe('BAD_MESSAGE');
   });
 
+  it.each([
+    ['hangs', () => new Promise(() => {})],
+    ['fails', () => Promise.reject(new Error('internal error (10001)'))],
+  ])('says so when the bucket %s', async (_, head) => {
+    const response = await ask(callId, {}, 'GET', { ...bindings, RECORDINGS: { head } });
+    expect([response.status, response.headers.get('Retry-After')]).toEqual([503, '5']);
+    expect(await codeOf(response)).toBe('INTERNAL_ERROR');
+  });
+
   it('says so when the database does not answer', async () => {
     const env = { ...bindings, SUPABASE_URL: 'http://127.0.0.1:9' };
     const response = await ask(callId, {}, 'GET', env);

@@ -1,8 +1,9 @@
 import { reset } from 'cloudflare:test';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { version } from '../../package.json';
 import { loadConfig } from '../../src/config.ts';
 import { metricsShard } from '../../src/metrics/read.ts';
+import { noTotals } from '../../src/metrics/totals.ts';
 import { router } from '../../src/router.ts';
 import { bindings, fetchWorker } from './support.ts';
 
@@ -78,6 +79,45 @@ describe('the HTTP surface', () => {
     // What a browser's client sends that wants JSON.
     const both = await fetchWorker('/metrics', { headers: { Accept: 'application/json, text/plain, */*' } });
     expect(both.headers.get('Content-Type')).toContain('application/json');
+  });
+
+  it('asks the objects that count once in five seconds, however often strangers ask for /health', async () => {
+    let reads = 0;
+    const read = async () => {
+      reads++;
+      return { ...noTotals, active: 7 };
+    };
+    const METRICS = { idFromName: (name: string) => name, get: () => ({ read }) };
+    const settings = { ...bindings, METRICS, METRICS_SHARDS: '1' };
+    const now = vi.spyOn(Date, 'now');
+    const at = Date.now();
+    const ask = async (host: string, ms: number) => {
+      now.mockReturnValue(at + ms);
+      const { activeCalls } = await (await router.request(`${host}/health`, {}, settings)).json<{
+        activeCalls: number;
+      }>();
+      return [activeCalls, reads];
+    };
+    const counts = [];
+    for (let ms = 0; ms <= 5_000; ms += 1_000) counts.push(await ask('https://calls.example', ms));
+    expect(counts).toEqual([...Array(5).fill([7, 1]), [7, 2]]);
+    // The operator sees what is so now.
+    expect(await ask('http://localhost', 5_000)).toEqual([7, 3]);
+    expect(await ask('http://localhost', 5_000)).toEqual([7, 4]);
+    now.mockRestore();
+  });
+
+  it.each([
+    ['hang', () => new Promise(() => {})],
+    ['fail', () => Promise.reject(new Error('overloaded'))],
+  ])('says that it is not well where the objects that count %s', async (_, read) => {
+    const settings = { ...bindings, METRICS: { idFromName: (name: string) => name, get: () => ({ read }) } };
+    const health = await router.request('/health', {}, settings);
+    expect(health.status).toBe(200);
+    expect(await health.json()).toMatchObject({ status: 'degraded', activeCalls: null });
+    const metrics = await router.request('/metrics', {}, settings);
+    expect([metrics.status, metrics.headers.get('Retry-After')]).toEqual([503, '5']);
+    expect(await metrics.json()).toMatchObject({ error: { code: 'INTERNAL_ERROR' } });
   });
 
   it('counts calls from their start to their end, once each', async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { MessageRate } from '../../../src/call/message-rate.ts';
+import { ReturningLeg } from '../../../src/call/returning-leg.ts';
 import { createCall } from '../../support/call-harness.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 
 describe('the rate of a socket’s messages', () => {
   it('may be kept up for long', () => {
@@ -35,5 +37,28 @@ describe('a leg that sends too much', () => {
     expect(call.ofType('leg.error').map(({ code }) => code)).toEqual(['TOO_FAST']);
     await call.clock.advance(60_000);
     expect(call.clock.pending).toBe(0);
+  });
+
+  it('is closed as too fast also before it has shown that a call is its own', async () => {
+    const call = createCall({ call: { limits } });
+    await call.start();
+    const clock = new FakeClock(0);
+    const errors: string[] = [];
+    const closed: string[] = [];
+    let taken = 0;
+    // Carriers' dialects let pass in silence what they do not know.
+    const dialect = { ...call.dialect, receive: () => void taken++ };
+    const returning = new ReturningLeg({ dialect, close: (closing) => closed.push(closing) }, clock, {
+      startMs: 30_000,
+      messagesPerSecond: 10,
+      refusalOf: () => null,
+      accept: () => call.call,
+      sendError: (code) => errors.push(code),
+      onOver: () => {},
+    });
+    for (let i = 0; i < 1_000; i++) returning.receive('{"event":"nothing"}');
+    expect([taken, closed, errors]).toEqual([150, ['too fast'], ['TOO_FAST']]);
+    expect(clock.pending).toBe(0);
+    expect(call.leg.closed).toBeNull();
   });
 });

@@ -52,6 +52,42 @@ describe("the caller's number", () => {
     expect(metadata).toEqual({ phoneNumber, order: 7 });
   });
 
+  it('is nowhere in the metadata of a carrier either, however it is written there', async () => {
+    const ofCarrier: StartedCallFacts = {
+      ...call,
+      metadata: {
+        ...call.metadata,
+        from: '004930901820',
+        to: '+498912345678',
+        sip: { header: ['Anna <sip:+49-30-90 18 20@example.com>'], callerid: 4930901820 },
+        carrier: { dialect: 'telnyx', callId: 'v3:a1' },
+      },
+    };
+    for (const how of [
+      { STORED_PHONE_NUMBERS: 'hashed', PERSONAL_DATA_KEY: key },
+      { STORED_PHONE_NUMBERS: 'masked' },
+    ]) {
+      const { phoneNumber, metadata } = await storedCall(ofCarrier, loadConfig(how));
+      expect(metadata).toEqual({
+        phoneNumber,
+        order: 7,
+        from: phoneNumber,
+        to: '+498912345678',
+        sip: { header: [phoneNumber], callerid: phoneNumber },
+        carrier: { dialect: 'telnyx', callId: 'v3:a1' },
+      });
+    }
+  });
+
+  it('is the one that the carrier shows as well, where the operator has named another', async () => {
+    const metadata = { phoneNumber: '+4930901820', from: '+498912345678' };
+    const stored = await storedCall(
+      { ...call, metadata },
+      loadConfig({ STORED_PHONE_NUMBERS: 'hashed', PERSONAL_DATA_KEY: key }),
+    );
+    expect(stored.metadata.from).toBe(await hashNumber(key, '+498912345678'));
+  });
+
   it('has one hash however it is written, and another one under another key', async () => {
     const hash = await hashNumber(key, '+4930901820');
     for (const same of ['+49 30 901820', '004930901820', '+49 (30) 90-18-20'])
