@@ -55,8 +55,13 @@ local function connect()
   -- G.711 has 8 kHz; of Opus the service hears 16.
   local rate = (tonumber(session:getVariable("read_rate")) or 8000) > 8000 and 16000 or 8000
   session:setVariable("agent_rate", tostring(rate))
-  stream.log(uuid, "call.answered", "sip=" .. (header("sip_call_id") or "-") .. " rate=" .. rate .. " url=" .. url)
+  stream.log(uuid, "call.answered", "sip=" .. (header("sip_call_id") or "-") .. " rate=" .. rate .. " url=" .. url:gsub("%?.*", ""))
   stream.open(uuid)
 end
 
-connect()
+-- What fails here (numbers.list cannot be read) is this node's fault: the proxy tries another one. `stay` would lead back to here.
+local done, problem = pcall(connect)
+if not done then
+  freeswitch.consoleLog("err", "event=call.failed call=" .. uuid .. " why=" .. stream.safe(tostring(problem)) .. "\n")
+  session:execute("respond", "503 Service Unavailable")
+end

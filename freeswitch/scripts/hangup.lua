@@ -16,8 +16,8 @@ local body = stream.json({
   { "seconds", tonumber(seconds) or 0 },
 })
 local url = stream.setting("service"):gsub("^ws", "http") .. "/api/v1/nodes/hangups"
--- X-Node-Token: a blank would end the header.
-local request = url .. " json timeout " .. TIMEOUT_SECONDS .. " append_headers X-Node-Token:" .. stream.setting("node_token")
+-- X-Node-Token: a blank would end the header. `secure`: mod_curl shows the token to whoever answers, else (validate-certs is false by default).
+local request = url .. " json secure timeout " .. TIMEOUT_SECONDS .. " append_headers X-Node-Token:" .. stream.setting("node_token")
   .. " content-type application/json post " .. body
 
 for try = 1, TRIES do

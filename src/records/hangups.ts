@@ -16,11 +16,19 @@ export const hangupSchema = z.strictObject({
 });
 export type Hangup = z.output<typeof hangupSchema>;
 
-const rowsSchema = z.array(z.object({ user_id: z.string(), campaign_id: z.string().nullable() })).max(1);
+const rowsSchema = z
+  .array(
+    z.object({
+      user_id: z.string(),
+      campaign_id: z.string().nullable(),
+      node: z.string().nullable().catch(null),
+    }),
+  )
+  .max(1);
 
 /**
- * Writes how a call ended into its row; what is there already stays. False: there is no such row, or it is not for this principal. Rejects
- * with `RecordsError`.
+ * Writes how a call ended into its row; what is there already stays. False: there is no such row, or it is not for this node: its user is not,
+ * or it said at its start that another node has it. Rejects with `RecordsError`.
  */
 export async function writeHangup(
   database: { url: string; key: string },
@@ -31,7 +39,7 @@ export async function writeHangup(
 ): Promise<boolean> {
   const calls = () => connectProject(database).from('call_logs');
   const found = await calls()
-    .select('user_id, campaign_id')
+    .select('user_id, campaign_id, node:metadata->sip->>node')
     .filter('call_id', 'in', exactly([callId]))
     .limit(1)
     .abortSignal(signal)
@@ -39,6 +47,8 @@ export async function writeHangup(
   if (found.error !== null) throw recordsError(found.status, found.error);
   const [row] = rowsSchema.parse(found.data);
   if (row === undefined || !maySee(principal, row.user_id, row.campaign_id)) return false;
+  // What is written first stays: no other node may be first.
+  if (row.node !== null && row.node !== principal.id) return false;
   const written = await calls()
     .update({ hangup })
     .filter('call_id', 'in', exactly([callId]))

@@ -84,10 +84,11 @@ describe('how a call ended on the telephone network', () => {
     ask('/api/v1/nodes/hangups', { method: 'POST', headers: bearer(token), body: JSON.stringify(body) });
   const logged = async (id: string) =>
     (await database().from('call_logs').select('hangup, end_reason').eq('call_id', id).single()).data;
-  async function call(userId: string, campaign_id: string | null = null): Promise<string> {
+  async function call(userId: string, campaign_id: string | null = null, node?: string): Promise<string> {
     const call_id = callId('call');
     const start_time = new Date(0).toISOString();
-    const row = { call_id, user_id: userId, campaign_id, start_time };
+    const metadata = node === undefined ? {} : { sip: { node } };
+    const row = { call_id, user_id: userId, campaign_id, start_time, metadata };
     expect((await database().from('call_logs').insert(row)).error).toBeNull();
     return call_id;
   }
@@ -97,6 +98,17 @@ describe('how a call ended on the telephone network', () => {
     expect((await tell(tokens.node, { callId: id, ...hangup })).status).toBe(204);
     expect((await tell(tokens.node, { callId: id, ...hangup, cause: 'OTHER' })).status).toBe(204);
     expect(await logged(id)).toMatchObject({ hangup });
+  });
+
+  it('is told by the node that had the call, not by another one of the same user’s', async () => {
+    const [own, other] = [
+      await call('user-1', 'campaign-1', 'fs-1'),
+      await call('user-1', 'campaign-1', 'fs-3'),
+    ];
+    expect((await tell(tokens.node, { callId: own, ...hangup })).status).toBe(204);
+    expect(await logged(own)).toMatchObject({ hangup });
+    expect((await tell(tokens.node, { callId: other, ...hangup })).status).toBe(404);
+    expect(await logged(other)).toMatchObject({ hangup: null });
   });
 
   it('of somebody else’s call, or of none, is not written', async () => {

@@ -28,7 +28,7 @@ event = {
 argv = {}
 for at = 1, 5 do argv[at] = channel("argument", tostring(at)) end
 os.time = function() return tonumber(channel("time")) end
-io.lines = function(file) return channel("file", file):gmatch("[^\\n]+") end
+io.lines = function(file) return (channel("file", file) or error("cannot open file " .. file)):gmatch("[^\\n]+") end
 package.path = channel("setting", "conf_dir") .. "/scripts/?.lua"
 `;
 
@@ -62,7 +62,8 @@ export class FreeSwitchDouble {
   readonly commands: string[] = [];
   readonly applications: string[] = [];
   readonly log: string[] = [];
-  numbers = '# ours\n+4930901820 user-1 campaign-1\n4930901821  user-2  -\n';
+  /** Of numbers.list; null: it cannot be read. */
+  numbers: string | null = '# ours\n+4930901820 user-1 campaign-1\n4930901821  user-2  -\n';
   killed: string | null = null;
   now = 1_800_000_000;
   /** HTTP status of each request in turn; the last one again and again. */

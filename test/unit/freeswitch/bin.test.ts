@@ -54,6 +54,8 @@ function run(script: string, ...args: string[]): Promise<{ code: number | null; 
 beforeAll(async () => {
   dir = mkdtempSync(path.join(tmpdir(), 'freeswitch-bin-'));
   mkdirSync(path.join(dir, 'path'));
+  const timeout = `#!/bin/sh\necho "$1" >>"${dir}/timeouts"\nshift\nexec "$@"\n`;
+  writeFileSync(path.join(dir, 'path/timeout'), timeout, { mode: 0o755 });
   // Nobody waits here.
   writeFileSync(path.join(dir, 'path/sleep'), '#!/bin/sh\n', { mode: 0o755 });
   cpSync(folder, path.join(dir, 'conf'), { recursive: true });
@@ -120,6 +122,19 @@ describe('bin/heartbeat', () => {
     freeSwitch({ ...well, module_exists: 'false' });
     expect((await run('heartbeat')).err).toContain('mod_openai_audio_stream is not loaded.');
     expect(sent()).toMatchObject({ state: 'failing', calls: 7 });
+  });
+
+  it('says so before systemd ends it, if FreeSWITCH hangs', async () => {
+    freeSwitch({});
+    writeFileSync(path.join(dir, 'timeouts'), '');
+    await run('heartbeat');
+    const waits = readFileSync(path.join(dir, 'timeouts'), 'utf8').trim().split('\n').map(Number);
+    const secondsIn = (file: string, pattern: RegExp) =>
+      Number(pattern.exec(readFileSync(path.join(folder, file), 'utf8'))?.[1]);
+    const request = secondsIn('bin/heartbeat', /--max-time (\d+)/);
+    const all = waits.reduce((sum, seconds) => sum + seconds, request);
+    expect(waits.length).toBeGreaterThan(0);
+    expect(all).toBeLessThan(secondsIn('system/heartbeat.service', /TimeoutStartSec=(\d+)/));
   });
 
   it('fails where the service does not take it', async () => {

@@ -177,6 +177,15 @@ describe('the scripts', () => {
 });
 
 describe('the security of a node', () => {
+  it.each(['logfile', 'console'])('holds: %s keeps no caller’s number', (name) => {
+    const maps = elements(configuration(name), 'map').map(({ attributes }) => attributes);
+    // The notices of FreeSWITCH name a channel `sofia/calls/+49…@…`; the scripts' lines come from its function console_log.
+    expect(maps).toEqual([
+      { name: 'all', value: 'warning,err,crit,alert' },
+      { name: 'console_log', value: 'notice' },
+    ]);
+  });
+
   it('holds: the event socket is this machine’s, calls come from the proxies, no secret is in the repository', () => {
     const socket = Object.fromEntries(
       elements(configuration('event_socket'), 'param').map(({ attributes }) => [

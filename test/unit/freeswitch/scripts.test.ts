@@ -52,6 +52,14 @@ describe('a call that comes in', () => {
     expect(node.commands).toEqual([]);
   });
 
+  it('is left to another node where numbers.list cannot be read', () => {
+    const node = new FreeSwitchDouble();
+    node.numbers = null;
+    node.call();
+    expect(node.applications).toEqual(['respond 503 Service Unavailable']);
+    expect(node.log).toEqual([expect.stringMatching(/^event=call.failed call=\S+ why=\S*cannot_open/)]);
+  });
+
   it('finds its number with and without a plus, and may have no campaign', () => {
     const node = connected(new FreeSwitchDouble({ destination_number: '+4930901821' }));
     expect(sentJson(node.commands.at(-1))).toMatchObject({ userId: 'user-2', to: '+4930901821' });
@@ -297,7 +305,7 @@ describe('the end of a call', () => {
 
     it('with the cause', () => {
       const [request, ...more] = ended(connected());
-      expect(request).toContain('curl https://calls.example.com/api/v1/nodes/hangups json timeout 5 ');
+      expect(request).toContain('curl https://calls.example.com/api/v1/nodes/hangups json secure timeout 5 ');
       expect(request).toContain(
         ' append_headers X-Node-Token:ach_node_secret content-type application/json post {',
       );
@@ -383,6 +391,8 @@ describe('the move from an older service', () => {
     node.settings.older_url = older;
     node.settings.older_authorization = 'Bearer older';
     node.call();
+    // Its query may hold a secret.
+    expect(node.log.at(-1)).toMatch(/ url=wss:\/\/older\.example\/stream$/);
     expect(starts(node)[0]).toContain(` start ${older}&callId=call-1-0 `);
     expect(node.variables.get('STREAM_EXTRA_HEADERS')).toBe('{"Authorization":"Bearer older"}');
   });
