@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { Env } from './env.ts';
+import { NODE_FORGOTTEN_MS, type NodeReport } from './metrics/nodes.ts';
 import type { Totals } from './metrics/totals.ts';
 
 const RECENT_MS = 5 * 60_000;
@@ -30,7 +31,8 @@ export class MetricsDO extends DurableObject<Env> {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
     // Counts can be read while storage takes no writes.
-    if (this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'totals'").toArray().length > 0) return;
+    const tables = "SELECT 1 FROM sqlite_master WHERE name IN ('totals', 'nodes')";
+    if (this.#sql.exec(tables).toArray().length === 2) return;
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS calls (
         call_id TEXT PRIMARY KEY, started_at INTEGER NOT NULL, lease_until INTEGER NOT NULL,
@@ -42,6 +44,7 @@ export class MetricsDO extends DurableObject<Env> {
         failed INTEGER NOT NULL, duration_ms INTEGER NOT NULL, latency_ms INTEGER NOT NULL,
         latency_count INTEGER NOT NULL);
       INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0, 0, 0);
+      CREATE TABLE IF NOT EXISTS nodes (name TEXT PRIMARY KEY, at INTEGER NOT NULL, report TEXT NOT NULL);
     `);
   }
 
@@ -53,6 +56,22 @@ export class MetricsDO extends DurableObject<Env> {
   /** A call has ended. Counts its start too, where that report has not arrived. */
   ended(report: EndedReport): void {
     this.ctx.storage.transactionSync(() => this.#end(report));
+  }
+
+  /** A node's last report takes the place of the one before; there are no more nodes than the setting `NODES` has had of late. */
+  heartbeat(report: NodeReport): void {
+    this.#sql.exec('DELETE FROM nodes WHERE at < ?', report.at - NODE_FORGOTTEN_MS);
+    this.#sql.exec(
+      'INSERT OR REPLACE INTO nodes (name, at, report) VALUES (?, ?, ?)',
+      report.name,
+      report.at,
+      JSON.stringify(report),
+    );
+  }
+
+  nodes(): NodeReport[] {
+    const rows = this.#sql.exec<{ report: string }>('SELECT report FROM nodes').toArray();
+    return rows.map(({ report }) => JSON.parse(report) as NodeReport);
   }
 
   #start(callId: string, startedAt: number, leaseUntil: number): void {

@@ -15,11 +15,13 @@ import { callRoutes } from './http/calls-route.ts';
 import { consoleRoutes } from './http/console.ts';
 import { apiError } from './http/errors.ts';
 import { limitRequests } from './http/limit-requests.ts';
+import { nodeRoutes } from './http/nodes-route.ts';
 import { recordingRoutes } from './http/recordings-route.ts';
 import { legRoutes } from './http/ws-routes.ts';
 import { describeError, log } from './log.ts';
-import { readTotals } from './metrics/read.ts';
-import { metricsOf, prometheusText, recentErrorRate, type Totals } from './metrics/totals.ts';
+import { everyNodeDown, nodeCounts, prometheusNodes } from './metrics/nodes.ts';
+import { type Counts, readCounts } from './metrics/read.ts';
+import { metricsOf, prometheusText, recentErrorRate } from './metrics/totals.ts';
 import { settingsWithoutEffect } from './settings-without-effect.ts';
 
 /** Above this share of failed calls the service is degraded (contract). */
@@ -28,7 +30,7 @@ const DEGRADED_ERROR_RATE = 0.05;
 /** Strangers may ask often, and many of them; for each answer every object that counts would read the rows of five minutes' calls. */
 const TOLD_FOR_MS = 5_000;
 /** What strangers were told last by this isolate, by its settings. */
-const told = new WeakMap<Config, { totals: Totals | null; at: number }>();
+const told = new WeakMap<Config, { counts: Counts | null; at: number }>();
 
 /** When this isolate took its first request: a Worker's clock stands still before it. */
 let upSince: number | null = null;
@@ -68,22 +70,24 @@ router.get('/health', async (c) => {
   const config = loadConfig(c.env);
   const now = Date.now();
   const operator = await isOperator(c.req.raw, config);
-  const totals = await (operator ? totalsNow : totalsLately)(c.env, config, now);
+  const counts = await (operator ? countsNow : countsLately)(c.env, config, now);
+  const nodes = counts?.nodes ?? [];
   const missing = missingSettings(config, c.env);
   const idle = settingsWithoutEffect(c.env);
   const closed = config.AUTH === 'none' && !isLoopback(c.req.raw);
-  const failing = totals === null || recentErrorRate(totals) > DEGRADED_ERROR_RATE;
-  const degraded = failing || missing.length > 0 || closed;
+  const failing = counts === null || recentErrorRate(counts.totals) > DEGRADED_ERROR_RATE;
+  const degraded = failing || missing.length > 0 || closed || everyNodeDown(nodes, now);
   return c.json({
     status: degraded ? 'degraded' : 'ok',
     timestamp: now,
     version,
     // Null: not known.
-    activeCalls: totals?.active ?? null,
+    activeCalls: counts?.totals.active ?? null,
     uptime: Math.floor((now - (upSince ?? now)) / 1000),
     // How the service is set up is not for strangers.
     ...(operator
       ? {
+          ...(nodes.length > 0 ? { nodes: nodeCounts(nodes, now) } : {}),
           ...(missing.length > 0 ? { missingSettings: missing } : {}),
           ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
         }
@@ -96,17 +100,19 @@ router.get('/metrics', async (c) => {
   const principal = await authenticate(c.req.raw, config, 'route');
   if (principal instanceof Response) return principal;
   if (!readsMetrics(principal)) return apiError(403, 'FORBIDDEN', 'The counts are the operator’s');
-  const totals = await totalsNow(c.env, config, Date.now());
-  if (totals === null) {
+  const now = Date.now();
+  const counts = await countsNow(c.env, config, now);
+  if (counts === null) {
     return apiError(503, 'INTERNAL_ERROR', 'The counts cannot be had at the moment', { 'Retry-After': '5' });
   }
+  const { totals, nodes } = counts;
   const wanted = accepts(c, {
     header: 'Accept',
     supports: ['application/json', 'text/plain', 'application/openmetrics-text'],
     default: 'application/json',
   });
   if (wanted !== 'application/json') {
-    return c.text(prometheusText(totals), 200, {
+    return c.text(prometheusText(totals) + prometheusNodes(nodes, now), 200, {
       'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
     });
   }
@@ -117,6 +123,7 @@ router.route('/ws', legRoutes);
 router.route('/console', consoleRoutes);
 router.route('/api/v1/calls', callRoutes);
 router.route('/api/v1/recordings', recordingRoutes);
+router.route('/api/v1/nodes', nodeRoutes);
 
 router.notFound(() => apiError(404, 'NOT_FOUND', 'There is nothing at this path'));
 
@@ -126,24 +133,24 @@ router.onError((error) => {
 });
 
 /** Null: the objects that count do not answer. */
-async function totalsNow(env: Env, { METRICS_SHARDS: shards }: Config, now: number): Promise<Totals | null> {
+async function countsNow(env: Env, { METRICS_SHARDS: shards }: Config, now: number): Promise<Counts | null> {
   try {
-    return await readTotals(env, shards, now);
+    return await readCounts(env, shards, now);
   } catch (error) {
     log('error', 'the counts could not be read', { error: describeError(error) });
     return null;
   }
 }
 
-/** As {@link totalsNow}, up to five seconds ago. */
-async function totalsLately(env: Env, config: Config, now: number): Promise<Totals | null> {
+/** As {@link countsNow}, up to five seconds ago. */
+async function countsLately(env: Env, config: Config, now: number): Promise<Counts | null> {
   const last = told.get(config);
-  if (last !== undefined && now - last.at < TOLD_FOR_MS) return last.totals;
+  if (last !== undefined && now - last.at < TOLD_FOR_MS) return last.counts;
   // While this request asks, others are told what was known before it.
   if (last !== undefined) last.at = now;
-  const totals = await totalsNow(env, config, now);
-  told.set(config, { totals, at: now });
-  return totals;
+  const counts = await countsNow(env, config, now);
+  told.set(config, { counts, at: now });
+  return counts;
 }
 
 function readsMetrics({ kind }: Principal): boolean {

@@ -3,17 +3,15 @@ import { z } from 'zod';
 import { authenticate, callTokensOf } from '../auth/authenticate.ts';
 import { systemClock, systemRandom } from '../call/clock.ts';
 import { maySee, type Principal, principalName } from '../call/principal.ts';
-import { within } from '../call/within.ts';
 import { loadConfig } from '../config.ts';
 import { startCallSchema } from '../dialects/native-messages.ts';
 import type { Env } from '../env.ts';
 import { log, personalId } from '../log.ts';
 import { apiError } from './errors.ts';
+import { readSmallJson } from './small-json.ts';
 
 /** Of the request's body: ids, and a number. */
 const MOST_BYTES = 4_096;
-/** The longest wait for all of it: so few bytes come along with the headers. */
-const BODY_MS = 3_000;
 
 const requestSchema = z.strictObject({
   /** A person's is their own, and a client with one user's calls has that one's. */
@@ -32,13 +30,8 @@ callRoutes.post('/', async (c) => {
   if (principal instanceof Response) return principal;
   const tokens = callTokensOf(config);
   if (tokens === null) return apiError(503, 'INTERNAL_ERROR', 'The service is not set up');
-  const body = await within(systemClock, BODY_MS, (signal) => readBody(c.req.raw, signal)).catch(
-    () => 'late' as const,
-  );
-  if (body === 'late') {
-    return apiError(408, 'TIMEOUT', `The body did not come within ${BODY_MS} ms`);
-  }
-  if (body === null) return apiError(413, 'TOO_LARGE', `The body has more than ${MOST_BYTES} bytes`);
+  const body = await readSmallJson(c.req.raw, MOST_BYTES);
+  if (body instanceof Response) return body;
   const request = requestSchema.safeParse(body.json);
   if (!request.success) {
     const [issue] = request.error.issues;
@@ -73,28 +66,4 @@ function socketUrl(requestUrl: string, callId: string): string {
   const url = new URL(`/ws/call-session?callId=${callId}`, requestUrl);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   return url.href;
-}
-
-/** Null: it is too large. What is no JSON is left to the schema to refuse. Rejects where the request breaks off. */
-async function readBody(request: Request, signal: AbortSignal): Promise<{ json: unknown } | null> {
-  const reader = request.body?.getReader();
-  signal.addEventListener('abort', () => void reader?.cancel(signal.reason).catch(() => {}));
-  const decoder = new TextDecoder();
-  let text = '';
-  let bytes = 0;
-  while (reader !== undefined) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    bytes += value.length;
-    if (bytes > MOST_BYTES) {
-      await reader.cancel();
-      return null;
-    }
-    text += decoder.decode(value, { stream: true });
-  }
-  try {
-    return { json: JSON.parse(text + decoder.decode()) };
-  } catch {
-    return { json: undefined };
-  }
 }

@@ -87,7 +87,7 @@ describe('the HTTP surface', () => {
       reads++;
       return { ...noTotals, active: 7 };
     };
-    const METRICS = { idFromName: (name: string) => name, get: () => ({ read }) };
+    const METRICS = { idFromName: (name: string) => name, get: () => ({ read, nodes: async () => [] }) };
     const settings = { ...bindings, METRICS, METRICS_SHARDS: '1' };
     const now = vi.spyOn(Date, 'now');
     const at = Date.now();
@@ -111,7 +111,10 @@ describe('the HTTP surface', () => {
     ['hang', () => new Promise(() => {})],
     ['fail', () => Promise.reject(new Error('overloaded'))],
   ])('says that it is not well where the objects that count %s', async (_, read) => {
-    const settings = { ...bindings, METRICS: { idFromName: (name: string) => name, get: () => ({ read }) } };
+    const settings = {
+      ...bindings,
+      METRICS: { idFromName: (name: string) => name, get: () => ({ read, nodes: read }) },
+    };
     const health = await router.request('/health', {}, settings);
     expect(health.status).toBe(200);
     expect(await health.json()).toMatchObject({ status: 'degraded', activeCalls: null });

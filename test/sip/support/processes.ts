@@ -121,13 +121,17 @@ export class LoopbackNetwork {
   }
 }
 
-/** A port that is free for UDP and TCP on an address. */
+/** Given out before: nobody may listen there yet, so that the kernel would name them again. */
+const given = new Set<string>();
+
+/** A port that is free for UDP and TCP on an address, and no other than this. */
 export async function freePort(address: string): Promise<number> {
   for (let attempt = 0; attempt < 20; attempt += 1) {
     const udp = createSocket('udp4');
     udp.bind(0, address);
     await once(udp, 'listening');
     const { port } = udp.address();
+    const isNew = !given.has(`${address}:${port}`);
     const tcp = createServer();
     tcp.listen(port, address);
     const free = await Promise.race([
@@ -135,8 +139,9 @@ export async function freePort(address: string): Promise<number> {
       once(tcp, 'error').then(() => false),
     ]);
     await new Promise<void>((resolve) => udp.close(() => resolve()));
-    if (free) {
-      await new Promise<void>((resolve) => tcp.close(() => resolve()));
+    if (free) await new Promise<void>((resolve) => tcp.close(() => resolve()));
+    if (free && isNew) {
+      given.add(`${address}:${port}`);
       return port;
     }
   }

@@ -1,0 +1,58 @@
+-- Every event that lua.conf.xml binds. Runs on the thread that hands events out, so nothing here waits.
+
+local stream = require("stream")
+
+local uuid = event:getHeader("Unique-ID")
+local name = event:getHeader("Event-Name")
+
+local function codeIn(text, field)
+  return tonumber(text:match('"' .. field .. '":%s*(%d+)') or "")
+end
+
+local function ofModule(what, text)
+  if what == "connect" then
+    stream.connected(uuid)
+  elseif what == "disconnect" then
+    stream.closed(uuid, codeIn(text, "code"))
+  elseif what == "error" or what == "connect_failed" then
+    stream.failed(uuid, codeIn(text, "http_status"))
+  elseif what == "json" then
+    stream.message(uuid, text)
+  elseif what == "play" then
+    stream.play(uuid, text)
+  end
+end
+
+if uuid == nil then
+  return
+elseif name == "CUSTOM" then
+  ofModule(event:getHeader("Event-Subclass"):match("::([%w_]+)$"), event:getBody() or "")
+elseif name == "DTMF" then
+  stream.key(uuid, event:getHeader("DTMF-Digit") or "", event:getHeader("DTMF-Duration"))
+elseif name == "CHANNEL_HANGUP_COMPLETE" then
+  local call = event:getHeader("variable_agent_call_id")
+  if call == nil then return end
+  local function known(header) return stream.safe(event:getHeader(header) or "-") end
+  freeswitch.consoleLog(
+    "notice",
+    "event=call.ended call=" .. call
+      .. " sip=" .. known("variable_sip_call_id")
+      .. " cause=" .. known("variable_hangup_cause")
+      .. " q850=" .. known("variable_hangup_cause_q850")
+      .. " by=" .. known("variable_sip_hangup_disposition")
+      .. " seconds=" .. known("variable_billsec")
+      .. " released=" .. known("variable_agent_released")
+      .. "\n"
+  )
+  stream.ended(uuid, tonumber(event:getHeader("variable_agent_serial") or "") or 0)
+  -- The older service has no such route.
+  if event:getHeader("variable_agent_older") == nil then
+    stream.later("hangup.lua", {
+      call,
+      known("variable_hangup_cause"),
+      known("variable_hangup_cause_q850"),
+      known("variable_sip_hangup_disposition"),
+      known("variable_billsec"),
+    })
+  end
+end

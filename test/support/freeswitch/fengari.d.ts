@@ -1,0 +1,22 @@
+/** The part of fengari (a Lua 5.3 in JavaScript) that the tests use. https://github.com/fengari-lua/fengari#readme */
+declare module 'fengari' {
+  type LuaState = { readonly brand: unique symbol };
+  type LuaString = Uint8Array;
+  export const to_luastring: (text: string) => LuaString;
+  export const to_jsstring: (text: LuaString) => string;
+  export const lua: {
+    LUA_OK: number;
+    lua_pushjsfunction(L: LuaState, f: (L: LuaState) => number): void;
+    lua_pushstring(L: LuaState, text: LuaString): void;
+    lua_pushnil(L: LuaState): void;
+    lua_setglobal(L: LuaState, name: LuaString): void;
+    lua_tojsstring(L: LuaState, index: number): string | null;
+    lua_pcall(L: LuaState, args: number, results: number, handler: number): number;
+  };
+  export const lauxlib: {
+    luaL_newstate(): LuaState;
+    luaL_loadstring(L: LuaState, source: LuaString): number;
+    luaL_loadbuffer(L: LuaState, source: LuaString, size: number | null, name: LuaString): number;
+  };
+  export const lualib: { luaL_openlibs(L: LuaState): void };
+}
