@@ -2,31 +2,25 @@ import { systemClock } from '../call/clock.ts';
 import { within } from '../call/within.ts';
 import { apiError } from './errors.ts';
 
-/** The longest wait for all of a body: so few bytes come along with the headers. */
-const BODY_MS = 3_000;
+/** The longest wait for all of it: so few bytes come along with the headers. */
+const WAIT_MS = 3_000;
 
-/** A body of some hundred bytes, or the answer to one that is larger or does not come. What is no JSON is left to the schema to refuse. */
+/** A request's body, or the answer to one that is too large or does not come. What is no JSON is left to the schema to refuse. */
 export async function readSmallJson(
   request: Request,
   mostBytes: number,
 ): Promise<{ json: unknown } | Response> {
-  const read = within(systemClock, BODY_MS, (signal) => readText(request, mostBytes, signal));
-  const text = await read.catch(() => 'late' as const);
-  if (text === 'late') return apiError(408, 'TIMEOUT', `The body did not come within ${BODY_MS} ms`);
-  if (text === null) return apiError(413, 'TOO_LARGE', `The body has more than ${mostBytes} bytes`);
   try {
-    return { json: JSON.parse(text.read) };
+    const read = await within(systemClock, WAIT_MS, (signal) => readText(request, mostBytes, signal));
+    if (read === null) return apiError(413, 'TOO_LARGE', `The body has more than ${mostBytes} bytes`);
+    return { json: parsed(read) };
   } catch {
-    return { json: undefined };
+    return apiError(408, 'TIMEOUT', `The body did not come within ${WAIT_MS} ms`);
   }
 }
 
 /** Null: it is too large. Rejects where the request breaks off. */
-async function readText(
-  request: Request,
-  mostBytes: number,
-  signal: AbortSignal,
-): Promise<{ read: string } | null> {
+async function readText(request: Request, mostBytes: number, signal: AbortSignal): Promise<string | null> {
   const reader = request.body?.getReader();
   signal.addEventListener('abort', () => void reader?.cancel(signal.reason).catch(() => {}));
   const decoder = new TextDecoder();
@@ -42,5 +36,13 @@ async function readText(
     }
     text += decoder.decode(value, { stream: true });
   }
-  return { read: text + decoder.decode() };
+  return text + decoder.decode();
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,7 @@
 import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { NODE_FORGOTTEN_MS } from '../../src/metrics/nodes.ts';
-import { readNodes, writeHeartbeat } from '../../src/metrics/read.ts';
+import { readCounts, writeHeartbeat } from '../../src/metrics/read.ts';
 import { bearer, codeOf, guardedService } from './auth-support.ts';
 import { bindings, database } from './support.ts';
 
@@ -56,7 +56,7 @@ describe('a node’s heartbeat', () => {
     await writeHeartbeat(bindings, 1, { ...report, name: 'old', at: now - NODE_FORGOTTEN_MS - 1 });
     await writeHeartbeat(bindings, 1, { ...report, name: 'a', at: now - 10, calls: 1 });
     await writeHeartbeat(bindings, 1, { ...report, name: 'a', at: now, calls: 2 });
-    expect(await readNodes(bindings, 1)).toEqual([{ ...report, name: 'a', at: now, calls: 2 }]);
+    expect((await readCounts(bindings, 1, now)).nodes).toEqual([{ ...report, name: 'a', at: now, calls: 2 }]);
   });
 
   it('is a node’s alone', async () => {
