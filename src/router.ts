@@ -19,9 +19,9 @@ import { nodeRoutes } from './http/nodes-route.ts';
 import { recordingRoutes } from './http/recordings-route.ts';
 import { legRoutes } from './http/ws-routes.ts';
 import { describeError, log } from './log.ts';
-import { everyNodeDown, type NodeReport, nodeCounts, prometheusNodes } from './metrics/nodes.ts';
-import { readNodes, readTotals } from './metrics/read.ts';
-import { metricsOf, prometheusText, recentErrorRate, type Totals } from './metrics/totals.ts';
+import { everyNodeDown, nodeCounts, prometheusNodes } from './metrics/nodes.ts';
+import { type Counts, readCounts } from './metrics/read.ts';
+import { metricsOf, prometheusText, recentErrorRate } from './metrics/totals.ts';
 import { settingsWithoutEffect } from './settings-without-effect.ts';
 
 /** Above this share of failed calls the service is degraded (contract). */
@@ -71,14 +71,12 @@ router.get('/health', async (c) => {
   const now = Date.now();
   const operator = await isOperator(c.req.raw, config);
   const counts = await (operator ? countsNow : countsLately)(c.env, config, now);
+  const nodes = counts?.nodes ?? [];
   const missing = missingSettings(config, c.env);
   const idle = settingsWithoutEffect(c.env);
   const closed = config.AUTH === 'none' && !isLoopback(c.req.raw);
-  const failing =
-    counts === null ||
-    recentErrorRate(counts.totals) > DEGRADED_ERROR_RATE ||
-    everyNodeDown(counts.nodes, now);
-  const degraded = failing || missing.length > 0 || closed;
+  const failing = counts === null || recentErrorRate(counts.totals) > DEGRADED_ERROR_RATE;
+  const degraded = failing || missing.length > 0 || closed || everyNodeDown(nodes, now);
   return c.json({
     status: degraded ? 'degraded' : 'ok',
     timestamp: now,
@@ -89,7 +87,7 @@ router.get('/health', async (c) => {
     // How the service is set up is not for strangers.
     ...(operator
       ? {
-          ...(counts !== null && counts.nodes.length > 0 ? { nodes: nodeCounts(counts.nodes, now) } : {}),
+          ...(nodes.length > 0 ? { nodes: nodeCounts(nodes, now) } : {}),
           ...(missing.length > 0 ? { missingSettings: missing } : {}),
           ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
         }
@@ -134,17 +132,10 @@ router.onError((error) => {
   return apiError(500, 'INTERNAL_ERROR', 'Something failed here');
 });
 
-/** What the objects that count know. */
-interface Counts {
-  totals: Totals;
-  nodes: NodeReport[];
-}
-
-/** Null: they do not answer. */
+/** Null: the objects that count do not answer. */
 async function countsNow(env: Env, { METRICS_SHARDS: shards }: Config, now: number): Promise<Counts | null> {
   try {
-    const [totals, nodes] = await Promise.all([readTotals(env, shards, now), readNodes(env, shards)]);
-    return { totals, nodes };
+    return await readCounts(env, shards, now);
   } catch (error) {
     log('error', 'the counts could not be read', { error: describeError(error) });
     return null;

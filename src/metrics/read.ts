@@ -12,26 +12,27 @@ export function metricsShard(env: Env, shard: number, shards: number) {
 /** The longest wait for all of them: who asks whether the service is well wants to be told that it is not. */
 const TIMEOUT_MS = 2_000;
 
+/** What the objects that count know together. */
+export interface Counts {
+  totals: Totals;
+  /** Of each node the last report. */
+  nodes: NodeReport[];
+}
+
 /** The counts of the whole deployment, at `now` (milliseconds since the epoch). Rejects where not all objects that count answer. */
-export async function readTotals(env: Env, shards: number, now: number): Promise<Totals> {
-  const all = await ofEveryShard(env, shards, (shard) => shard.read(now));
-  return all.reduce(addTotals, noTotals);
-}
-
-/** Of each node the last report. A node's reports go to the shard of its name. Rejects likewise. */
-export async function readNodes(env: Env, shards: number): Promise<NodeReport[]> {
-  const all = await ofEveryShard(env, shards, (shard) => shard.nodes());
-  return all.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-function ofEveryShard<T>(
-  env: Env,
-  shards: number,
-  ask: (shard: ReturnType<typeof metricsShard>) => Promise<T>,
-): Promise<T[]> {
-  return within(systemClock, TIMEOUT_MS, () =>
-    Promise.all(Array.from({ length: shards }, (_, shard) => ask(metricsShard(env, shard, shards)))),
-  );
+export async function readCounts(env: Env, shards: number, now: number): Promise<Counts> {
+  return await within(systemClock, TIMEOUT_MS, async () => {
+    const objects = Array.from({ length: shards }, (_, shard) => metricsShard(env, shard, shards));
+    const [totals, nodes] = await Promise.all([
+      Promise.all(objects.map((object) => object.read(now))),
+      // A node's reports go to the shard of its name.
+      Promise.all(objects.map((object) => object.nodes())),
+    ]);
+    return {
+      totals: totals.reduce(addTotals, noTotals),
+      nodes: nodes.flat().sort((a, b) => (a.name < b.name ? -1 : 1)),
+    };
+  });
 }
 
 export async function writeHeartbeat(env: Env, shards: number, report: NodeReport): Promise<void> {

@@ -113,7 +113,7 @@ describe('the HTTP surface', () => {
   ])('says that it is not well where the objects that count %s', async (_, read) => {
     const settings = {
       ...bindings,
-      METRICS: { idFromName: (name: string) => name, get: () => ({ read, nodes: async () => [] }) },
+      METRICS: { idFromName: (name: string) => name, get: () => ({ read, nodes: read }) },
     };
     const health = await router.request('/health', {}, settings);
     expect(health.status).toBe(200);
