@@ -45,7 +45,7 @@ export function scriptVendor(
     if (script.down?.some((name) => url.pathname.endsWith(`/rpc/${name}`))) {
       throw new TypeError('the database is down');
     }
-    if (url.hostname !== 'vendor.test') return real(request);
+    if (url.host !== '127.0.0.1:1') return real(request);
     if (url.pathname.endsWith('/audio/transcriptions')) {
       seen.transcriptions++;
       return Response.json({ text: transcripts.shift() ?? '' });

@@ -177,6 +177,11 @@ describe('the scripts', () => {
 });
 
 describe('the security of a node', () => {
+  it('holds: mod_curl, which sends the node’s token, asks for certificates', () => {
+    const params = elements(configuration('curl'), 'param').map(({ attributes }) => attributes);
+    expect(params).toEqual([{ name: 'validate-certs', value: 'true' }]);
+  });
+
   it.each(['logfile', 'console'])('holds: %s keeps no caller’s number', (name) => {
     const maps = elements(configuration(name), 'map').map(({ attributes }) => attributes);
     // The notices of FreeSWITCH name a channel `sofia/calls/+49…@…`; the scripts' lines come from its function console_log.

@@ -18,6 +18,7 @@ export const known: Record<string, readonly string[]> = {
     'script-directory module-directory startup-script xml-handler-script xml-handler-bindings',
   ),
   'console.conf': words('colorize loglevel uuid'),
+  'curl.conf': words('max-bytes validate-certs'),
   'logfile.conf': words('rotate-on-hup logfile rollover maximum-rotate uuid'),
   'opus.conf':
     words(`use-vbr use-dtx complexity packet-loss-percent asymmetric-sample-rates bitrate-negotiation keep-fec-enabled
