@@ -160,3 +160,31 @@ describe('bin/drain', () => {
     expect(await run('drain')).toMatchObject({ code: 1, err: 'FreeSWITCH does not answer.\n' });
   });
 });
+
+describe('bin/stop', () => {
+  const given = () =>
+    readFileSync(path.join(dir, 'commands'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/^.* -x /, ''));
+
+  it('ends FreeSWITCH once no call is left', async () => {
+    freeSwitch({ ...well, 'fsctl shutdown': '+OK' });
+    expect((await run('stop')).code).toBe(0);
+    expect(given()).toEqual(['fsctl pause inbound', 'show channels count', 'fsctl shutdown']);
+  });
+
+  it('hangs up what is left while there are still scripts that tell of it', async () => {
+    freeSwitch({
+      ...well,
+      'show channels count': '3 total.',
+      hupall: '+OK',
+      'fsctl shutdown': '+OK',
+    });
+    expect(await run('stop', '1')).toMatchObject({
+      code: 0,
+      err: 'Some calls are left and are cut off.\n',
+    });
+    expect(given().slice(-2)).toEqual(['hupall MANAGER_REQUEST', 'fsctl shutdown']);
+  });
+});

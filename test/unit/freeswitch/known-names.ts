@@ -53,6 +53,7 @@ export const apis: Record<string, string> = {
   uuid_send_dtmf: 'mod_commands',
   sched_api: 'mod_commands',
   fsctl: 'mod_commands',
+  hupall: 'mod_commands',
   json: 'mod_commands',
   reloadxml: 'mod_commands',
   reloadacl: 'mod_commands',
