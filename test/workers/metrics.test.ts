@@ -259,6 +259,7 @@ describe('a call in progress', () => {
       // Nobody listens there: its records wait, which is nothing to its counts.
       config: loadConfig({ ...bindings, SUPABASE_URL: 'http://127.0.0.1:9' }),
       env: { ...bindings, METRICS },
+      jurisdiction: () => null,
       clock,
       random: systemRandom,
     });
