@@ -65,6 +65,10 @@ const TASKS = {
     'Delete what is kept of one caller: --user ID or --phone NUMBER (tells first; --apply does it)',
     (args) => [['tools/forget.ts', ...args]],
   ],
+  report: [
+    'Answer from the log: calls a second, average length, most common errors, top users',
+    (args) => [['tools/report.ts', ...args]],
+  ],
   token: ['Make a token: node NAME, service or metrics', (args) => [['tools/token.ts', ...args]]],
   deploy: [
     'Look whether a deployment would let in who it should, then deploy with wrangler',

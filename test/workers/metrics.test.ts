@@ -10,9 +10,10 @@ import type { Env } from '../../src/env.ts';
 import { type CallReport, REPORT_LEASE_MS, REPORT_MS } from '../../src/metrics/call-report.ts';
 import { type Sums, sumAt } from '../../src/metrics/sums.ts';
 import { addTotals, noTotals } from '../../src/metrics/totals.ts';
+import { recordingDataset } from '../support/analytics-double.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { seeded } from '../support/random.ts';
-import { bindings, fetchWorker } from './support.ts';
+import { bindings, fetchWorker, TestClient } from './support.ts';
 
 let shards = 0;
 const newShard = () =>
@@ -36,6 +37,9 @@ beforeAll(async () => {
   await reset();
   // The isolate tells of them later: the last test asks.
   for (const path of refused) await fetchWorker(path, { headers: { Upgrade: 'websocket' } });
+  const client = await TestClient.connect('/ws/call-session?callId=mine');
+  client.send({ type: 'start_call', callId: 'yours', userId: 'user-1', metadata: {} });
+  await client.until(({ closed }) => closed !== null, 'the refusal');
 });
 
 describe('a shard of the counts', () => {
@@ -248,7 +252,11 @@ describe('a call in progress', () => {
   };
 
   /** The durable half of a call, and the reports that an object that counts has taken. */
-  function archiveIn(storage: DurableObjectStorage, take: (report: CallReport) => Promise<void>) {
+  function archiveIn(
+    storage: DurableObjectStorage,
+    take: (report: CallReport) => Promise<void>,
+    ANALYTICS?: AnalyticsEngineDataset,
+  ) {
     const clock = new FakeClock(now);
     const counting = { report: take, waiting: async () => {} };
     const METRICS = { idFromName: String, get: () => counting } as unknown as Env['METRICS'];
@@ -258,7 +266,7 @@ describe('a call in progress', () => {
       alarms: new Alarms({ kv: storage.kv, setAlarm: async () => {}, deleteAlarm: async () => {} }),
       // Nobody listens there: its records wait, which is nothing to its counts.
       config: loadConfig({ ...bindings, SUPABASE_URL: 'http://127.0.0.1:9' }),
-      env: { ...bindings, METRICS },
+      env: { ...bindings, METRICS, ANALYTICS: ANALYTICS as AnalyticsEngineDataset },
       jurisdiction: () => null,
       clock,
       random: systemRandom,
@@ -309,6 +317,50 @@ describe('a call in progress', () => {
       },
     );
   });
+
+  it('writes its data points as it goes on, and each of them once, also where its object is another one', async () => {
+    const stub = bindings.CALL_SESSION.get(bindings.CALL_SESSION.newUniqueId());
+    await runInDurableObject(stub, async (_, { storage }) => {
+      const dataset = recordingDataset();
+      const kinds = () => dataset.points.map(({ blobs }) => blobs[0]);
+      const first = archiveIn(storage, async () => {}, dataset);
+      first.hear({ type: 'call.started', call });
+      await vi.waitFor(() => expect(kinds()).toEqual(['start']));
+      for (let position = 0; position < 3; position++) {
+        first.hear({ type: 'turn.recorded', turn: { ...turn, position } });
+      }
+      await first.clock.advance(REPORT_MS);
+      await vi.waitFor(() => expect(kinds()).toEqual(['start', 'turn', 'turn']));
+      dataset.nextInvocation();
+      // What is left of it is closed by the next object.
+      const second = archiveIn(storage, async () => {}, dataset);
+      second.archive.closeLost();
+      void second.archive.deliver();
+      const rest = ['turn', 'call', 'user'];
+      await vi.waitFor(() => expect(kinds()).toEqual(['start', 'turn', 'turn', ...rest]));
+      const [point] = dataset.points.slice(-1);
+      expect(point!.blobs).toEqual(['user', expect.stringMatching(/^[0-9a-f]{32}$/), '', 'failed']);
+    });
+  });
+
+  it('does without a data set that takes no point', async () => {
+    const stub = bindings.CALL_SESSION.get(bindings.CALL_SESSION.newUniqueId());
+    await runInDurableObject(stub, async (_, { storage }) => {
+      let tried = 0;
+      const broken = {
+        writeDataPoint: () => {
+          tried++;
+          throw new TypeError('no');
+        },
+      };
+      const { hear, archive } = archiveIn(storage, async () => {}, broken);
+      hear({ type: 'call.started', call });
+      await vi.waitFor(() => expect(tried).toBe(1));
+      void archive.deliver();
+      const left = () => storage.sql.exec('SELECT delivery FROM outbox').toArray();
+      await vi.waitFor(() => expect(left()).toEqual([{ delivery: 'log started' }]));
+    });
+  });
 });
 
 describe('what was refused', () => {
@@ -322,6 +374,7 @@ describe('what was refused', () => {
         expect(counts).toContainEqual(['request', 'NOT_FOUND', expect.any(Number)]);
         expect(counts).toContainEqual(['call', 'NOT_FOUND', expect.any(Number)]);
         expect(counts).toContainEqual(['call', 'BAD_MESSAGE', expect.any(Number)]);
+        expect(counts).toContainEqual(['call', 'CALL_ID_MISMATCH', expect.any(Number)]);
       },
       { timeout: 15_000, interval: 200 },
     );
