@@ -107,7 +107,7 @@ export function reportLines(report: CallReport, hours: number): string[] {
   const share = ended === 0 ? '' : ` (${((100 * failed) / ended).toFixed(1)} %)`;
   return [
     `Calls of the last ${hours} h: ${calls}, ${ended} of them over, ${failed} failed${share}`,
-    `Calls a second: ${report.callsPerSecond.toFixed(4)} on average, ${report.peakCallsPerSecond} at most`,
+    `Calls a second: ${report.callsPerSecond.toPrecision(3)} on average, ${report.peakCallsPerSecond} at most`,
     `Average length: ${seconds(report.averageSeconds)}`,
     `Answers: ${latency.answers}; from the caller's last voiced sample to the first audio: p50 ${ms(latency.p50)}, p95 ${ms(latency.p95)}, p99 ${ms(latency.p99)}`,
     'Most common errors:',
