@@ -53,6 +53,19 @@ export class CloudflareDouble {
     return double;
   }
 
+  /** Makes a Worker with versions of these migration tags, the last of which is deployed; their ids. */
+  deployed(name: string, ...migrationTags: string[]): string[] {
+    const worker: Worker = {
+      ...{ secrets: new Map(), versions: [], deployments: [], migrationTag: null, bindings: [] },
+    };
+    this.workers.set(name, worker);
+    return migrationTags.map((new_tag) => {
+      const { id, createdAt } = this.#newVersion(worker, { migrations: { new_tag }, bindings: [] });
+      worker.deployments.unshift({ id: randomUUID(), version: id, message: null, createdAt });
+      return id;
+    });
+  }
+
   /** For a process of wrangler's. */
   get environment(): Record<string, string> {
     const { port } = this.#server.address() as AddressInfo;
