@@ -37,7 +37,7 @@ const known: readonly [RegExp, string][] = [
   ],
   [
     // The last: no answer, or one without a code of Cloudflare's.
-    /API(?: \([^)]*\))? failed\.(?![^]*\[code: )|fetch failed|ECONN|terminated|socket|timed? ?out|malformed|Internal Server Error|Bad Gateway|Service Unavailable|\b50[0234]\b/i,
+    /API(?: \([^)]*\))? failed\.(?![\s\S]*\[code: )|fetch failed|ECONN|terminated|socket|timed? ?out|malformed|Internal Server Error|Bad Gateway|Service Unavailable|\b50[0234]\b/i,
     'Cloudflare did not answer as it should. Whether the last step was taken is not known.',
   ],
 ];

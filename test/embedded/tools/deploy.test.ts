@@ -44,7 +44,9 @@ describe.concurrent('with wrangler', { timeout: 120_000 }, () => {
         wrangler,
         signal: never,
         readToml: () => toml,
-        writeToml: (text: string) => void (toml = text),
+        writeToml(text: string) {
+          toml = text;
+        },
       };
       cloudflare.fault = ({ method }) => (method === 'POST' ? 'cut off' : null);
       await expect(done(await planNamespaces(environment, options))).rejects.toThrow(
