@@ -113,6 +113,7 @@ export class CallArchive {
       keys: progress.keys,
       language,
       counts: progress.counts,
+      nextTurn: Math.max(progress.nextTurn, journaled.nextTurn),
       spooledSamples: samples,
       callerAudio: (fromSample) => this.#callerAudio(fromSample, chunks, call.chunkSamples),
       lostAt: call.startTime + Math.round(lastMs),
@@ -192,7 +193,8 @@ export class CallArchive {
   /** Takes one event of the call. `resumeToken` is the proof with which a client may come back to it. */
   hear(event: CallEvent, at: number, resumeToken: string): void {
     if (event.type === 'usage') {
-      this.#usage.add(() => this.#journal.append({ type: 'usage', usage: event.usage }));
+      const { usage, turn } = event;
+      this.#usage.add(() => this.#journal.append({ type: 'usage', usage, turn }));
     } else if (precedesRequest(event)) {
       this.#words.add(() => this.#write(event, at, resumeToken));
     } else {

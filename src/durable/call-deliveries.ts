@@ -3,6 +3,7 @@ import type { Clock } from '../call/clock.ts';
 import { type Books, billedSeconds } from '../call/funds.ts';
 import type { JournaledCall } from '../call/journal.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
+import { perProvider } from '../cost/usage.ts';
 import type { Env } from '../env.ts';
 import { log, personalId } from '../log.ts';
 import { metricsShard } from '../metrics/read.ts';
@@ -82,7 +83,7 @@ export function callDeliveries(options: {
               recording,
               turns,
               failures,
-              usage,
+              usage: perProvider(usage),
               counts,
             },
             signal,

@@ -222,6 +222,7 @@ function remains(call: TestCall): PastCall {
     acts,
     language: call.ofType('language.heard').at(-1)?.language ?? null,
     counts: null,
+    nextTurn: 0,
     spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
     *callerAudio(fromSample) {
       for (const { index, caller } of call.chunks) {
