@@ -255,7 +255,7 @@ export class CallArchive {
     const call = this.#journal.read()?.call;
     if (call !== undefined && this.#lostSamples > 0) this.#tellLoss(this.#lostSamples / call.sampleRate);
     this.#journal.append({ type: 'ended', reason, status, endTime });
-    const deliveries: Delivery[] = ['metrics ended', 'log ended'];
+    const deliveries: Delivery[] = ['metrics ended', 'log ended', 'log cost'];
     if (call?.funds !== undefined) deliveries.push('payment');
     if (call?.recording === true) deliveries.push('recording');
     this.#outbox.put(...deliveries);

@@ -3,6 +3,8 @@ import type { Clock } from '../call/clock.ts';
 import { type Books, billedSeconds } from '../call/funds.ts';
 import type { JournaledCall } from '../call/journal.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
+import { callCost } from '../cost/call-cost.ts';
+import { configuredPrices } from '../cost/price-list.ts';
 import { perProvider } from '../cost/usage.ts';
 import type { Env } from '../env.ts';
 import { log, personalId } from '../log.ts';
@@ -92,6 +94,11 @@ export function callDeliveries(options: {
           if (recording !== null) plans.decide(recording, shape);
         });
         return;
+      case 'log cost': {
+        const { rowId, usage } = readCall(journal);
+        await records().costed(rowId, callCost(usage, configuredPrices(config)), signal);
+        return;
+      }
       case 'payment':
         await settle(books(), readCall(journal), signal);
         return;
