@@ -45,6 +45,8 @@ export interface JournaledCall {
   usage: TurnUsage[];
   /** The number after the highest of a turn that was charged for. */
   nextTurn: number;
+  /** How many answers each provider has charged for. */
+  answers: Record<string, number>;
   tools: ToolRun[];
   /** Turns and tools' runs, in order. */
   history: ({ turn: RecordedTurn } | { run: ToolRun })[];

@@ -36,6 +36,15 @@ export function callCost(usage: readonly TurnUsage[], prices: PriceList): CallCo
   };
 }
 
+/** What each provider is known to cost; one of which nothing has a price is missing. */
+export function knownCosts({ providers }: CallCost): Record<string, number> {
+  return Object.fromEntries(
+    providers.flatMap(({ provider, costMicroUsd }) =>
+      costMicroUsd === null ? [] : [[provider, costMicroUsd]],
+    ),
+  );
+}
+
 function add(a: MicroUsd, b: MicroUsd): MicroUsd {
   return a === null ? b : a + (b ?? 0);
 }

@@ -56,6 +56,11 @@ export class CallProgress {
     return this.#progress;
   }
 
+  /** How the conversation has gone so far. */
+  get counts(): CallCounts {
+    return this.#counter.counts;
+  }
+
   hear(event: CallEvent): void {
     this.#counter.hear(event);
     // Told of a turn that has begun. Kept with whatever is next: nothing is said of it that is not.

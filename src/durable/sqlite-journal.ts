@@ -58,6 +58,7 @@ export class SqliteJournal implements Journal {
   read(): JournaledCall | null {
     let result: JournaledCall | null = null;
     const usage = new Map<string, TurnUsage>();
+    const answers: Record<string, number> = {};
     for (const fact of this.#facts()) {
       if (fact.type === 'started') {
         result = {
@@ -68,6 +69,7 @@ export class SqliteJournal implements Journal {
           failures: [],
           usage: [],
           nextTurn: 0,
+          answers: {},
           tools: [],
           history: [],
           language: null,
@@ -84,13 +86,19 @@ export class SqliteJournal implements Journal {
         result?.history.push({ run: fact.run });
       } else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
       else if (fact.type === 'language' && result !== null) result.language = fact.language;
-      else if (fact.type === 'usage') addUsage(usage, { ...fact.usage, turn: fact.turn ?? null });
-      else if (fact.type === 'ended' && result !== null) result.end = fact;
+      else if (fact.type === 'usage') {
+        const { usage: used, turn = null } = fact;
+        addUsage(usage, { ...used, turn });
+        // Of a guess there was no answer, or none to its end.
+        if (used.estimated !== true) answers[used.provider] = (answers[used.provider] ?? 0) + 1;
+      } else if (fact.type === 'ended' && result !== null) result.end = fact;
     }
     if (result !== null) {
       result.usage = [...usage.values()];
-      for (const { turn } of result.usage)
+      result.answers = answers;
+      for (const { turn } of result.usage) {
         if (turn !== null) result.nextTurn = Math.max(result.nextTurn, turn + 1);
+      }
     }
     return result;
   }
