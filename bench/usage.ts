@@ -29,6 +29,9 @@ const questions = [
 
 const rowSchema = z.object({
   duration_seconds: z.number(),
+  /** As the log has them; with `usage_by_turn` all that grows with a call. */
+  transcript: z.array(z.unknown()),
+  call_turns: z.array(z.unknown()),
   usage_by_turn: z.array(
     z.object({
       turn: z.number().nullable(),
@@ -78,10 +81,7 @@ async function converse(service: {
 async function costedRow(supabase: { url: string; key: string }, callId: string): Promise<Row> {
   const client = createClient(supabase.url, supabase.key, { auth: { persistSession: false } });
   for (let attempt = 0; ; attempt++) {
-    const { data } = await client
-      .from('call_logs')
-      .select('duration_seconds, usage_by_turn')
-      .eq('call_id', callId);
+    const { data } = await client.from('call_logs').select('*, call_turns(*)').eq('call_id', callId);
     const row = rowSchema.safeParse(data?.[0]);
     if (row.success) return row.data;
     if (attempt === 60) throw new Error(`what ${callId} cost does not arrive`);
@@ -89,7 +89,8 @@ async function costedRow(supabase: { url: string; key: string }, callId: string)
   }
 }
 
-function shown({ duration_seconds: seconds, usage_by_turn: usage }: Row, report: CallReport): object {
+function shown(row: Row, report: CallReport): object {
+  const { duration_seconds: seconds, usage_by_turn: usage } = row;
   const answered = report.utterances.filter(({ reply }) => reply !== null).length;
   const sum = (unit: 'audioSeconds' | 'inputTokens' | 'outputTokens' | 'characters', guessed: boolean) =>
     usage
@@ -120,6 +121,7 @@ function shown({ duration_seconds: seconds, usage_by_turn: usage }: Row, report:
     charactersForAll: usage
       .filter(({ turn }) => turn === null)
       .reduce((total, { characters = 0 }) => total + characters, 0),
+    databaseBytesATurn: each(JSON.stringify([row.transcript, row.call_turns, row.usage_by_turn]).length),
     messagesASecond: rounded((report.frames.sent * 1_000) / report.durationMs, 1),
   };
   printTable([['what', 'figure'], ...Object.entries(result).map(([name, value]) => [name, String(value)])]);

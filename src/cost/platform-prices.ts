@@ -20,7 +20,13 @@ const ANALYTICS = 'https://developers.cloudflare.com/analytics/analytics-engine/
 const COMPUTE = 'https://supabase.com/docs/guides/platform/manage-your-usage/compute';
 const SUPABASE = 'https://supabase.com/docs/guides/platform/billing-on-supabase';
 
-function published(unit: string, usd: number, included: number, source: string, note?: string): PlatformPrice {
+function published(
+  unit: string,
+  usd: number,
+  included: number,
+  source: string,
+  note?: string,
+): PlatformPrice {
   return {
     unit,
     usd,
@@ -66,9 +72,24 @@ export const platformPrices = {
   r2Writes: published('million class A operations', 4.5, 1, R2),
   r2InfrequentWrites: published('million class A operations', 9, 0, R2),
   analyticsPoints: published('million data points', 0.25, 10, ANALYTICS),
-  logEvents: published('million events', 0.6, 20, WORKERS, 'Until 2026-12-01; then Cloudflare’s Observability prices.'),
+  logEvents: published(
+    'million events',
+    0.6,
+    20,
+    WORKERS,
+    'Until 2026-12-01; then Cloudflare’s Observability prices.',
+  ),
   supabasePlan: published('month', 25, 0, SUPABASE, 'Includes $10 of compute.'),
-  supabaseLargest: published('month', 3_730, 0, COMPUTE, 'The largest that has a list price (16XL, $5.12 an hour).'),
+  supabaseMicro: published('month', 0, 0, COMPUTE, 'Micro: $10, which the plan has as a credit.'),
+  supabaseLarge: published('month', 100, 0, COMPUTE, 'Large: $110, less the credit of $10.'),
+  supabase2Xl: published('month', 400, 0, COMPUTE, '2XL: $410, less the credit.'),
+  supabase16Xl: published(
+    'month',
+    3_720,
+    0,
+    COMPUTE,
+    '16XL, the largest with a list price: $3,730, less the credit.',
+  ),
   supabaseDisk: published('GB-month', 0.125, 8, SUPABASE),
   node: {
     unit: 'server-month',

@@ -36,7 +36,7 @@ async function countRows(): Promise<{ rows: number }> {
   return counted;
 }
 
-/** A call of so many turns, then so much silence; the rows that it wrote until everything was delivered, and its seconds. */
+/** A call of so many turns, then so much silence; the rows that it wrote until everything was delivered. */
 async function rowsOf(counted: { rows: number }, turns: number, silentMs: number) {
   const callId = `rows-${crypto.randomUUID()}`;
   const before = counted.rows;
@@ -54,23 +54,34 @@ async function rowsOf(counted: { rows: number }, turns: number, silentMs: number
   client.audio(silentMs, false);
   client.send({ type: 'end_call' });
   await client.until((c) => c.closed !== null, 'the close');
-  const row = await vi.waitFor(
+  await vi.waitFor(
     async () => {
       const { data } = await database().from('call_logs').select().eq('call_id', callId).single();
       expect(data?.cost_by_provider).not.toBeNull();
-      return data as { duration_seconds: number };
     },
     { timeout: 20_000, interval: 200 },
   );
-  return { rows: counted.rows - before, seconds: Number(row.duration_seconds) };
+  return counted.rows - before;
 }
 
-it('what a call writes into its object’s storage is what `npm run cost` counts with', async () => {
-  scriptVendor({ transcripts: ['One?', 'Two?', 'Three?'], answer: 'This is the answer to what you asked.' });
+it('what a call writes into storage is about what `npm run cost` counts with', async () => {
+  const answer = 'This is the answer to what you asked.';
+  scriptVendor({ transcripts: ['One?', 'Two?', 'Three?'], answer });
   const counted = await countRows();
+  // The first call of an isolate makes the tables of the objects that count.
+  await rowsOf(counted, 0, 0);
   const bare = await rowsOf(counted, 0, 0);
   const talked = await rowsOf(counted, 3, 0);
   const silent = await rowsOf(counted, 0, 20_000);
-  console.log(JSON.stringify({ bare, talked, silent }));
-  expect(measured.rowsACall).toBeGreaterThan(0);
+  const { rowsACall, rowsATurn, spoolRowsAMinute } = measured;
+  // When deliveries meet, they share alarms: the figures vary by some rows from run to run.
+  const seen = JSON.stringify({ bare, talked, silent });
+  for (const [rows, expected] of [
+    [bare, rowsACall],
+    [talked, rowsACall + 3 * rowsATurn],
+    [silent, rowsACall + spoolRowsAMinute / 3],
+  ] as const) {
+    expect(rows, seen).toBeGreaterThan(expected / 2);
+    expect(rows, seen).toBeLessThan(expected * 2);
+  }
 });

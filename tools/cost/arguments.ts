@@ -14,6 +14,7 @@ figures differ. Nothing is asked over the network.
   --turns N          turns a minute [what was measured]
   --prompt N         tokens of your own prompt, beside the one that was measured with [0]
   --frame N          milliseconds of audio in a message from the node [20]
+  --spool N          seconds of a recording's chunks, SPOOL_INTERVAL [2]
   --stt, --llm, --tts NAME   provider and model, as in src/cost/prices.ts [the service's defaults]
   --recording NAME   wav, mulaw-wav, ogg-opus or none [wav]
   --infrequent, --retention DAYS   when recordings move to infrequent access and are deleted [30, 90]
@@ -43,6 +44,7 @@ const schema = z.object({
   turns: optionalNumber(0, 60),
   prompt: number(0, 0, 50_000),
   frame: number(20, 10, 1_000),
+  spool: number(2, 0.2, 30),
   stt: model('openai/gpt-transcribe'),
   llm: model('openai/gpt-6-luna'),
   tts: model('openai/gpt-4o-mini-tts'),

@@ -1,5 +1,6 @@
 import type { CostArguments } from './arguments.ts';
-import { type Bill, billOf } from './bill.ts';
+import { type Bill, billOf, groupTotal } from './bill.ts';
+import { measured } from './measured.ts';
 
 /** A figure of a source document, and what comes of it. */
 export interface Claim {
@@ -19,15 +20,14 @@ export function claimsOf(options: CostArguments): Claim[] {
   const anHour = billOf({ ...options, calls, hours: 1, monthly: undefined });
   const sum = (bill: Bill, start: string) =>
     bill.lines.filter(({ item }) => item.startsWith(start)).reduce((total, { usd }) => total + usd, 0);
-  const cloudflare = always.lines
-    .filter(({ group }) => group === 'Cloudflare')
-    .reduce((total, { usd }) => total + usd, 0);
+  const { inputTokensATurn, outputTokensATurn } = measured;
+  const atGpt4 = (anHour.load.turns * (inputTokensATurn * 0.01 + outputTokensATurn * 0.03)) / 1_000;
   return [
     {
       document: '000, "Cost Analysis"; 001, "Infrastructure Requirements"',
       says: 'Durable Objects: $300-500/month',
       usd: sum(always, 'objects'),
-      why: 'An object is billed for as long as it lives, 0.128 GB-s a second: 200,000 of them are 25,600 GB-s each second. And every 20 messages are a request.',
+      why: 'An object is billed for as long as it lives, 0.128 GB-s a second: 200,000 of them are 25,600 GB-s each second. Every 20 messages are a request, and every row that is written counts: they are the most of it.',
     },
     {
       document: '000; 001',
@@ -50,7 +50,7 @@ export function claimsOf(options: CostArguments): Claim[] {
     {
       document: '000; 001',
       says: 'Total Cloudflare Cost: ~$1,000-1,500/month for 200K concurrent calls',
-      usd: cloudflare,
+      usd: groupTotal(always, 'Cloudflare'),
       why: 'The sum of the above.',
     },
     {
@@ -69,13 +69,13 @@ export function claimsOf(options: CostArguments): Claim[] {
       document: '000',
       says: 'GPT-4: Highly variable, estimate $1,000,000/month; "$0.01 per 1K input tokens, $0.03 per 1K output tokens"',
       usd: sum(anHour, 'language model'),
-      why: 'gpt-4 was shut down on 2026-10-23. At its prices the tokens that were measured would cost a hundred times as much.',
+      why: `gpt-4 was shut down on 2026-10-23. At its prices the tokens that were measured would cost ${dollars(atGpt4)}.`,
     },
     {
       document: '000; 001',
       says: 'Use GPT-3.5-turbo instead of GPT-4: -90% AI cost',
       usd: null,
-      why: 'Both are gone. The language model is the smallest of the three vendors’ bills: of what AI costs it is hardly a tenth.',
+      why: `Both are gone. Of what vendors charge here the language model is ${Math.round((100 * sum(always, 'language model')) / groupTotal(always, 'vendors'))} %: speech is the rest.`,
     },
     {
       document: '000',
@@ -93,7 +93,7 @@ export function claimsOf(options: CostArguments): Claim[] {
       document: '000',
       says: 'Supabase: ~$75/month',
       usd: sum(always, 'Supabase'),
-      why: 'Over a thousand calls begin and end every second: that is the largest server with a list price at least, and rows of terabytes a month.',
+      why: 'Over a thousand calls begin and end every second: for that the largest server with a list price is hardly enough, and its rows are terabytes a month.',
     },
     {
       document: '003, "Hybrid Cost Benefits"',
@@ -111,6 +111,6 @@ export function claimsOf(options: CostArguments): Claim[] {
 }
 
 export function dollars(usd: number): string {
-  const digits = Math.abs(usd) < 1 ? 4 : 0;
+  const digits = Math.abs(usd) < 1 && usd !== 0 ? 4 : 0;
   return `${usd < 0 ? '−' : ''}$${Math.abs(usd).toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
 }

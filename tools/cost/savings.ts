@@ -26,6 +26,11 @@ export function savingsOf(options: CostArguments, bill: Bill): Saving[] {
       { frame: 100 },
       'Adds up to 80 ms to every answer. FreeSWITCH: STREAM_BUFFER_SIZE, see freeswitch/.',
     ),
+    other(
+      'chunks of recordings of 10 s in place of 2 (SPOOL_INTERVAL)',
+      { spool: 10 },
+      'A crash may cost so much of a recording.',
+    ),
     {
       option: 'binary audio in place of JSON',
       usd: 0,
