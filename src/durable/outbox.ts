@@ -41,6 +41,7 @@ export class Outbox {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #deliver: Deliver;
+  readonly #trace: () => string | undefined;
   /** In order. What is stored of them may lag behind. */
   #entries: Entry[];
   #running: Promise<void> | null = null;
@@ -53,6 +54,8 @@ export class Outbox {
     clock: Clock;
     random: Random;
     deliver: Deliver;
+    /** The trace of the call, for the log. */
+    trace?: () => string | undefined;
   }) {
     this.#sql = options.sql;
     this.#writes = options.writes ?? writeThrough;
@@ -60,6 +63,7 @@ export class Outbox {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#deliver = options.deliver;
+    this.#trace = options.trace ?? (() => undefined);
     this.#entries = hasTables(options.sql)
       ? options.sql
           .exec<Entry>('SELECT delivery, attempts, next_at AS nextAt FROM outbox ORDER BY seq')
@@ -119,6 +123,7 @@ export class Outbox {
       entry.attempts++;
       entry.nextAt = this.#clock.now() + Math.round(wait * (0.5 + this.#random.fraction() / 2));
       log('error', 'delivery failed', {
+        trace: this.#trace(),
         delivery,
         attempts: entry.attempts,
         refused,

@@ -10,6 +10,8 @@ export interface LegRequest {
   /** Path of the dialect in the registry. */
   dialect: string;
   principal: Principal;
+  /** The trace that the call is a part of, where whoever asked for it has one and is believed. */
+  traceparent?: string | undefined;
 }
 
 const HEADER = 'X-Leg';
@@ -26,6 +28,7 @@ const principalSchema = z.object({
       campaignId: z.string().nullable(),
       tokenId: z.string(),
       expiresAt: z.number(),
+      traceparent: z.string().exactOptional(),
     })
     .exactOptional(),
 });
@@ -34,6 +37,7 @@ const legSchema = z.object({
   bound: z.boolean(),
   dialect: z.string(),
   principal: principalSchema,
+  traceparent: z.string().optional(),
 });
 
 /** The client's upgrade request with what the router knows, and without its secrets; a header of that name from outside is overwritten. */

@@ -5,6 +5,7 @@ import { loadConfig, missingSettings } from '../config.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 import { dialectAt } from '../dialects/registry.ts';
 import type { Env } from '../env.ts';
+import { carriedTraceparent } from '../tracing/trace-context.ts';
 import { apiError } from './errors.ts';
 import { writeLegRequest } from './leg-request.ts';
 
@@ -46,7 +47,9 @@ async function openLeg(request: Request, env: Env, path: string): Promise<Respon
   }
   const chosen = principal.call?.callId ?? named;
   const sessions = env.CALL_SESSION;
-  const common = { dialect: dialect.path, principal };
+  // Of a single-call token it was given when that was asked for.
+  const traceparent = principal.call?.traceparent ?? carriedTraceparent(request, principal);
+  const common = { dialect: dialect.path, principal, traceparent };
   if (chosen === null) {
     const id = sessions.newUniqueId();
     const leg = { ...common, callId: id.toString(), bound: false };
