@@ -2,6 +2,7 @@ import { type Attributes, SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { ATTR_ERROR_TYPE, ATTR_EXCEPTION_TYPE } from '@opentelemetry/semantic-conventions';
 import type { CallEvent } from '../call/events.ts';
 import { errorWords } from '../privacy/error-words.ts';
+import type { Usage } from '../providers/ports.ts';
 import type { RecordedTurn } from '../records/call-records.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import { genAi, operations } from './attributes.ts';
@@ -10,6 +11,8 @@ import { splitProvider, TurnSpans } from './turn-spans.ts';
 
 /** Turns that are not over. There is one as a rule; a caller who goes on has two for a moment. */
 const MOST_OPEN = 4;
+/** Bills for one transcript: a provider that streams has sent some every few seconds. */
+const MOST_BILLS = 64;
 
 /**
  * Makes spans of a call's events: of its turns, its tools, its interruptions. What it puts into them are times, counts, and words of
@@ -27,6 +30,8 @@ export class CallSpans {
   #speaker: number | null = null;
   /** When the agent's last turn was recorded. */
   #recordedAt: number | null = null;
+  /** What the transcript of a turn has cost that is not recorded yet. */
+  #transcribed: Usage[] = [];
 
   /** @param spanIdOf the id that the span of a tool's run has already, where its server was told of it. */
   constructor(maker: SpanMaker, startTime: number, spanIdOf: (run: ToolRun) => string | undefined) {
@@ -66,7 +71,7 @@ export class CallSpans {
         });
         return;
       case 'usage':
-        this.#latest?.used(event.usage);
+        this.#used(event.usage);
         return;
       case 'tool.ran':
         this.#toolRan(event.run);
@@ -123,7 +128,14 @@ export class CallSpans {
       this.#open.set(id, open);
       return;
     }
-    this.#begin(id, from, at).callerSpoke(turn.position, until);
+    const begun = this.#begin(id, from, at);
+    begun.callerSpoke(turn.position, until);
+    for (const usage of this.#transcribed.splice(0)) begun.used(usage);
+  }
+
+  #used(usage: Usage): void {
+    if (usage.audioSeconds === undefined) this.#latest?.used(usage);
+    else if (this.#transcribed.length < MOST_BILLS) this.#transcribed.push(usage);
   }
 
   #speaks(id: number, at: number): void {

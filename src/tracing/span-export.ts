@@ -53,9 +53,10 @@ export class SpanExport implements SpanProcessor {
   onStart(): void {}
 
   onEnd(span: ReadableSpan): void {
+    // The oldest goes: the last of all is the call's own, below which the others stand.
     if (this.#waiting.length >= MOST_WAITING) {
+      this.#waiting.shift();
       this.#lost++;
-      return;
     }
     this.#waiting.push(span);
     if (this.#waiting.length >= MOST_AT_ONCE) this.#flushSoon();
@@ -79,7 +80,6 @@ export class SpanExport implements SpanProcessor {
     // What came while the last of a run was under way.
     await this.forceFlush();
     if (this.#lost > 0) this.#options.onTrouble({ lost: this.#lost });
-    this.#lost = 0;
   }
 
   #flushSoon(): void {
