@@ -14,6 +14,7 @@ import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from '
 import { builtInToolsSchema } from './tools/built-in.ts';
 import { httpToolsSchema } from './tools/http-tool.ts';
 import { isWebhookSecret } from './tools/webhook-signature.ts';
+import { tracingSchema } from './tracing/settings.ts';
 
 const faqSchema = z
   .array(
@@ -201,6 +202,9 @@ const configSchema = z.object({
 
   // --- who may ---
   ...authSchema,
+
+  // --- traces ---
+  ...tracingSchema,
 
   // --- the service ---
   /** Origins of web pages that may call, comma-separated; the service's own is always allowed. */

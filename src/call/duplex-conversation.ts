@@ -16,7 +16,6 @@ import { delegatedPrompt, duplexInstructions } from './duplex-prompts.ts';
 import type { DuplexSpeech, TextFragment } from './duplex-speech.ts';
 import { DuplexVoice, type DuplexVoiceHandler } from './duplex-voice.ts';
 import type { Engine } from './engine.ts';
-import type { FailureCode } from './events.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { MissingLine } from './missing-line.ts';
@@ -25,6 +24,7 @@ import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import type { OverlapKind } from './overlap.ts';
 import type { HeardSentence, PastCall } from './past-call.ts';
 import type { PipelineLeg } from './pipeline.ts';
+import { providerFailure } from './provider-failure.ts';
 import type { Reply } from './reply.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { TalkOver } from './talk-over.ts';
@@ -513,12 +513,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
   }
 
   #tell(error: ProviderError): void {
-    this.#options.events.emit({
-      type: 'failure',
-      code: `PROVIDER_${error.failure.toUpperCase()}` as FailureCode,
-      provider: error.provider,
-      message: error.message,
-    });
+    this.#options.events.emit(providerFailure(error));
   }
 
   /** What was said so far, with what the caller is saying. */

@@ -4,6 +4,7 @@ import type { ProviderFailure, Usage } from '../providers/ports.ts';
 import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
 import type { Afterwards } from '../tools/afterwards.ts';
 import type { ToolRun } from '../tools/tool.ts';
+import type { CallTraceFacts } from '../tracing/trace-context.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { OverlapKind } from './overlap.ts';
 import type { HeardSentence, OwedAnswer } from './past-call.ts';
@@ -69,8 +70,11 @@ export type CallEvent =
   | { type: 'call.counted'; counts: CallCounts }
   /** The leg did something that the protocol forbids. The call goes on. */
   | { type: 'leg.error'; code: ErrorCode; message: string }
-  /** Something failed on our side; belongs to the record. The call goes on unless `call.ended` follows. */
-  | { type: 'failure'; code: FailureCode; provider: string | null; message: string }
+  /**
+   * Something failed on our side; belongs to the record. The call goes on unless `call.ended` follows. `requestId`: the vendor's own id of the
+   * request that failed, where it has told.
+   */
+  | { type: 'failure'; code: FailureCode; provider: string | null; message: string; requestId?: string }
   /** The leg was turned away, or went, before its call began; nothing is kept of it. */
   | { type: 'leg.closed'; closing: string; refusal?: { code: ErrorCode; message: string } }
   /** Nobody will hear or say anything more. Late transcripts may still follow, until `call.closed`. */
@@ -90,6 +94,8 @@ export interface StartedCallFacts extends StartedCall {
   chunkSamples: number;
   /** Who started it: kind and id of the principal. Missing in calls from before there were any. */
   startedBy?: string;
+  /** Where its trace is. Missing in calls from before there were any. */
+  trace?: CallTraceFacts;
   /** Of a call that is paid for: how long it is. Missing where calls cost nothing. */
   funds?: { limitMs: number };
 }

@@ -7,13 +7,14 @@ import { CallerTurn, type FinishedTurn } from './caller-turn.ts';
 import type { Timer } from './clock.ts';
 import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import type { Engine } from './engine.ts';
-import type { EndReason, FailureCode } from './events.ts';
+import type { EndReason } from './events.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import { isEchoOfEnd, isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
 import type { HeardSentence, OwedAnswer, PastCall } from './past-call.ts';
+import { providerFailure } from './provider-failure.ts';
 import type { Reply, Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
@@ -674,11 +675,6 @@ export class Pipeline implements Engine, ListenerHandler {
     const failure = error.cause instanceof ProviderError ? error.cause : error;
     if (this.#told.has(failure)) return;
     this.#told.add(failure);
-    this.#options.events.emit({
-      type: 'failure',
-      code: `PROVIDER_${error.failure.toUpperCase()}` as FailureCode,
-      provider: error.provider,
-      message: error.message,
-    });
+    this.#options.events.emit(providerFailure(error));
   }
 }

@@ -20,6 +20,8 @@ import { SqliteJournal } from './sqlite-journal.ts';
 import { dropTables, hasTables, migrate } from './storage.ts';
 import { WriteBehind } from './write-behind.ts';
 
+type ClosedCall = Extract<CallEvent, { type: 'call.closed' }>;
+
 export interface CallArchiveOptions {
   storage: DurableObjectStorage;
   writes: Writes;
@@ -83,7 +85,8 @@ export class CallArchive {
       counts: () => this.#progress.counts,
       waiting: () => this.#outbox.waiting,
     });
-    this.#outbox = new Outbox({ sql: storage.sql, writes, alarms, clock, random, deliver });
+    const trace = () => this.#journal.read()?.call.trace?.traceId;
+    this.#outbox = new Outbox({ sql: storage.sql, writes, alarms, clock, random, deliver, trace });
   }
 
   /** True where the call has begun and its end is not written down. */
@@ -180,10 +183,10 @@ export class CallArchive {
     alarms.set('recover', startTime + config.WEBSOCKET_TIMEOUT + LEASE_MARGIN_MS);
   }
 
-  /** The object lost the call, by a crash or an update: it ended with its last trace. */
-  closeLost(): void {
+  /** The object lost the call, by a crash or an update: it ended with its last trace. Null: there is none that was lost. */
+  closeLost(): Pick<ClosedCall, 'reason' | 'status' | 'endTime'> | null {
     const journaled = this.#journal.read();
-    if (journaled === null || journaled.end !== null) return;
+    if (journaled === null || journaled.end !== null) return null;
     const { call, turns } = journaled;
     const audioMs = (this.#journal.audioExtent(call.chunkSamples).samples * 1000) / call.sampleRate;
     const { heard, counts } = this.#progress.read();
@@ -204,7 +207,9 @@ export class CallArchive {
     }
     if (counts !== null) this.#journal.append({ type: 'counted', counts });
     const endTime = call.startTime + Math.round(lastMs);
-    this.#end({ type: 'call.closed', reason: 'disconnected', status: 'failed', endTime });
+    const end = { type: 'call.closed', reason: 'disconnected', status: 'failed', endTime } as const;
+    this.#end(end);
+    return end;
   }
 
   /** Delivers what is due. Once all of an ended call is delivered, deletes it and resolves to true. */
@@ -287,11 +292,13 @@ export class CallArchive {
     }
   }
 
-  #end({ reason, status, endTime }: Extract<CallEvent, { type: 'call.closed' }>): void {
+  #end({ reason, status, endTime }: ClosedCall): void {
     this.#conversationTimer?.cancel();
     this.#reportTimer?.cancel();
     const call = this.#journal.read()?.call;
-    if (call !== undefined && this.#lostSamples > 0) this.#tellLoss(this.#lostSamples / call.sampleRate);
+    if (call !== undefined && this.#lostSamples > 0) {
+      this.#tellLoss(this.#lostSamples / call.sampleRate, call.trace?.traceId);
+    }
     this.#journal.append({ type: 'ended', reason, status, endTime });
     const deliveries: Delivery[] = [...this.#counting, 'log ended', 'log cost'];
     if (call?.funds !== undefined) deliveries.push('payment');
@@ -299,11 +306,11 @@ export class CallArchive {
     this.#outbox.put(...deliveries);
   }
 
-  #tellLoss(seconds: number): void {
+  #tellLoss(seconds: number, trace: string | undefined): void {
     const message = `The storage took no audio: ${seconds.toFixed(1)} s of the recording are missing`;
     const failure = { at: this.#options.clock.now(), code: 'INTERNAL_ERROR', provider: null, message };
     this.#journal.append({ type: 'failure', failure });
-    log('error', 'a part of a recording is lost', { seconds });
+    log('error', 'a part of a recording is lost', { trace, seconds });
   }
 }
 

@@ -186,16 +186,17 @@ async function countedAs({ call, resumeToken }: JournaledCall): Promise<string> 
 
 /** Charges the call. What cannot be collected is no failure of the delivery: a repeat would not collect it either. */
 async function settle(books: Books, journaled: JournaledCall, signal: AbortSignal): Promise<void> {
-  const { callId, userId, startTime, funds } = journaled.call;
+  const { callId, userId, startTime, funds, trace } = journaled.call;
   if (funds === undefined) return;
   const seconds = billedSeconds(startTime, endOf(journaled).endTime, funds.limitMs);
   const settlement = await books.settle({ callId, userId, startTime }, seconds, signal);
   if (settlement.outcome === 'no account') {
-    log('error', 'nobody pays for a call', { callId: personalId(callId), seconds });
+    log('error', 'nobody pays for a call', { callId: personalId(callId), trace: trace?.traceId, seconds });
   }
   if (settlement.outcome === 'charged' && settlement.uncollected > 0) {
     log('error', 'an account could not pay for a call', {
       callId: personalId(callId),
+      trace: trace?.traceId,
       seconds,
       uncollected: settlement.uncollected,
     });

@@ -31,9 +31,16 @@ const NUMBER_FIELDS = ['phoneNumber', 'from'];
 
 /**
  * A call as the database gets it: its number by `STORED_PHONE_NUMBERS`, and likewise in the metadata, where carriers have it once more
- * (`dialects/identity.ts`): under the names that it has, and in whatever else holds its digits.
+ * (`dialects/identity.ts`): under the names that it has, and in whatever else holds its digits. The metadata has the call's trace
+ * besides, as `traceId`.
  */
 export async function storedCall(call: StartedCallFacts, config: Config): Promise<StartedCallFacts> {
+  const stored = await withStoredNumber(call, config);
+  if (call.trace === undefined) return stored;
+  return { ...stored, metadata: { ...stored.metadata, traceId: call.trace.traceId } };
+}
+
+async function withStoredNumber(call: StartedCallFacts, config: Config): Promise<StartedCallFacts> {
   const { STORED_PHONE_NUMBERS: how, PERSONAL_DATA_KEY: key } = config;
   const { phoneNumber } = call;
   if (how === 'plain') return call;

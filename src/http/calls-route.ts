@@ -7,6 +7,7 @@ import { loadConfig } from '../config.ts';
 import { startCallSchema } from '../dialects/native-messages.ts';
 import type { Env } from '../env.ts';
 import { log, personalId } from '../log.ts';
+import { carriedTraceparent } from '../tracing/trace-context.ts';
 import { apiError } from './errors.ts';
 import { readSmallJson } from './small-json.ts';
 
@@ -48,7 +49,9 @@ callRoutes.post('/', async (c) => {
   }
   const callId = systemRandom.id();
   const expiresAt = systemClock.now() + config.CALL_TOKEN_TTL;
-  const token = await tokens.mint({ callId, userId, campaignId, expiresAt });
+  const traceparent = carriedTraceparent(c.req.raw, principal);
+  const grant = { callId, userId, campaignId, expiresAt };
+  const token = await tokens.mint({ ...grant, ...(traceparent === undefined ? {} : { traceparent }) });
   log('info', 'a call token was given out', {
     callId: personalId(callId),
     by: personalId(principalName(principal)),
