@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { SipEndpoint, token } from '../sip/endpoint.ts';
+import { SipMessage } from '../sip/message.ts';
+import { readGlobals } from './configuration.ts';
+import { Lines } from './lines.ts';
+import type { MediaNode } from './media-node.ts';
+
+const startLimitMs = 60_000;
+/** It waits for its threads; then it is killed. */
+const stopLimitMs = 20_000;
+const pollMs = 50;
+/** Of `/proc/PID/stat`'s times, in microseconds: `getconf CLK_TCK` is 100 on Linux. */
+const tickUs = 10_000;
+
+/** A real FreeSWITCH on a copy of the shipped configuration. */
+export class FreeSwitch implements MediaNode {
+  readonly kind = 'FreeSWITCH';
+  readonly #child: ChildProcess;
+  readonly #removed: () => Promise<void>;
+  readonly #database: string;
+  readonly #lines = new Lines();
+  #output = '';
+  #reading = true;
+
+  private constructor(child: ChildProcess, database: string, removed: () => Promise<void>) {
+    this.#child = child;
+    this.#database = database;
+    this.#removed = removed;
+    const keep = (chunk: Buffer) => {
+      this.#output = (this.#output + chunk.toString('utf8')).slice(-5_000);
+    };
+    child.stdout?.on('data', keep);
+    child.stderr?.on('data', keep);
+  }
+
+  /** @param folder has the configuration in `conf`; what it writes goes beside it. @param removed takes the folder away. */
+  static async start(binary: string, folder: string, removed: () => Promise<void>): Promise<FreeSwitch> {
+    const places = ['log', 'db', 'run', 'temp'] as const;
+    for (const place of places) mkdirSync(join(folder, place));
+    // As freeswitch/system/freeswitch.service, in the foreground, and by nobody's rights but ours.
+    const args = ['-nonat', '-nf', '-nc', '-np', '-conf', join(folder, 'conf')];
+    const child = spawn(binary, [...args, ...places.flatMap((place) => [`-${place}`, join(folder, place)])], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const globals = readGlobals(join(folder, 'conf'));
+    const node = new FreeSwitch(child, `/dev/shm/freeswitch-${globals.node_name}.db`, removed);
+    await Promise.race([once(child, 'spawn'), once(child, 'error').then(([error]) => Promise.reject(error))]);
+    void node.#follow(join(folder, 'log', 'freeswitch.log'));
+    const answers = await takesCalls(globals.node_address ?? '', Number(globals.sip_port), child);
+    if (!answers) {
+      await node.kill();
+      throw new Error(`FreeSWITCH did not start:\n${node.#output}\n${node.log.slice(-20).join('\n')}`);
+    }
+    return node;
+  }
+
+  get log(): readonly string[] {
+    return this.#lines.all;
+  }
+
+  line(pattern: RegExp): Promise<string> {
+    return this.#lines.find(pattern);
+  }
+
+  cpuUs(): number {
+    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
+    // proc(5): utime and stime are fields 14 and 15; the second may hold blanks, in brackets.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * tickUs;
+  }
+
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM');
+  }
+
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const exited = once(this.#child, 'exit');
+      this.#child.kill(signal);
+      const timer = setTimeout(() => this.#child.kill('SIGKILL'), stopLimitMs);
+      await exited;
+      clearTimeout(timer);
+    }
+    this.#reading = false;
+    rmSync(this.#database, { force: true });
+    await this.#removed();
+  }
+
+  /** Reads what is appended to its log. */
+  async #follow(file: string): Promise<void> {
+    const buffer = Buffer.alloc(65_536);
+    let rest = '';
+    for (let at = 0; this.#reading; ) {
+      const handle = await open(file, 'r').catch(() => null);
+      const { bytesRead } = (await handle?.read(buffer, 0, buffer.length, at)) ?? { bytesRead: 0 };
+      await handle?.close();
+      at += bytesRead;
+      const lines = (rest + buffer.toString('utf8', 0, bytesRead)).split('\n');
+      rest = lines.pop() ?? '';
+      this.#lines.push(...lines);
+      if (bytesRead < buffer.length) await pause(pollMs);
+    }
+  }
+}
+
+/** mod_sofia is the last module that it loads: who answers OPTIONS is ready. */
+async function takesCalls(address: string, port: number, child: ChildProcess): Promise<boolean> {
+  const deadline = performance.now() + startLimitMs;
+  while (performance.now() < deadline && child.exitCode === null) {
+    const probe = await SipEndpoint.open(address, () => {});
+    const options = new SipMessage(`OPTIONS sip:${address}:${port} SIP/2.0`, [
+      probe.via(),
+      ['From', `<sip:probe@${address}>;tag=${token()}`],
+      ['To', `<sip:${address}>`],
+      ['Call-ID', token()],
+      ['CSeq', '1 OPTIONS'],
+      ['Contact', probe.contact],
+      ['Max-Forwards', '70'],
+    ]);
+    const answer = await Promise.race([probe.request(options, { address, port }), pause(200, null)]);
+    probe.close();
+    if (answer?.status === 200) return true;
+  }
+  return false;
+}
