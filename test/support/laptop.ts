@@ -87,8 +87,8 @@ export class Laptop {
     return ((await response.json()) as { text: string }).text;
   }
 
-  /** The row of a call that was ended, once it says so. */
-  async rowOf(callId: string): Promise<CallRow> {
+  /** The row of a call that was ended, once it says so, and is complete. */
+  async rowOf(callId: string, complete: (row: CallRow) => boolean = () => true): Promise<CallRow> {
     const { url, serviceRoleKey } = this.#service.supabase;
     const database = createClient(url, serviceRoleKey);
     return eventually(`ended row of call ${callId}`, async () => {
@@ -98,7 +98,8 @@ export class Laptop {
         .eq('call_id', callId)
         .maybeSingle();
       if (error !== null) throw error;
-      return data !== null && data.status !== 'active' ? (data as CallRow) : null;
+      const row = data as CallRow | null;
+      return row !== null && row.status !== 'active' && complete(row) ? row : null;
     });
   }
 

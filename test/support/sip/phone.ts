@@ -99,7 +99,8 @@ export class PhoneCall {
   #heard: { at: number; samples: Int16Array }[] = [];
   #anchor: { timestamp: number; at: number } | null = null;
   #last: { sequence: number; arrivedMs: number } | null = null;
-  #heardMs = 0;
+  /** Where the last frame that came ends. */
+  heardMs = 0;
   #soundMs = 0;
   #bye: SipMessage | null = null;
   #over = false;
@@ -164,14 +165,11 @@ export class PhoneCall {
     return performance.now() - this.#answeredAt;
   }
 
-  /** Says it, behind what is being said; resolves when the last frame has gone out. @returns when its first frame went out. */
-  async say(samples: Int16Array): Promise<number> {
-    let since = 0;
-    await new Promise<void>((resolve) => {
-      this.#saying.push({ samples, at: 0, said: resolve });
+  /** Says it, behind what is being said; resolves when its last frame has gone out. */
+  say(samples: Int16Array): Promise<void> {
+    return new Promise((said) => {
+      this.#saying.push({ samples, at: 0, said });
     });
-    since = this.nowMs - (samples.length / frameSamples) * frameMs;
-    return since;
   }
 
   press(digits: string): void {
@@ -180,19 +178,19 @@ export class PhoneCall {
 
   /** Waits for a sound that begins after what was heard so far; when it began. */
   async sound(): Promise<number> {
-    const from = this.#heardMs;
+    const from = this.heardMs;
     await this.until(() => this.#soundMs > from, 'a sound');
     return this.#soundMs - frameMs;
   }
 
   /** Waits until nothing was heard for so long; when the last sound ended. */
   async quiet(ms: number): Promise<number> {
-    await this.until(() => this.#heardMs - this.#soundMs >= ms, `${ms} ms of silence`);
+    await this.until(() => this.heardMs - this.#soundMs >= ms, `${ms} ms of silence`);
     return this.#soundMs;
   }
 
   /** What was heard, from the answer on; silence where nothing came. */
-  heard(fromMs = 0, toMs = this.#heardMs): Int16Array {
+  heard(fromMs = 0, toMs = this.heardMs): Int16Array {
     const all = new Int16Array(Math.max(0, Math.round((toMs - fromMs) * 8)));
     for (const { at, samples } of this.#heard) {
       const place = Math.round((at - fromMs) * 8);
@@ -294,7 +292,7 @@ export class PhoneCall {
     }
     const frame = decodeMulaw(packet.payload);
     this.#heard.push({ at, samples: frame });
-    this.#heardMs = Math.max(this.#heardMs, at + frame.length / 8);
+    this.heardMs = Math.max(this.heardMs, at + frame.length / 8);
     const level = Math.sqrt(frame.reduce((sum, sample) => sum + sample * sample, 0) / frame.length);
     if (level >= soundLevel) this.#soundMs = Math.max(this.#soundMs, at + frame.length / 8);
     this.#wake();
