@@ -119,7 +119,9 @@ async function startParts(
     settings: { event_socket_port: `${await freePort('127.0.0.1')}` },
   });
   close.push(() => media.stop());
-  const proxy = await SipProxy.start({ network, nodes: [entry], defines });
+  // A test's machine may be busy for longer than a node may be silent.
+  const patient = { NODE_TIMEOUT: 10_000, ...defines };
+  const proxy = await SipProxy.start({ network, nodes: [entry], defines: patient });
   close.push(() => proxy.stop());
   return { laptop, node: media, entry, wire, proxy, spare };
 }

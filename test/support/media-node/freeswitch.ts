@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SipEndpoint, token } from '../sip/endpoint.ts';
 import { SipMessage } from '../sip/message.ts';
@@ -20,17 +20,22 @@ const tickUs = 10_000;
 /** A real FreeSWITCH on a copy of the shipped configuration. */
 export class FreeSwitch implements MediaNode {
   readonly kind = 'FreeSWITCH';
+  readonly #conf: string;
   readonly #child: ChildProcess;
   readonly #removed: () => Promise<void>;
   readonly #database: string;
   readonly #lines = new Lines();
+  readonly #last = () => this.#child.kill('SIGKILL');
   #output = '';
   #reading = true;
 
-  private constructor(child: ChildProcess, database: string, removed: () => Promise<void>) {
+  private constructor(child: ChildProcess, conf: string, database: string, removed: () => Promise<void>) {
     this.#child = child;
+    this.#conf = conf;
     this.#database = database;
     this.#removed = removed;
+    // The last resort, whatever way this process ends.
+    process.once('exit', this.#last);
     const keep = (chunk: Buffer) => {
       this.#output = (this.#output + chunk.toString('utf8')).slice(-5_000);
     };
@@ -43,13 +48,14 @@ export class FreeSwitch implements MediaNode {
     const places = ['log', 'db', 'run', 'temp'] as const;
     for (const place of places) mkdirSync(join(folder, place));
     // As freeswitch/system/freeswitch.service, in the foreground, and by nobody's rights but ours.
-    const args = ['-nonat', '-nf', '-nc', '-np', '-conf', join(folder, 'conf')];
+    const conf = join(folder, 'conf');
+    const args = ['-nonat', '-nf', '-nc', '-np', '-conf', conf];
     const child = spawn(binary, [...args, ...places.flatMap((place) => [`-${place}`, join(folder, place)])], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const globals = readGlobals(join(folder, 'conf'));
-    const node = new FreeSwitch(child, `/dev/shm/freeswitch-${globals.node_name}.db`, removed);
+    const globals = readGlobals(conf);
+    const node = new FreeSwitch(child, conf, `/dev/shm/freeswitch-${globals.node_name}.db`, removed);
     await Promise.race([once(child, 'spawn'), once(child, 'error').then(([error]) => Promise.reject(error))]);
     void node.#follow(join(folder, 'log', 'freeswitch.log'));
     const answers = await takesCalls(globals.node_address ?? '', Number(globals.sip_port), child);
@@ -75,22 +81,34 @@ export class FreeSwitch implements MediaNode {
     return (Number(fields[11]) + Number(fields[12])) * tickUs;
   }
 
+  /** By the node's own `bin/stop`, which finds `fs_cli` beside the binary. */
   async stop(): Promise<void> {
-    await this.#end('SIGTERM');
+    if (!this.#running) return;
+    const path = `${dirname(this.#child.spawnfile)}:${process.env.PATH}`;
+    const env = { ...process.env, PATH: path, FREESWITCH_CONF: this.#conf };
+    const stop = execFile(join(this.#conf, 'bin', 'stop'), ['1'], { env });
+    await once(stop, 'close');
+    await this.#exit();
   }
 
   async kill(): Promise<void> {
-    await this.#end('SIGKILL');
+    this.#child.kill('SIGKILL');
+    await this.#exit();
   }
 
-  async #end(signal: NodeJS.Signals): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+  get #running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Waits for its end, which it was asked for. */
+  async #exit(): Promise<void> {
+    if (this.#running) {
       const exited = once(this.#child, 'exit');
-      this.#child.kill(signal);
       const timer = setTimeout(() => this.#child.kill('SIGKILL'), stopLimitMs);
       await exited;
       clearTimeout(timer);
     }
+    process.off('exit', this.#last);
     this.#reading = false;
     rmSync(this.#database, { force: true });
     await this.#removed();
