@@ -17,11 +17,8 @@ let telephony: Telephony;
 
 beforeAll(async () => {
   // A caller who says nothing is asked, and hung up upon, sooner than by default.
-  telephony = await Telephony.start(stop.signal, {
-    SILENCE_PROMPT_MS: '6000',
-    SILENCE_HANGUP_MS: '3000',
-    AGENT_GOODBYE: goodbye,
-  });
+  const settings = { SILENCE_PROMPT_MS: '6000', SILENCE_HANGUP_MS: '3000', AGENT_GOODBYE: goodbye };
+  telephony = await Telephony.start({ signal: stop.signal, settings });
   console.log(`media node: ${telephony.node.kind}`);
 });
 

@@ -9,6 +9,17 @@ import { Wire } from './sip/wire.ts';
 /** The number that is called, and whose it is. */
 export const called = { number: '+4930901820', userId: 'user-1', campaignId: 'campaign-1' };
 
+export interface TelephonyOptions {
+  /** Ends a start that is under way. */
+  signal: AbortSignal;
+  /** Of the Worker. */
+  settings?: Record<string, string>;
+  /** Of Kamailio. */
+  defines?: Record<string, number>;
+  /** The node reaches the service by itself, and not by a wire that can be cut. */
+  direct?: boolean;
+}
+
 type Close = () => Promise<unknown> | unknown;
 
 interface Parts {
@@ -42,15 +53,10 @@ export class Telephony {
     this.#close = close;
   }
 
-  /** @param signal ends a start that is under way. @param settings of the Worker. @param defines of Kamailio. */
-  static async start(
-    signal: AbortSignal,
-    settings: Record<string, string> = {},
-    defines: Record<string, number> = {},
-  ): Promise<Telephony> {
+  static async start(options: TelephonyOptions): Promise<Telephony> {
     const close: Close[] = [];
     try {
-      return new Telephony(await startParts(signal, settings, defines, close), close);
+      return new Telephony(await startParts(options, close), close);
     } catch (error) {
       await closeAll(close);
       throw error;
@@ -85,9 +91,7 @@ export class Telephony {
 }
 
 async function startParts(
-  signal: AbortSignal,
-  settings: Record<string, string>,
-  defines: Record<string, number>,
+  { signal, settings, defines, direct }: TelephonyOptions,
   close: Close[],
 ): Promise<Parts> {
   const [network, spare] = [new LoopbackNetwork(), new LoopbackNetwork()];
@@ -106,14 +110,15 @@ async function startParts(
     ...settings,
   });
   close.push(() => laptop.close());
-  const wire = await Wire.lead(Number(new URL(laptop.url).port));
+  const servicePort = Number(new URL(laptop.url).port);
+  const wire = await Wire.lead(servicePort);
   close.push(() => wire.close());
   const address = network.address(2);
   const entry = { name, address, port: await freePort(address), attributes: 'maxload=500' };
   const media = await startMediaNode({
     ...entry,
     proxies: [network, spare].flatMap((each) => [each.address(0), each.address(1)]),
-    service: `ws://127.0.0.1:${wire.port}`,
+    service: `ws://127.0.0.1:${direct === true ? servicePort : wire.port}`,
     token,
     numbers: [called],
     settings: { event_socket_port: `${await freePort('127.0.0.1')}` },

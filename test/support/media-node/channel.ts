@@ -142,13 +142,6 @@ export class Channel {
     this.#end(cause, 'send_bye');
   }
 
-  /** The machine has died. */
-  vanish(): void {
-    this.#over = true;
-    this.module.break();
-    this.#rtp.close();
-  }
-
   /** The line that the caller hears in place of everything else; null: no more. */
   hold(stream: string | null): void {
     this.#hold = stream === null ? null : new Tone(stream);

@@ -12,8 +12,6 @@ import { parseSdp, typeOf } from '../sip/sdp.ts';
 import { type ApiHost, api } from './api.ts';
 import { Channel } from './channel.ts';
 import { readGlobals } from './configuration.ts';
-import { Lines } from './lines.ts';
-import type { MediaNode } from './media-node.ts';
 
 /** What the dialplan sets before it runs connect.lua (`freeswitch/dialplan/calls.xml`). */
 const dialplan = { media_timeout: '30000', STREAM_HEART_BEAT: '15' };
@@ -37,13 +35,11 @@ const dialplan = { media_timeout: '30000', STREAM_HEART_BEAT: '15' };
  * `bin/`, no `max_calls_per_second`; NAT is not known. Threads are one: what FreeSWITCH does at the same time happens here in the order
  * in which it came. So it proves scripts, service and proxy on the wire; it does not prove FreeSWITCH.
  */
-export class MediaNodeDouble implements MediaNode {
-  readonly kind = 'double';
+export class MediaNodeDouble {
   readonly #conf: string;
   readonly #globals: Record<string, string>;
   readonly #proxies: readonly Network[];
-  readonly #removed: () => Promise<void>;
-  readonly #lines = new Lines();
+  readonly #log: (line: string) => void;
   readonly #channels = new Map<string, Channel>();
   readonly #hash = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -56,58 +52,32 @@ export class MediaNodeDouble implements MediaNode {
   });
   #endpoint: SipEndpoint | null = null;
 
-  private constructor(conf: string, removed: () => Promise<void>) {
+  private constructor(conf: string, log: (line: string) => void) {
     this.#conf = conf;
-    this.#removed = removed;
+    this.#log = log;
     this.#globals = readGlobals(conf);
     const proxies = this.#setting('proxies').split(',').map(parseNetwork);
     this.#proxies = proxies.filter((proxy) => proxy !== null);
   }
 
-  /** @param conf the node's configuration. @param removed takes its folder away. */
-  static async start(conf: string, removed: () => Promise<void>): Promise<MediaNodeDouble> {
-    const node = new MediaNodeDouble(conf, removed);
+  /** @param conf the node's configuration. @param log takes the lines of its log. */
+  static async start(conf: string, log: (line: string) => void): Promise<MediaNodeDouble> {
+    const node = new MediaNodeDouble(conf, log);
+    const address = node.#setting('node_address');
     const port = Number(node.#setting('sip_port'));
-    node.#endpoint = await SipEndpoint.open(
-      node.#setting('node_address'),
-      (request) => node.#take(request),
-      port,
-    );
+    node.#endpoint = await SipEndpoint.open(address, (request) => node.#take(request), port);
     node.#pacer.start();
     return node;
   }
 
-  get log(): readonly string[] {
-    return this.#lines.all;
-  }
-
-  line(pattern: RegExp): Promise<string> {
-    return this.#lines.find(pattern);
-  }
-
-  cpuUs(): number {
-    const { user, system } = process.cpuUsage();
-    return user + system;
-  }
-
+  /** Hangs up what is left, and reports it. */
   async stop(): Promise<void> {
     for (const channel of [...this.#channels.values()]) channel.kill('MANAGER_REQUEST');
     await Promise.all(this.#running);
-    await this.#close();
-  }
-
-  async kill(): Promise<void> {
-    for (const channel of this.#channels.values()) channel.vanish();
-    await this.#close();
-  }
-
-  async #close(): Promise<void> {
     this.#pacer.stop();
     for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
     this.#endpoint?.close();
     this.#endpoint = null;
-    await this.#removed();
   }
 
   #setting(name: string): string {
@@ -207,7 +177,7 @@ export class MediaNodeDouble implements MediaNode {
   ): Promise<void> {
     const source = readFileSync(join(this.#conf, 'scripts', file), 'utf8');
     const run = runLuaWaiting(prelude + source, file, (name, ...args) => this.#host(given, name, args))
-      .catch((error: Error) => this.#lines.push(`mod_lua: ${file}: ${error.message}`))
+      .catch((error: Error) => this.#log(`mod_lua: ${file}: ${error.message}`))
       .finally(() => this.#running.delete(run));
     this.#running.add(run);
     return run;
@@ -225,7 +195,7 @@ export class MediaNodeDouble implements MediaNode {
       case 'setting':
         return this.#globals[first] ?? null;
       case 'log':
-        this.#lines.push(first.trim());
+        this.#log(first.trim());
         return null;
       case 'uuid':
         return channel?.uuid ?? null;

@@ -1,12 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SipEndpoint, token } from '../sip/endpoint.ts';
 import { SipMessage } from '../sip/message.ts';
 import { readGlobals } from './configuration.ts';
+import { cpuUsOf } from './cpu.ts';
 import { Lines } from './lines.ts';
 import type { MediaNode } from './media-node.ts';
 
@@ -14,8 +15,6 @@ const startLimitMs = 60_000;
 /** It waits for its threads; then it is killed. */
 const stopLimitMs = 20_000;
 const pollMs = 50;
-/** Of `/proc/PID/stat`'s times, in microseconds: `getconf CLK_TCK` is 100 on Linux. */
-const tickUs = 10_000;
 
 /** A real FreeSWITCH on a copy of the shipped configuration. */
 export class FreeSwitch implements MediaNode {
@@ -75,10 +74,7 @@ export class FreeSwitch implements MediaNode {
   }
 
   cpuUs(): number {
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
-    // proc(5): utime and stime are fields 14 and 15; the second may hold blanks, in brackets.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) * tickUs;
+    return cpuUsOf(this.#child.pid);
   }
 
   /** By the node's own `bin/stop`, which finds `fs_cli` beside the binary. */

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type OwnNumber, writeConfiguration } from './configuration.ts';
-import { MediaNodeDouble } from './double.ts';
+import { DoubleProcess } from './double-process.ts';
 import { FreeSwitch } from './freeswitch.ts';
 
 /** What a node is told of this machine, the rest being the shipped configuration. */
@@ -29,7 +29,7 @@ export interface MediaNode {
   readonly log: readonly string[];
   /** The first line of its log that matches, as soon as it is there. */
   line(pattern: RegExp): Promise<string>;
-  /** CPU that it has used so far, in microseconds; of the double, what its whole process has. */
+  /** CPU that its process has used so far, in microseconds. */
   cpuUs(): number;
   /** As the operator stops it: calls that are left are hung up, and their ends reported. */
   stop(): Promise<void>;
@@ -59,7 +59,7 @@ export async function startMediaNode(options: MediaNodeOptions): Promise<MediaNo
   const binary = process.env.FREESWITCH_BIN;
   try {
     return binary === undefined || binary === ''
-      ? await MediaNodeDouble.start(conf, removed)
+      ? await DoubleProcess.start(conf, removed)
       : await FreeSwitch.start(binary, folder, removed);
   } catch (error) {
     await removed();

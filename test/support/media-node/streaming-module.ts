@@ -93,11 +93,6 @@ export class StreamingModule {
     return true;
   }
 
-  /** The socket breaks, as where the machine dies. */
-  break(): void {
-    this.#socket?.terminate();
-  }
-
   sendJson(base64: string): boolean {
     if (this.#socket === null) return false;
     // cJSON's own spelling, which has no blanks.
