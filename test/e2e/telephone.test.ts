@@ -4,7 +4,7 @@ import { spokenKeys } from '../../src/call/dtmf.ts';
 import { wavToSamples } from '../../tools/caller/audio.ts';
 import { humanClips } from '../support/human-clips.ts';
 import { at, type CallRow, type RecordedTurn } from '../support/laptop.ts';
-import type { PhoneCall } from '../support/sip/phone.ts';
+import { callerNumber, type PhoneCall } from '../support/sip/phone.ts';
 import { called, Telephony } from '../support/telephony.ts';
 import { bestPrefix, pooledWordErrors, wordErrors } from '../support/word-errors.ts';
 
@@ -104,7 +104,7 @@ describe.concurrent('a telephone call', () => {
     expect(row).toMatchObject({
       user_id: called.userId,
       campaign_id: called.campaignId,
-      phone_number: '+491701234567',
+      phone_number: callerNumber,
       status: 'ended',
       end_reason: 'hangup',
       hangup: { cause: 'NORMAL_CLEARING', q850: 16, by: 'recv_bye' },

@@ -7,6 +7,8 @@ import { type Endpoint, SipMessage } from './message.ts';
 import { frameMs, frameSamples, type RtpPacket, RtpSender, RtpSocket } from './rtp.ts';
 import { type AudioDescription, parseSdp, pcmuSdp, typeOf } from './sdp.ts';
 
+/** Who calls. */
+export const callerNumber = '+491701234567';
 /** The longest that anything is waited for. */
 const limitMs = 60_000;
 /** A frame is sound from this root mean square on, of 32768: above the hiss of μ-law, below any speech. */
@@ -42,15 +44,14 @@ export class Phone {
   /**
    * Calls a number by a proxy, and resolves when it is answered. @throws {CallRefused} when it is refused.
    *
-   * @param from the caller's number.
+   * @param keepAudio false: nothing of what is heard is kept.
    */
-  async call(proxy: Endpoint, number: string, from = '+491701234567'): Promise<PhoneCall> {
+  async call(proxy: Endpoint, number: string, keepAudio = true): Promise<PhoneCall> {
     const endpoint = this.#endpoint;
     if (endpoint === null) throw new Error('the phone is closed');
-    const call = await PhoneCall.place(endpoint, proxy, number, from, (placed) =>
+    return PhoneCall.place(endpoint, proxy, number, keepAudio, (placed) =>
       this.#calls.set(placed.sipCallId, placed),
     );
-    return call;
   }
 
   /** Calls that are up are dropped without a word. */
@@ -91,6 +92,7 @@ export class PhoneCall {
   readonly #rtp: RtpSocket;
   readonly #node: AudioDescription;
   readonly #eventType: number;
+  readonly #keepAudio: boolean;
   readonly #sender = new RtpSender();
   readonly #pacer: Pacer;
   readonly #answeredAt = performance.now();
@@ -106,13 +108,20 @@ export class PhoneCall {
   #over = false;
 
   private constructor(
-    parts: { dialog: Dialog; rtp: RtpSocket; node: AudioDescription; setUpMs: number },
+    parts: {
+      dialog: Dialog;
+      rtp: RtpSocket;
+      node: AudioDescription;
+      setUpMs: number;
+      keepAudio: boolean;
+    },
     sipCallId: string,
   ) {
     this.#dialog = parts.dialog;
     this.#rtp = parts.rtp;
     this.#node = parts.node;
     this.setUpMs = parts.setUpMs;
+    this.#keepAudio = parts.keepAudio;
     this.sipCallId = sipCallId;
     const eventType = typeOf(parts.node, 'telephone-event');
     if (eventType === null) throw new Error('the answer takes no telephone events');
@@ -125,7 +134,7 @@ export class PhoneCall {
     endpoint: SipEndpoint,
     proxy: Endpoint,
     number: string,
-    from: string,
+    keepAudio: boolean,
     placed: (call: PhoneCall) => void,
   ): Promise<PhoneCall> {
     let take: (packet: RtpPacket) => void = () => {};
@@ -135,7 +144,7 @@ export class PhoneCall {
       `INVITE sip:${number}@${proxy.address}:${proxy.port} SIP/2.0`,
       [
         endpoint.via(),
-        ['From', `<sip:${from}@${endpoint.local.address}>;tag=${token()}`],
+        ['From', `<sip:${callerNumber}@${endpoint.local.address}>;tag=${token()}`],
         ['To', `<sip:${number}@${proxy.address}>`],
         ['Call-ID', callId],
         ['CSeq', '1 INVITE'],
@@ -154,7 +163,7 @@ export class PhoneCall {
     }
     const dialog = Dialog.ofCaller(endpoint, invite, answer);
     dialog.acknowledge();
-    const call = new PhoneCall({ dialog, rtp, node, setUpMs: performance.now() - since }, callId);
+    const call = new PhoneCall({ dialog, rtp, node, setUpMs: performance.now() - since, keepAudio }, callId);
     take = (packet) => call.#take(packet);
     placed(call);
     return call;
@@ -291,10 +300,12 @@ export class PhoneCall {
       at = arrivedMs;
     }
     const frame = decodeMulaw(packet.payload);
-    this.#heard.push({ at, samples: frame });
+    if (this.#keepAudio) this.#heard.push({ at, samples: frame });
     this.heardMs = Math.max(this.heardMs, at + frame.length / 8);
-    const level = Math.sqrt(frame.reduce((sum, sample) => sum + sample * sample, 0) / frame.length);
-    if (level >= soundLevel) this.#soundMs = Math.max(this.#soundMs, at + frame.length / 8);
+    let energy = 0;
+    for (const sample of frame) energy += sample * sample;
+    if (energy >= soundLevel ** 2 * frame.length)
+      this.#soundMs = Math.max(this.#soundMs, at + frame.length / 8);
     this.#wake();
   }
 
