@@ -25,6 +25,8 @@ const placedPerSecond = 20;
 const understoodRate = 0.34;
 /** After so long without a sound the greeting is over. */
 const greetingEndMs = 1_000;
+/** All rows are asked for at once. */
+const writtenWithinMs = 120_000;
 
 interface Caller {
   call: PhoneCall | null;
@@ -76,7 +78,7 @@ async function measure(
   );
 
   await eachOf(callers, 1_000 / placedPerSecond, async (caller) => {
-    caller.call = await phone.call(proxy, called.number, false);
+    caller.call = await phone.call(proxy, called.number, { keepAudio: false });
     await caller.call.sound();
     caller.greeted = true;
     await caller.call.quiet(greetingEndMs);
@@ -111,6 +113,7 @@ async function measure(
     const row = await laptop.rowOf(
       await telephony.callIdOf(caller.call as PhoneCall),
       ({ hangup }) => hangup !== null,
+      writtenWithinMs,
     );
     caller.released = row.status === 'ended' && row.end_reason === 'hangup';
     const heardAs = row.transcript.filter(({ role }) => role === 'caller').map(({ text }) => text);

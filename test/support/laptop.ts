@@ -88,10 +88,14 @@ export class Laptop {
   }
 
   /** The row of a call that was ended, once it says so, and is complete. */
-  async rowOf(callId: string, complete: (row: CallRow) => boolean = () => true): Promise<CallRow> {
+  async rowOf(
+    callId: string,
+    complete: (row: CallRow) => boolean = () => true,
+    withinMs = writtenWithinMs,
+  ): Promise<CallRow> {
     const { url, serviceRoleKey } = this.#service.supabase;
     const database = createClient(url, serviceRoleKey);
-    return eventually(`ended row of call ${callId}`, async () => {
+    return eventually(`ended row of call ${callId}`, withinMs, async () => {
       const { data, error } = await database
         .from('call_logs')
         .select('*')
@@ -105,7 +109,7 @@ export class Laptop {
 
   /** The recording under a key of the bucket, as one channel. */
   async recordingOf(key: string): Promise<Int16Array> {
-    return eventually(`recording ${key}`, async () => {
+    return eventually(`recording ${key}`, writtenWithinMs, async () => {
       // Of its own: recordings may be looked at side by side.
       const folder = await mkdtemp(join(this.#dataDir, 'export-'));
       const file = join(folder, 'recording.wav');
@@ -148,12 +152,12 @@ export async function startLaptop(
   }
 }
 
-async function eventually<T>(what: string, look: () => Promise<T | null>): Promise<T> {
-  const until = performance.now() + writtenWithinMs;
+async function eventually<T>(what: string, withinMs: number, look: () => Promise<T | null>): Promise<T> {
+  const until = performance.now() + withinMs;
   for (;;) {
     const found = await look();
     if (found !== null) return found;
-    if (performance.now() > until) throw new Error(`no ${what} within ${writtenWithinMs} ms`);
+    if (performance.now() > until) throw new Error(`no ${what} within ${withinMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }

@@ -1,10 +1,9 @@
-/** The longest that a line is waited for. */
-const limitMs = 30_000;
+import { Happenings } from '../happenings.ts';
 
 /** What somebody writes line by line, and whoever waits for a line of it. */
 export class Lines {
   readonly #lines: string[] = [];
-  readonly #waiting = new Set<() => void>();
+  readonly #happenings = new Happenings();
 
   get all(): readonly string[] {
     return this.#lines;
@@ -12,26 +11,14 @@ export class Lines {
 
   push(...lines: readonly string[]): void {
     this.#lines.push(...lines);
-    for (const wake of this.#waiting) wake();
+    this.#happenings.wake();
   }
 
   /** The first line that matches, of all that were ever written, as soon as it is there. */
-  async find(pattern: RegExp): Promise<string> {
-    const deadline = performance.now() + limitMs;
-    for (;;) {
-      const found = this.#lines.find((line) => pattern.test(line));
-      if (found !== undefined) return found;
-      const left = deadline - performance.now();
-      if (left <= 0) throw new Error(`no line ${pattern} in:\n${this.#lines.slice(-50).join('\n')}`);
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          clearTimeout(timer);
-          this.#waiting.delete(wake);
-          resolve();
-        };
-        const timer = setTimeout(wake, left);
-        this.#waiting.add(wake);
-      });
-    }
+  find(pattern: RegExp): Promise<string> {
+    return this.#happenings.find(
+      () => this.#lines.find((line) => pattern.test(line)),
+      () => `a line ${pattern}, of:\n${this.#lines.slice(-50).join('\n')}\n`,
+    );
   }
 }

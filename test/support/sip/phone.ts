@@ -1,16 +1,15 @@
 import { decodeMulaw, encodeMulaw } from '../../../src/audio/g711.ts';
 import { monotonicClock } from '../../../tools/caller/clock.ts';
 import { Pacer } from '../../../tools/caller/pacer.ts';
+import { Happenings } from '../happenings.ts';
 import { Dialog } from './dialog.ts';
 import { type IncomingRequest, SipEndpoint, token } from './endpoint.ts';
-import { type Endpoint, SipMessage } from './message.ts';
+import { type Endpoint, type Header, SipMessage } from './message.ts';
 import { frameMs, frameSamples, type RtpPacket, RtpSender, RtpSocket } from './rtp.ts';
 import { type AudioDescription, parseSdp, pcmuSdp, typeOf } from './sdp.ts';
 
 /** Who calls. */
 export const callerNumber = '+491701234567';
-/** The longest that anything is waited for. */
-const limitMs = 60_000;
 /** A frame is sound from this root mean square on, of 32768: above the hiss of μ-law, below any speech. */
 const soundLevel = 60;
 /** Packets of a pressed key: 160 ms. */
@@ -30,6 +29,15 @@ export class CallRefused extends Error {
   }
 }
 
+export interface CallOptions {
+  /** False: nothing of what is heard is kept. Default true. */
+  keepAudio?: boolean;
+  /** More of the INVITE's. */
+  headers?: readonly Header[];
+  /** What is offered; default μ-law. */
+  sdp?(local: Endpoint): string;
+}
+
 /** A telephone behind a trunk: SIP by UDP, G.711 μ-law. */
 export class Phone {
   readonly #calls = new Map<string, PhoneCall>();
@@ -44,12 +52,12 @@ export class Phone {
   /**
    * Calls a number by a proxy, and resolves when it is answered. @throws {CallRefused} when it is refused.
    *
-   * @param keepAudio false: nothing of what is heard is kept.
+   * @param proxy or whatever else takes SIP.
    */
-  async call(proxy: Endpoint, number: string, keepAudio = true): Promise<PhoneCall> {
+  async call(proxy: Endpoint, number: string, options: CallOptions = {}): Promise<PhoneCall> {
     const endpoint = this.#endpoint;
     if (endpoint === null) throw new Error('the phone is closed');
-    return PhoneCall.place(endpoint, proxy, number, keepAudio, (placed) =>
+    return PhoneCall.place(endpoint, proxy, number, options, (placed) =>
       this.#calls.set(placed.sipCallId, placed),
     );
   }
@@ -96,7 +104,7 @@ export class PhoneCall {
   readonly #sender = new RtpSender();
   readonly #pacer: Pacer;
   readonly #answeredAt = performance.now();
-  readonly #waiting = new Set<() => void>();
+  readonly #happenings = new Happenings();
   #saying: { samples: Int16Array; at: number; said: () => void }[] = [];
   #heard: { at: number; samples: Int16Array }[] = [];
   #anchor: { timestamp: number; at: number } | null = null;
@@ -134,7 +142,7 @@ export class PhoneCall {
     endpoint: SipEndpoint,
     proxy: Endpoint,
     number: string,
-    keepAudio: boolean,
+    { keepAudio = true, headers = [], sdp = pcmuSdp }: CallOptions,
     placed: (call: PhoneCall) => void,
   ): Promise<PhoneCall> {
     let take: (packet: RtpPacket) => void = () => {};
@@ -151,8 +159,9 @@ export class PhoneCall {
         ['Contact', endpoint.contact],
         ['Max-Forwards', '70'],
         ['Content-Type', 'application/sdp'],
+        ...headers,
       ],
-      pcmuSdp(rtp.local),
+      sdp(rtp.local),
     );
     const since = performance.now();
     const answer = await endpoint.request(invite, proxy);
@@ -226,29 +235,13 @@ export class PhoneCall {
     return !this.#over;
   }
 
-  /** Waits until `test` holds; asked with each packet that comes. @throws {Error} naming `what` did not happen. */
-  async until(test: () => boolean, what: string): Promise<void> {
-    if (test()) return;
-    await new Promise<void>((resolve, reject) => {
-      const done = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(look);
-      };
-      const look = () => {
-        if (test()) {
-          done();
-          resolve();
-        } else if (this.#over) {
-          done();
-          reject(new Error(`${what} did not come before the call was over`));
-        }
-      };
-      const timer = setTimeout(() => {
-        done();
-        reject(new Error(`${what} did not come in ${limitMs} ms`));
-      }, limitMs);
-      this.#waiting.add(look);
-    });
+  /** Waits until `test` holds; asked with each packet that comes. @throws {Error} naming `what` did not come. */
+  until(test: () => boolean, what: string): Promise<void> {
+    const look = () => {
+      if (!test() && this.#over) throw new Error(`${what} did not come before the call was over`);
+      return test() || undefined;
+    };
+    return this.#happenings.find(look, () => what).then(() => {});
   }
 
   /** The other side has hung up. */
@@ -264,11 +257,7 @@ export class PhoneCall {
     this.#pacer.stop();
     this.#rtp.close();
     for (const { said } of this.#saying) said();
-    this.#wake();
-  }
-
-  #wake(): void {
-    for (const look of [...this.#waiting]) look();
+    this.#happenings.wake();
   }
 
   #send(): void {
@@ -306,7 +295,7 @@ export class PhoneCall {
     for (const sample of frame) energy += sample * sample;
     if (energy >= soundLevel ** 2 * frame.length)
       this.#soundMs = Math.max(this.#soundMs, at + frame.length / 8);
-    this.#wake();
+    this.#happenings.wake();
   }
 
   #count({ sequence }: RtpPacket, arrivedMs: number): void {
