@@ -207,7 +207,7 @@ function remains(call: TestCall): PastCall {
   const { call: facts } = call.ofType('call.started')[0]!;
   const progress = new CallProgress(mapKv());
   for (const event of call.events) progress.hear(event);
-  const { heard, unheard, written, owed, keys, acts } = progress.read();
+  const { heard, unheard, written, owed, keys, acts, transfer, untold } = progress.read();
   return {
     call: facts,
     history: call.events.flatMap((event): PastCall['history'] => {
@@ -220,6 +220,7 @@ function remains(call: TestCall): PastCall {
     owed,
     keys,
     acts,
+    transfers: { pending: transfer, untold, tried: transfer === null ? 0 : 1 },
     language: call.ofType('language.heard').at(-1)?.language ?? null,
     counts: null,
     spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),

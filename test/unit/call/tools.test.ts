@@ -236,7 +236,12 @@ describe('an agent that ends the call', () => {
 });
 
 describe('a transfer', () => {
-  const desk = transferCall({ destinations: [{ name: 'desk', to: '+493012345' }], prefixes: [] });
+  const desk = transferCall({
+    destinations: [{ name: 'desk', to: '+493012345' }],
+    prefixes: [],
+    ringSeconds: 30,
+    failedLine: '',
+  });
   const script = {
     transcripts: ['Give me a human.'],
     answer: (messages: readonly Message[]) => {
