@@ -264,12 +264,13 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     const line = failedLineOf(this.#options.agent);
     // What it may have had to say to a caller who was not there.
     this.#voice.stop();
+    this.#silence.reset();
     if (line === '') {
       this.#model.instruct(`Tell the caller now: ${fact}`);
       return;
     }
     this.#model.note(fact);
-    this.#voice.say(line, true, () => {});
+    this.#voice.say(line, true);
   }
 
   suspend(): void {
