@@ -6,6 +6,7 @@ import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
 import { log } from '../log.ts';
 import { connectBooks, connectRecords } from '../records/connect.ts';
+import type { Jurisdiction } from '../regions/settings.ts';
 import type { Alarms } from './alarms.ts';
 import { callDeliveries } from './call-deliveries.ts';
 import { CallProgress } from './call-progress.ts';
@@ -23,6 +24,8 @@ export interface CallArchiveOptions {
   alarms: Alarms;
   env: Env;
   config: Config;
+  /** Where the call's recording has to be; null: anywhere. */
+  jurisdiction: () => Jurisdiction | null;
   clock: Clock;
   random: Random;
 }
@@ -48,7 +51,7 @@ export class CallArchive {
 
   constructor(options: CallArchiveOptions) {
     this.#options = options;
-    const { storage, writes, alarms, env, config, clock, random } = options;
+    const { storage, writes, alarms, env, config, jurisdiction, clock, random } = options;
     // As a whole or not at all: half of the tables could not be made again.
     writes.write('call/tables', () => storage.transactionSync(() => migrate(storage.sql)));
     const entries = new KeptEntries(storage.kv, writes, 'call/entry/');
@@ -60,6 +63,7 @@ export class CallArchive {
     const deliver = callDeliveries({
       env,
       config,
+      jurisdiction,
       clock,
       journal: this.#journal,
       plans: this.#plans,
