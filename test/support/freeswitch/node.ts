@@ -26,7 +26,7 @@ event = {
   getBody = function() return channel("body") end,
 }
 argv = {}
-for at = 1, 5 do argv[at] = channel("argument", tostring(at)) end
+for at = 1, 6 do argv[at] = channel("argument", tostring(at)) end
 os.time = function() return tonumber(channel("time")) end
 io.lines = function(file) return (channel("file", file) or error("cannot open file " .. file)):gmatch("[^\\n]+") end
 package.path = channel("setting", "conf_dir") .. "/scripts/?.lua"
@@ -39,6 +39,8 @@ const settings = {
   service: 'wss://calls.example.com',
   service_percent: '100',
   stream_module: 'mod_openai_audio_stream',
+  proxy: '10.0.0.10:5060',
+  transfer_shows: 'called',
   hold_line: 'tone_stream://hold',
   reopen_seconds: '30',
 };
