@@ -10,6 +10,8 @@ export interface Env {
   USER_CALLS: DurableObjectNamespace<UserCallsDO>;
   PERMITS: DurableObjectNamespace<PermitsDO>;
   RECORDINGS: R2Bucket;
+  /** Recordings that `REGIONS` keeps in the European Union. */
+  RECORDINGS_EU?: R2Bucket;
   /** Ready audio of sentences that are said again and again. */
   CACHE_KV: KVNamespace;
   /** Who asks how often, by address; without it each isolate, and each location, counts for itself. */

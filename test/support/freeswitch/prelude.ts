@@ -20,7 +20,7 @@ event = {
   getBody = function() return channel("body") end,
 }
 argv = {}
-for at = 1, 5 do argv[at] = channel("argument", tostring(at)) end
+for at = 1, 9 do argv[at] = channel("argument", tostring(at)) end
 os.time = function() return tonumber(channel("time")) end
 io.lines = function(file) return (channel("file", file) or error("cannot open file " .. file)):gmatch("[^\\n]+") end
 package.path = channel("setting", "conf_dir") .. "/scripts/?.lua"
