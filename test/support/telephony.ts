@@ -9,6 +9,9 @@ import { Wire } from './sip/wire.ts';
 /** The number that is called, and whose it is. */
 export const called = { number: '+4930901820', userId: 'user-1', campaignId: 'campaign-1' };
 
+/** Where the trunk takes calls of ours. */
+const carrier = 'carrier-a';
+
 export interface TelephonyOptions {
   /** Ends a start that is under way. */
   signal: AbortSignal;
@@ -28,6 +31,7 @@ interface Parts {
   entry: NodeEntry;
   wire: Wire;
   proxy: SipProxy;
+  gateway: Phone;
   spare: LoopbackNetwork;
 }
 
@@ -40,15 +44,18 @@ export class Telephony {
   /** Between node and service. */
   readonly wire: Wire;
   readonly proxy: SipProxy;
+  /** The telephones behind the trunk that are called. */
+  readonly gateway: Phone;
   readonly #spare: LoopbackNetwork;
   readonly #close: Close[];
 
-  private constructor({ laptop, node, entry, wire, proxy, spare }: Parts, close: Close[]) {
+  private constructor({ laptop, node, entry, wire, proxy, gateway, spare }: Parts, close: Close[]) {
     this.laptop = laptop;
     this.node = node;
     this.entry = entry;
     this.wire = wire;
     this.proxy = proxy;
+    this.gateway = gateway;
     this.#spare = spare;
     this.#close = close;
   }
@@ -115,20 +122,35 @@ async function startParts(
   close.push(() => wire.close());
   const address = network.address(2);
   const entry = { name, address, port: await freePort(address), attributes: 'maxload=500' };
+  const proxyPort = await freePort(network.address(0));
   const media = await startMediaNode({
     ...entry,
     proxies: [network, spare].flatMap((each) => [each.address(0), each.address(1)]),
     service: `ws://127.0.0.1:${direct === true ? servicePort : wire.port}`,
     token,
     numbers: [called],
-    settings: { event_socket_port: `${await freePort('127.0.0.1')}` },
+    settings: {
+      proxy: `${network.address(0)}:${proxyPort}`,
+      event_socket_port: `${await freePort('127.0.0.1')}`,
+    },
   });
   close.push(() => media.stop());
+  const trunk = network.address(10);
+  const gatewayAt = { address: trunk, port: await freePort(trunk) };
+  const gateway = await Phone.open(gatewayAt.address, gatewayAt.port);
+  close.push(() => gateway.close());
   // A test's machine may be busy for longer than a node may be silent.
   const patient = { NODE_TIMEOUT: 10_000, ...defines };
-  const proxy = await SipProxy.start({ network, nodes: [entry], defines: patient });
+  const gateways = [{ ...gatewayAt, name: 'gateway', attributes: `trunk=${carrier}` }];
+  const proxy = await SipProxy.start({
+    network,
+    nodes: [entry],
+    gateways,
+    defines: patient,
+    port: proxyPort,
+  });
   close.push(() => proxy.stop());
-  return { laptop, node: media, entry, wire, proxy, spare };
+  return { laptop, node: media, entry, wire, proxy, gateway, spare };
 }
 
 /** The last one first. */

@@ -7,6 +7,8 @@ export interface ApiHost {
   run(file: string, args: readonly string[]): void;
   /** The same, later. */
   runLater(seconds: number, file: string, args: readonly string[]): void;
+  /** Leads a call to another extension of the dialplan. */
+  transfer(channel: Channel, extension: string): void;
   /** `mod_hash`'s keys. */
   hash: Set<string>;
 }
@@ -30,6 +32,9 @@ export function api(host: ApiHost, command: string, text: string): string | Prom
       // The hang-up is the channel's own thread's.
       if (channel !== undefined) setImmediate(() => channel.kill(second));
       return channel === undefined ? gone : ok;
+    case 'uuid_transfer':
+      if (channel !== undefined) setImmediate(() => host.transfer(channel, second));
+      return channel === undefined ? '-ERR No such channel!\n' : ok;
     case 'uuid_displace':
       if (second === 'start') channel?.hold(rest[0] ?? '');
       else channel?.hold(null);

@@ -4,6 +4,7 @@ import { Dialog } from '../sip/dialog.ts';
 import { type IncomingRequest, type SipEndpoint, token } from '../sip/endpoint.ts';
 import { frameSamples, KeyReader, type RtpPacket, RtpSender, RtpSocket } from '../sip/rtp.ts';
 import { type AudioDescription, pcmuSdp, typeOf } from '../sip/sdp.ts';
+import type { OutLeg } from './out-leg.ts';
 import { type ModuleEvent, StreamingModule } from './streaming-module.ts';
 import { Tone } from './tone.ts';
 
@@ -46,6 +47,8 @@ export class Channel {
   #answeredAt: number | null = null;
   #heardAt = performance.now();
   #hold: Tone | null = null;
+  #bridged: OutLeg | null = null;
+  #ringback: Tone | null = null;
   #over = false;
 
   private constructor(
@@ -147,6 +150,17 @@ export class Channel {
     this.#hold = stream === null ? null : new Tone(stream);
   }
 
+  /** The caller hears ringing, and whoever answers on the other leg; null: no more. What was dialled before is given up. */
+  bridge(leg: OutLeg | null, ringback = ''): void {
+    this.#bridged?.hangUp();
+    this.#bridged = leg;
+    this.#ringback = leg === null ? null : new Tone(ringback);
+  }
+
+  bridgedTo(leg: OutLeg): boolean {
+    return this.#bridged === leg;
+  }
+
   press(digits: string): void {
     this.#sender.press(digits);
   }
@@ -165,14 +179,28 @@ export class Channel {
       return;
     }
     const silence = () => new Int16Array(frameSamples);
-    const frame = this.#hold?.next(frameSamples) ?? this.module.takeFrame(frameSamples) ?? silence();
+    const frame =
+      this.#bridgedFrame() ??
+      this.#hold?.next(frameSamples) ??
+      this.module.takeFrame(frameSamples) ??
+      silence();
     this.#rtp.send(this.#sender.audio(0, encodeMulaw(frame)), this.#caller);
+  }
+
+  #bridgedFrame(): Int16Array | null {
+    if (this.#bridged === null) return null;
+    if (!this.#bridged.answered) return this.#ringback?.next(frameSamples) ?? null;
+    return this.#bridged.takeFrame() ?? new Int16Array(frameSamples);
   }
 
   #take(packet: RtpPacket): void {
     if (this.#over || this.#answeredAt === null) return;
     this.#heardAt = performance.now();
-    if (packet.type === 0) this.module.sendAudio(decodeMulaw(packet.payload));
+    if (packet.type === 0) {
+      const samples = decodeMulaw(packet.payload);
+      this.module.sendAudio(samples);
+      this.#bridged?.send(samples);
+    }
     if (packet.type !== this.#eventType) return;
     const key = this.#keys.read(packet);
     if (key !== null) this.#events.key(key.digit, key.samples);
@@ -183,6 +211,7 @@ export class Channel {
     if (this.#over) return;
     this.#over = true;
     this.module.stop();
+    this.bridge(null);
     this.#rtp.close();
     const seconds = this.#answeredAt === null ? 0 : (performance.now() - this.#answeredAt) / 1_000;
     this.variables.set('hangup_cause', cause);

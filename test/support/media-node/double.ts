@@ -12,6 +12,7 @@ import { parseSdp, typeOf } from '../sip/sdp.ts';
 import { type ApiHost, api } from './api.ts';
 import { Channel } from './channel.ts';
 import { readGlobals } from './configuration.ts';
+import { type Dialled, OutLeg, parseDial } from './out-leg.ts';
 
 /** What the dialplan sets before it runs connect.lua (`freeswitch/dialplan/calls.xml`). */
 const dialplan = { media_timeout: '30000', STREAM_HEART_BEAT: '15' };
@@ -28,9 +29,11 @@ const dialplan = { media_timeout: '30000', STREAM_HEART_BEAT: '15' };
  * - RTP: G.711 μ-law in 20 ms; keys by RFC 4733, told once, when they end.
  * - The module, in raw mode at 8 kHz: its handshake with the node's token, binary L16 both ways, a frame for a frame, `send_json`, its events,
  *   its clearing, how much it plays of what in which frame; a module that failed is rid of its socket, one that lost it wants a `stop`.
+ * - A transfer: whom the scripts' dial string names is dialled by the proxy, rings at the caller's ear, is talked to, ends the call by hanging up, or
+ *   leaves the caller to the scripts again.
  * - A tone while the WebSocket is lost (`hold_line`), `longest_call_seconds`, 30 s without RTP.
  *
- * *Not like it*: no dialplan is read (connect.lua, then `stay`, is all there is), no other module, no codec but μ-law, no SRTP, TCP or TLS, no
+ * *Not like it*: no dialplan is read (connect.lua, then `stay` or `transfer`, is all there is), no other module, no codec but μ-law, no SRTP, TCP or TLS, no
  * jitter buffer (a packet is handed on as it comes, and one that is lost leaves no silence), no re-INVITE, no event socket and so none of
  * `bin/`, no `max_calls_per_second`; NAT is not known. Threads are one: what FreeSWITCH does at the same time happens here in the order
  * in which it came. So it proves scripts, service and proxy on the wire; it does not prove FreeSWITCH.
@@ -41,6 +44,8 @@ export class MediaNodeDouble {
   readonly #proxies: readonly Network[];
   readonly #log: (line: string) => void;
   readonly #channels = new Map<string, Channel>();
+  /** Whom the node has called, by Call-ID. */
+  readonly #dialled = new Map<string, OutLeg>();
   readonly #hash = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #running = new Set<Promise<void>>();
@@ -89,6 +94,12 @@ export class MediaNodeDouble {
   #take(request: IncomingRequest): void {
     const { message } = request;
     const channel = [...this.#channels.values()].find(({ callId }) => callId === message.callId);
+    const dialled = this.#dialled.get(message.callId);
+    if (message.method === 'BYE' && dialled !== undefined) {
+      request.answer({ status: 200, reason: 'OK' });
+      dialled.hungUp();
+      return;
+    }
     const full = this.#channels.size >= Number(this.#setting('max_calls'));
     switch (message.method) {
       case 'OPTIONS':
@@ -151,6 +162,50 @@ export class MediaNodeDouble {
     await this.#script('connect.lua', { channel });
     const longest = Number(this.#setting('longest_call_seconds'));
     if (channel.alive) this.#later(longest, () => channel.kill('ALLOTTED_TIMEOUT'));
+  }
+
+  /** `stay`, or `transfer` where the call has been asked for one. */
+  async #extension(channel: Channel, name: string): Promise<void> {
+    channel.bridge(null);
+    const dialString = channel.variables.get('agent_transfer_dial');
+    if (
+      name !== 'transfer' ||
+      channel.variables.get('agent_transfer') !== 'asked' ||
+      dialString === undefined
+    )
+      return;
+    const dialled = await this.#bridge(channel, dialString);
+    // Somebody has answered, or the call was led elsewhere meanwhile: the rest is not this extension's.
+    if (dialled === null || dialled.answered) return;
+    channel.variables.set('originate_disposition', dialled.cause);
+    channel.variables.set(
+      'sip_invite_failure_status',
+      dialled.sipStatus === null ? '' : `${dialled.sipStatus}`,
+    );
+    await this.#script('report.lua', { args: [channel.uuid, 'over'] });
+  }
+
+  /** The application `bridge`, with `hangup_after_bridge`. Null: it was given up for another extension. */
+  async #bridge(channel: Channel, dialString: string): Promise<Dialled | null> {
+    const endpoint = this.#endpoint;
+    if (endpoint === null) return null;
+    const dial = parseDial(dialString);
+    const leg: OutLeg = await OutLeg.open(endpoint, dial, () => {
+      this.#dialled.delete(leg.callId);
+      channel.kill('NORMAL_CLEARING');
+    });
+    const run = (name: string) => {
+      const [command = '', ...args] = (dial.variables.get(name) ?? '').split(' ');
+      if (channel.bridgedTo(leg) && command !== '') void api(this.#api, command, args.join(' '));
+    };
+    this.#dialled.set(leg.callId, leg);
+    channel.bridge(leg, this.#setting('transfer_ringback'));
+    const dialled = await leg.dial(() => run('api_on_ring'));
+    const isOurs = channel.bridgedTo(leg);
+    if (dialled.answered) run('api_on_answer');
+    else this.#dialled.delete(leg.callId);
+    if (!dialled.answered && isOurs) channel.bridge(null);
+    return isOurs ? dialled : null;
   }
 
   // --- events and scripts ---------------------------------------------------------------------------------
@@ -234,6 +289,7 @@ export class MediaNodeDouble {
       run: (file, args) => void this.#script(basename(file), { args }),
       runLater: (seconds, file, args) =>
         this.#later(seconds, () => void this.#script(basename(file), { args })),
+      transfer: (channel, extension) => void this.#extension(channel, extension),
       hash: this.#hash,
     };
   }
