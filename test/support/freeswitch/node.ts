@@ -106,6 +106,11 @@ export class FreeSwitchDouble {
     this.#run('event.lua', { headers: { 'Unique-ID': uuid, ...own, ...headers }, body });
   }
 
+  /** The dialled channel, or the dialplan behind it, tells how a transfer goes. */
+  report(what: 'ringing' | 'answered' | 'over'): void {
+    this.#run('report.lua', { args: [uuid, what] });
+  }
+
   /** So many seconds go by, and what is due in them is run. */
   pass(seconds: number): void {
     const until = this.now + seconds;
