@@ -6,12 +6,16 @@ declare module 'fengari' {
   export const to_jsstring: (text: LuaString) => string;
   export const lua: {
     LUA_OK: number;
+    LUA_YIELD: number;
     lua_pushjsfunction(L: LuaState, f: (L: LuaState) => number): void;
     lua_pushstring(L: LuaState, text: LuaString): void;
     lua_pushnil(L: LuaState): void;
     lua_setglobal(L: LuaState, name: LuaString): void;
     lua_tojsstring(L: LuaState, index: number): string | null;
     lua_pcall(L: LuaState, args: number, results: number, handler: number): number;
+    lua_newthread(L: LuaState): LuaState;
+    lua_resume(L: LuaState, from: LuaState | null, args: number): number;
+    lua_yield(L: LuaState, results: number): number;
   };
   export const lauxlib: {
     luaL_newstate(): LuaState;

@@ -1,6 +1,7 @@
 import fengari from 'fengari';
 
 const { lua, lauxlib, lualib, to_luastring: luaText } = fengari;
+type LuaState = ReturnType<typeof lauxlib.luaL_newstate>;
 
 /** Why a script does not compile; null: it does. */
 export function luaError(source: string, name: string): string | null {
@@ -18,23 +19,69 @@ export function runLua(
   name: string,
   host: (name: string, ...args: string[]) => string | null,
 ): void {
-  const L = lauxlib.luaL_newstate();
-  lualib.luaL_openlibs(L);
-  lua.lua_pushjsfunction(L, (state) => {
-    const args: string[] = [];
-    for (let at = 1; ; at++) {
-      const arg = lua.lua_tojsstring(state, at);
-      if (arg === null) break;
-      args.push(arg);
-    }
-    const answer = host(args[0] ?? '', ...args.slice(1));
-    if (answer === null) lua.lua_pushnil(state);
-    else lua.lua_pushstring(state, luaText(answer));
+  const L = newLua((state) => {
+    push(state, host(...argumentsOf(state)));
     return 1;
   });
-  lua.lua_setglobal(L, luaText('host'));
-  const loaded = lauxlib.luaL_loadbuffer(L, luaText(source), null, luaText(`@${name}`));
-  if (loaded !== lua.LUA_OK || lua.lua_pcall(L, 0, 0, 0) !== lua.LUA_OK) {
-    throw new Error(lua.lua_tojsstring(L, -1) ?? 'Lua failed');
+  load(L, source, name);
+  if (lua.lua_pcall(L, 0, 0, 0) !== lua.LUA_OK) throw luaFailure(L);
+}
+
+/** The same where `host` may take its time: the script stands still meanwhile, others run. */
+export async function runLuaWaiting(
+  source: string,
+  name: string,
+  host: (name: string, ...args: string[]) => string | null | Promise<string | null>,
+): Promise<void> {
+  let awaited: Promise<string | null> = Promise.resolve(null);
+  const L = newLua((state) => {
+    const answer = host(...argumentsOf(state));
+    if (answer instanceof Promise) {
+      awaited = answer;
+      return lua.lua_yield(state, 0);
+    }
+    push(state, answer);
+    return 1;
+  });
+  const thread = lua.lua_newthread(L);
+  load(thread, source, name);
+  for (let given = 0; ; given = 1) {
+    const result = lua.lua_resume(thread, L, given);
+    if (result === lua.LUA_OK) return;
+    if (result !== lua.LUA_YIELD) throw luaFailure(thread);
+    push(thread, await awaited);
   }
+}
+
+function newLua(host: (state: LuaState) => number): LuaState {
+  const L = lauxlib.luaL_newstate();
+  lualib.luaL_openlibs(L);
+  lua.lua_pushjsfunction(L, host);
+  lua.lua_setglobal(L, luaText('host'));
+  return L;
+}
+
+function load(L: LuaState, source: string, name: string): void {
+  const loaded = lauxlib.luaL_loadbuffer(L, luaText(source), null, luaText(`@${name}`));
+  if (loaded !== lua.LUA_OK) throw luaFailure(L);
+}
+
+function luaFailure(L: LuaState): Error {
+  return new Error(lua.lua_tojsstring(L, -1) ?? 'Lua failed');
+}
+
+function argumentsOf(state: LuaState): [string, ...string[]] {
+  const args: string[] = [];
+  for (let at = 1; ; at++) {
+    const arg = lua.lua_tojsstring(state, at);
+    if (arg === null) break;
+    args.push(arg);
+  }
+  const [name = '', ...others] = args;
+  return [name, ...others];
+}
+
+function push(state: LuaState, answer: string | null): void {
+  if (answer === null) lua.lua_pushnil(state);
+  else lua.lua_pushstring(state, luaText(answer));
 }
