@@ -5,6 +5,14 @@ import { prelude } from './prelude.ts';
 
 export const folder = path.resolve(import.meta.dirname, '../../../freeswitch');
 
+/** What the scripts share. */
+const modules = Object.fromEntries(
+  ['stream', 'transfer'].map((name) => [
+    name,
+    readFileSync(path.join(folder, 'scripts', `${name}.lua`), 'utf8'),
+  ]),
+);
+
 const settings = {
   conf_dir: folder,
   node_name: 'node1',
@@ -114,7 +122,7 @@ export class FreeSwitchDouble {
     script: string,
     given: { headers?: Record<string, string>; body?: string; args?: string[] },
   ): void {
-    runLua(prelude + source, script, (name, ...args) => {
+    const host = (name: string, ...args: string[]): string | null => {
       const [first = '', second = ''] = args;
       switch (name) {
         case 'api':
@@ -152,7 +160,8 @@ export class FreeSwitchDouble {
         default:
           throw new Error(`host: ${name}`);
       }
-    });
+    };
+    runLua(prelude + source, script, host, modules);
   }
 
   #api(command: string, text: string): string {

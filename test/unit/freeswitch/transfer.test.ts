@@ -65,7 +65,7 @@ describe('a transfer', () => {
     '+1234567890123456',
     '493012345',
     'sip:sales@example.com;fs_path=sip:evil',
-    'sip:${api}@example.com',
+    'sip:$(api)@example.com',
     "sip:a'b@example.com",
     'sip:a b@example.com',
     'sip:{x=y}@example.com',
