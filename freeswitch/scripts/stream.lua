@@ -210,7 +210,7 @@ function stream.release(uuid, cause, why)
   run("uuid_kill", uuid .. " " .. cause)
 end
 
--- The service is lost for good. Who is with somebody else stays there, and who waits for somebody may still be answered (`back` sees to the others).
+-- The service is lost for good, which stands in agent_gone. Who is with somebody else stays there, and who waits for somebody may still be answered (`back` sees to the others).
 local function giveUp(uuid, why)
   if not stream.isTransferred(uuid) then
     stream.release(uuid, "NORMAL_TEMPORARY_FAILURE", why)
@@ -261,6 +261,7 @@ function stream.closed(uuid, code)
   if wasOpen and FINAL[code] and stream.get(uuid, "agent_transfer") == "answered" then
     -- The service knows it: its part is over.
     stream.set(uuid, "agent_open", "false")
+    stream.set(uuid, "agent_gone", "closed")
     stream.log(uuid, "stream.closed", "code=" .. code)
     return
   end
@@ -316,7 +317,8 @@ end
 
 -- OPEN_SECONDS after an opening.
 function stream.check(uuid, serial)
-  if not exists(uuid) or number(uuid, "agent_serial") ~= serial or stream.get(uuid, "agent_open") == "true" then return end
+  local settled = stream.get(uuid, "agent_open") == "true" or stream.get(uuid, "agent_gone") ~= nil
+  if not exists(uuid) or number(uuid, "agent_serial") ~= serial or settled then return end
   stream.lost(uuid, "no answer", true)
 end
 

@@ -84,6 +84,8 @@ function transfer.begin(uuid, text)
   end
   local seconds = tonumber(text:match('"ringSeconds":(%d+)') or "") or RING_SECONDS.default
   seconds = math.max(RING_SECONDS.least, math.min(RING_SECONDS.most, math.floor(seconds)))
+  -- Of an attempt before.
+  stream.set(uuid, "sip_invite_failure_status", "")
   stream.set(uuid, "agent_transfer_dial", dialString(uuid, destination, seconds))
   stream.set(uuid, "agent_transfer", "asked")
   stream.log(uuid, "transfer.asked", "seconds=" .. seconds)

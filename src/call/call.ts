@@ -187,6 +187,7 @@ export class Call implements LegHandler {
     } else if (this.#lostAt === null) {
       this.#lostAt = clock.now();
       if (!this.#transfers.pending) this.#engine?.suspend();
+      this.#transfers.suspend();
       events.emit({ type: 'leg.lost' });
       this.#graceTimer = clock.after(limits.graceMs, () => this.#end('disconnected'));
     }
@@ -223,6 +224,7 @@ export class Call implements LegHandler {
     this.#rate = new MessageRate(limits.messagesPerSecond, now);
     const { callId } = this.#active?.call ?? this.#options;
     events.emit({ type: 'leg.resumed', callId, afterMs });
+    this.#transfers.resume();
     this.#goOnTalking();
   }
 

@@ -34,6 +34,8 @@ export interface PastTransfers {
 export const defaultRingSeconds = 30;
 /** For the way to the node, its proxy's way out with a second trunk (2 s a try), and the way back. */
 const MARGIN_MS = 10_000;
+/** A leg that comes back says at once what has happened meanwhile; somebody who has answered is not to be cut off before that. */
+const RETURN_MS = 3_000;
 /** Of one call: a model that is talked into it must not ring the whole house all day. */
 const MOST_TRANSFERS = 5;
 /** Of a leg's words in the record. */
@@ -67,7 +69,6 @@ export class Transfers {
     this.#pending = past?.pending ?? null;
     this.#untold = past?.untold ?? null;
     this.#tried = past?.tried ?? 0;
-    if (this.#pending !== null) this.#waitUntil(this.#pending.until);
   }
 
   /** The caller is being connected. */
@@ -94,7 +95,7 @@ export class Transfers {
   report({ state, cause, sipStatus }: TransferReport): boolean {
     const pending = this.#pending;
     if (pending === null) {
-      // It may have been given up while the line was down: whoever it rings at is not to be connected.
+      // It may have been given up in this very moment: whoever it rings at is not to be connected.
       if (state !== 'failed') this.#options.leg().cancelTransfer();
       return false;
     }
@@ -107,6 +108,18 @@ export class Transfers {
     if (state === 'answered') this.#over('answered');
     else this.#over(outcomeOf(cause, sipStatus), cause ?? null, sipStatus ?? null);
     return true;
+  }
+
+  /** The line is down: nobody can say how it goes. */
+  suspend(): void {
+    this.#timer?.cancel();
+  }
+
+  /** It stands again. */
+  resume(): void {
+    if (this.#pending === null) return;
+    this.suspend();
+    this.#waitUntil(Math.max(this.#pending.until, this.#options.clock.now() + RETURN_MS));
   }
 
   /** What the agent has to tell the caller who is back, in words for the model; once. */

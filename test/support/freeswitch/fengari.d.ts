@@ -11,6 +11,16 @@ declare module 'fengari' {
     lua_pushstring(L: LuaState, text: LuaString): void;
     lua_pushnil(L: LuaState): void;
     lua_setglobal(L: LuaState, name: LuaString): void;
+    lua_getglobal(L: LuaState, name: LuaString): number;
+    lua_getfield(L: LuaState, index: number, name: LuaString): number;
+    lua_setfield(L: LuaState, index: number, name: LuaString): void;
+    lua_settop(L: LuaState, index: number): void;
+    lua_dump(
+      L: LuaState,
+      write: (L: LuaState, part: Uint8Array, length: number) => number,
+      data: null,
+      strip: boolean,
+    ): number;
     lua_tojsstring(L: LuaState, index: number): string | null;
     lua_pcall(L: LuaState, args: number, results: number, handler: number): number;
     lua_newthread(L: LuaState): LuaState;

@@ -5,6 +5,14 @@ import { prelude } from './prelude.ts';
 
 export const folder = path.resolve(import.meta.dirname, '../../../freeswitch');
 
+/** What the scripts share. */
+const modules = Object.fromEntries(
+  ['stream', 'transfer'].map((name) => [
+    name,
+    readFileSync(path.join(folder, 'scripts', `${name}.lua`), 'utf8'),
+  ]),
+);
+
 const settings = {
   conf_dir: folder,
   node_name: 'node1',
@@ -79,6 +87,11 @@ export class FreeSwitchDouble {
     this.#run('event.lua', { headers: { 'Unique-ID': uuid, ...own, ...headers }, body });
   }
 
+  /** The dialled channel, or the dialplan behind it, tells how a transfer goes. */
+  report(what: 'ringing' | 'answered' | 'over'): void {
+    this.#run('report.lua', { args: [uuid, what] });
+  }
+
   /** So many seconds go by, and what is due in them is run. */
   pass(seconds: number): void {
     const until = this.now + seconds;
@@ -109,7 +122,7 @@ export class FreeSwitchDouble {
     script: string,
     given: { headers?: Record<string, string>; body?: string; args?: string[] },
   ): void {
-    runLua(prelude + source, script, (name, ...args) => {
+    const host = (name: string, ...args: string[]): string | null => {
       const [first = '', second = ''] = args;
       switch (name) {
         case 'api':
@@ -147,7 +160,8 @@ export class FreeSwitchDouble {
         default:
           throw new Error(`host: ${name}`);
       }
-    });
+    };
+    runLua(prelude + source, script, host, modules);
   }
 
   #api(command: string, text: string): string {

@@ -264,31 +264,50 @@ describe('a socket that is lost while it rings', () => {
     expect(outcomesOf(call)).toMatchObject([{ outcome: 'answered' }]);
   });
 
-  it('and nobody answers before it is back: the caller is told then', async () => {
-    const call = await ringing(desk, {
-      call: {
-        limits: {
-          callMs: 300_000,
-          startMs: 30_000,
-          idleMs: 30_000,
-          aheadMs: 30_000,
-          graceMs: 60_000,
-          messagesPerSecond: 200,
+  it.each([
+    ['what has happened meanwhile', { state: 'failed', cause: 'NO_ANSWER' }],
+    ['nothing', null],
+  ] as const)(
+    'longer than it may ring, comes back and tells %s: the caller is told then',
+    async (_, report) => {
+      const call = await ringing(desk, {
+        call: {
+          limits: {
+            callMs: 300_000,
+            startMs: 30_000,
+            idleMs: 30_000,
+            aheadMs: 30_000,
+            graceMs: 60_000,
+            messagesPerSecond: 200,
+          },
         },
-      },
-    });
+      });
+      call.call.disconnected(call.callLeg);
+      // Somebody may have answered: it is not known.
+      await call.clock.advance(45_000);
+      expect(outcomesOf(call)).toEqual([]);
+      const leg = anotherLeg(call);
+      call.call.attach(leg);
+      await call.clock.advance(0);
+      if (report !== null) call.from.transfer(report);
+      await call.clock.advance(6_000);
+      expect(outcomesOf(call)).toMatchObject([{ outcome: 'no answer' }]);
+      expect(leg.said.filter((text) => text !== null)).toEqual(['Told: nobody answered.']);
+      expect(call.leg.actions.includes('cancel transfer')).toBe(report === null);
+    },
+  );
+
+  it('longer than it may ring, and answered meanwhile: nobody is cut off', async () => {
+    const call = await ringing();
+    await call.silence(25_000);
     call.call.disconnected(call.callLeg);
-    await call.clock.advance(45_000);
-    expect(outcomesOf(call)).toMatchObject([{ outcome: 'no answer' }]);
-    expect(spoken(call)).toEqual(['I will connect you now.']);
+    await call.clock.advance(25_000);
     const leg = anotherLeg(call);
     call.call.attach(leg);
-    await call.clock.advance(3_000);
-    expect(leg.said.filter((text) => text !== null)).toEqual(['Told: nobody answered.']);
-    // It rings on there, where nobody has heard that it was given up.
+    await call.clock.advance(500);
     call.from.transfer({ state: 'answered' });
-    expect(call.leg.actions.at(-1)).toBe('cancel transfer');
-    expect(leg.closed).toBeNull();
+    expect(leg.closed).toBe('transferred');
+    expect(call.leg.actions).not.toContain('cancel transfer');
   });
 
   it('for good: nobody knows how it came out', async () => {

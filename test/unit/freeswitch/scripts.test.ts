@@ -283,7 +283,7 @@ describe('the end of a call', () => {
     };
     node.event('CHANNEL_HANGUP_COMPLETE', '', headers);
     expect(node.log.at(-1)).toBe(
-      'event=call.ended call=call-1-0 sip=abc@trunk cause=NORMAL_CLEARING q850=16 by=recv_bye seconds=12 released=-',
+      'event=call.ended call=call-1-0 sip=abc@trunk cause=NORMAL_CLEARING q850=16 by=recv_bye seconds=12 released=- transferred=-',
     );
     expect(node.hashed).toBe(0);
   });
