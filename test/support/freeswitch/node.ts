@@ -26,7 +26,7 @@ event = {
   getBody = function() return channel("body") end,
 }
 argv = {}
-for at = 1, 5 do argv[at] = channel("argument", tostring(at)) end
+for at = 1, 8 do argv[at] = channel("argument", tostring(at)) end
 os.time = function() return tonumber(channel("time")) end
 io.lines = function(file) return (channel("file", file) or error("cannot open file " .. file)):gmatch("[^\\n]+") end
 package.path = channel("setting", "conf_dir") .. "/scripts/?.lua"
@@ -41,6 +41,9 @@ const settings = {
   stream_module: 'mod_openai_audio_stream',
   hold_line: 'tone_stream://hold',
   reopen_seconds: '30',
+  proxy: '10.0.0.10:5060',
+  max_calls: '100',
+  max_dials: '20',
 };
 
 export const uuid = '7d3c5f0e-0000-4000-8000-000000000001';
@@ -68,6 +71,12 @@ export class FreeSwitchDouble {
   now = 1_800_000_000;
   /** HTTP status of each request in turn; the last one again and again. */
   statuses = [204];
+  /** The body of each answer with 200. */
+  body = '';
+  /** What `originate` answers, and what it does meanwhile. */
+  originate: () => string = () => `+OK ${uuid}\n`;
+  /** Calls on the node, whether its SIP profile runs, and whether it drains. */
+  load = { calls: 0, profile: true, draining: false };
   /** What a `start` of the module answers. */
   startAnswer = '+OK Success\n';
   readonly #hash = new Set<string>();
@@ -88,6 +97,11 @@ export class FreeSwitchDouble {
   /** The dialplan runs connect.lua. */
   call(): void {
     this.#run('connect.lua', {});
+  }
+
+  /** FreeSWITCH starts: lua.conf.xml's startup-script. */
+  start(): void {
+    this.#run('work.lua', {});
   }
 
   /** Runs Lua beside the scripts; what it logs last. */
@@ -207,8 +221,17 @@ export class FreeSwitchDouble {
       case 'curl': {
         this.commands.push(`curl ${text}`);
         const status = this.statuses.length > 1 ? this.statuses.shift() : this.statuses[0];
-        return `{"status_code":"${status}","body":""}`;
+        return JSON.stringify({ status_code: String(status), body: status === 200 ? this.body : '' });
       }
+      case 'originate':
+        this.commands.push(`originate ${text}`);
+        return this.originate();
+      case 'show':
+        return `\n${this.load.calls} total.\n`;
+      case 'sofia':
+        return this.load.profile ? 'BIND-URL  \tsip:mod_sofia@127.0.0.1:5060\n' : 'Invalid Profile!\n';
+      case 'fsctl':
+        return String(this.load.draining);
       default:
         this.commands.push(`${command} ${text}`);
         return second === 'start' ? this.startAnswer : '+OK Success\n';
