@@ -160,7 +160,7 @@ describe('a call that a node places', () => {
       { callId: '$x' },
       { claim: 'a,b' },
       { userId: 'a b' },
-      { callerId: '[' },
+      { callerId: '1,2' },
     ];
     for (const wrong of hostile) {
       const node = working({ dials: [{ ...dial, ...wrong }] });
