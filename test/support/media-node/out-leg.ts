@@ -1,9 +1,9 @@
-import { decodeMulaw, encodeMulaw } from '../../../src/audio/g711.ts';
 import { Dialog } from '../sip/dialog.ts';
 import { type SipEndpoint, token } from '../sip/endpoint.ts';
 import { type Endpoint, endpointOf, type Header, SipMessage } from '../sip/message.ts';
-import { type RtpPacket, RtpSender, RtpSocket } from '../sip/rtp.ts';
-import { type AudioDescription, parseSdp, pcmuSdp } from '../sip/sdp.ts';
+import { parseSdp, pcmuSdp } from '../sip/sdp.ts';
+import { causeOfStatus } from './causes.ts';
+import type { RtpLine } from './rtp-line.ts';
 
 /** What FreeSWITCH is told to dial: `{variable=value,…}sofia/PROFILE/NUMBER@PROXY`, or `…/sip:USER@HOST;fs_path=sip:PROXY`. */
 export interface Dial {
@@ -29,47 +29,29 @@ export function parseDial(text: string): Dial {
   return { uri, proxy: endpointOf(path ?? uri), variables };
 }
 
-/** `sofia_glue.c`: FreeSWITCH's cause of a SIP status; others are NORMAL_UNSPECIFIED. */
-const causes: Readonly<Record<number, string>> = {
-  403: 'CALL_REJECTED',
-  404: 'UNALLOCATED_NUMBER',
-  408: 'RECOVERY_ON_TIMER_EXPIRE',
-  480: 'NO_USER_RESPONSE',
-  486: 'USER_BUSY',
-  487: 'ORIGINATOR_CANCEL',
-  488: 'INCOMPATIBLE_DESTINATION',
-  503: 'NORMAL_TEMPORARY_FAILURE',
-  603: 'CALL_REJECTED',
-};
-
-/** Frames that wait for the other leg's next 20 ms: more come only from a line that is late, and are dropped. */
-const mostWaiting = 10;
+/** FreeSWITCH's `originate_timeout` where none is given. */
+const defaultSeconds = 60;
 
 /** How dialling ended. */
 export type Dialled = { answered: true } | { answered: false; cause: string; sipStatus: number | null };
 
-/** A call that the node places: INVITE by the proxy, and RTP with whoever answers. */
+/** The SIP of a call that the node places. */
 export class OutLeg {
-  readonly callId: string;
+  readonly direction = 'outbound';
+  readonly callId = token();
+  readonly line: RtpLine;
   readonly #endpoint: SipEndpoint;
-  readonly #dial: Dial;
+  readonly #proxy: Endpoint;
   readonly #invite: SipMessage;
-  readonly #rtp: RtpSocket;
-  readonly #sender = new RtpSender();
-  readonly #ended: () => void;
-  readonly #frames: Int16Array[] = [];
+  readonly #seconds: number;
   #dialog: Dialog | null = null;
-  #farEnd: AudioDescription | null = null;
-  #given: 'no' | 'cancel' | 'over' = 'no';
-  #closed = false;
+  #state: 'dialled' | 'given up' | 'over' = 'dialled';
 
-  private constructor(endpoint: SipEndpoint, dial: Dial, rtp: RtpSocket, ended: () => void) {
-    const { variables, uri } = dial;
+  constructor(endpoint: SipEndpoint, { uri, proxy, variables }: Dial, line: RtpLine) {
     this.#endpoint = endpoint;
-    this.#dial = dial;
-    this.#rtp = rtp;
-    this.#ended = ended;
-    this.callId = token();
+    this.#proxy = proxy;
+    this.line = line;
+    this.#seconds = Number(variables.get('originate_timeout') ?? defaultSeconds);
     const shown = variables.get('origination_caller_id_number') ?? 'anonymous';
     const headers = [...variables].filter(([name]) => name.startsWith('sip_h_'));
     this.#invite = new SipMessage(
@@ -85,95 +67,61 @@ export class OutLeg {
         ...headers.map(([name, value]): Header => [name.slice('sip_h_'.length), value]),
         ['Content-Type', 'application/sdp'],
       ],
-      pcmuSdp(rtp.local),
+      pcmuSdp(line.local),
     );
   }
 
-  /** @param ended is told when whoever has answered hangs up. */
-  static async open(endpoint: SipEndpoint, dial: Dial, ended: () => void): Promise<OutLeg> {
-    let take: (packet: RtpPacket) => void = () => {};
-    const rtp = await RtpSocket.open(endpoint.local.address, (packet) => take(packet));
-    const leg = new OutLeg(endpoint, dial, rtp, ended);
-    take = (packet) => leg.#take(packet);
-    return leg;
-  }
-
   get answered(): boolean {
-    return this.#farEnd !== null;
+    return this.#dialog !== null;
   }
 
-  /** Dials, for `originate_timeout` at the longest. @param onRinging is told of 180 and 183. */
+  /** Dials. @param onRinging is told of 180 and 183. */
   async dial(onRinging: () => void): Promise<Dialled> {
-    const seconds = Number(this.#dial.variables.get('originate_timeout') ?? 60);
-    const limit = setTimeout(() => this.hangUp(), seconds * 1_000);
+    const limit = setTimeout(() => this.hangUp('NO_ANSWER'), this.#seconds * 1_000);
     try {
-      const answer = await this.#endpoint.request(this.#invite, this.#dial.proxy, ({ status }) => {
+      const answer = await this.#endpoint.request(this.#invite, this.#proxy, ({ status }) => {
         if (status >= 180) onRinging();
       });
-      const farEnd = parseSdp(answer.body);
-      if (answer.status < 300 && farEnd !== null) {
-        this.#dialog = Dialog.ofCaller(this.#endpoint, this.#invite, answer);
-        this.#dialog.acknowledge();
-        this.#farEnd = farEnd;
-        // It was answered while it was given up.
-        if (this.#given !== 'no') this.#bye();
+      const far = parseSdp(answer.body);
+      if (answer.status >= 300 || far === null) {
+        if (this.#state === 'given up') return { answered: false, cause: 'NO_ANSWER', sipStatus: null };
+        return { answered: false, cause: causeOfStatus(answer.status), sipStatus: answer.status };
+      }
+      this.#dialog = Dialog.ofCaller(this.#endpoint, this.#invite, answer);
+      this.#dialog.acknowledge();
+      if (this.#state === 'dialled') {
+        this.line.connect(far);
         return { answered: true };
       }
-      this.#close();
-      if (this.#given === 'cancel') return { answered: false, cause: 'NO_ANSWER', sipStatus: null };
-      const cause = causes[answer.status] ?? 'NORMAL_UNSPECIFIED';
-      return { answered: false, cause, sipStatus: answer.status };
+      // It was answered while it was given up.
+      this.#bye('');
+      return { answered: false, cause: 'NO_ANSWER', sipStatus: null };
     } catch {
-      this.#close();
       return { answered: false, cause: 'RECOVERY_ON_TIMER_EXPIRE', sipStatus: null };
     } finally {
       clearTimeout(limit);
     }
   }
 
-  /** Gives it up, whatever came of it. */
-  hangUp(): void {
-    if (this.#given !== 'no') return;
+  /** Gives it up, whatever came of it. @param reason of the BYE. */
+  hangUp(reason: string): void {
+    if (this.#state !== 'dialled') return;
     if (this.#dialog !== null) {
-      this.#bye();
+      this.#bye(reason);
     } else {
-      this.#given = 'cancel';
-      void this.#endpoint.cancel(this.#invite, this.#dial.proxy);
+      this.#state = 'given up';
+      void this.#endpoint.cancel(this.#invite, this.#proxy);
     }
   }
 
   /** Whoever has answered has sent BYE. */
   hungUp(): void {
-    if (this.#given === 'over') return;
-    this.#given = 'over';
-    this.#close();
-    this.#ended();
+    this.#state = 'over';
   }
 
-  send(samples: Int16Array): void {
-    if (this.#farEnd !== null && this.#given === 'no')
-      this.#rtp.send(this.#sender.audio(0, encodeMulaw(samples)), this.#farEnd);
-  }
-
-  /** What was heard of the far end in 20 ms; null: nothing. */
-  takeFrame(): Int16Array | null {
-    return this.#frames.shift() ?? null;
-  }
-
-  #bye(): void {
-    this.#given = 'over';
-    this.#close();
-    this.#dialog?.request('BYE').catch(() => {});
-  }
-
-  #take(packet: RtpPacket): void {
-    if (packet.type === 0 && this.#frames.length < mostWaiting)
-      this.#frames.push(decodeMulaw(packet.payload));
-  }
-
-  #close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#rtp.close();
+  #bye(reason: string): void {
+    this.#state = 'over';
+    const headers: Header[] = reason === '' ? [] : [['Reason', reason]];
+    this.#dialog?.request('BYE', headers).catch(() => {});
   }
 }
