@@ -26,7 +26,16 @@ beforeAll(async () => {
   ]);
   const destinations = Object.entries(colleagues).map(([name, to]) => ({ name, to }));
   const transfer = { destinations, ringSeconds: 8, failedLine };
-  const settings = { ...silence, LLM_BASE_URL: model.url, AGENT_TOOLS: JSON.stringify({ transfer }) };
+  const dialling = {
+    DIAL_ALLOWED: '+4930',
+    NUMBERS: JSON.stringify({ [called.number]: { userId: called.userId } }),
+  };
+  const settings = {
+    ...silence,
+    ...dialling,
+    LLM_BASE_URL: model.url,
+    AGENT_TOOLS: JSON.stringify({ transfer }),
+  };
   telephony = await Telephony.start({ signal: stop.signal, settings });
   model.passTo(telephony.laptop.enginesUrl);
   console.log(`media node: ${telephony.node.kind}`);
@@ -338,6 +347,48 @@ describe.concurrent('a caller who is to be connected to somebody else', () => {
       end_reason: 'transferred',
       transfers: [{ to: colleagues.office, outcome: 'answered' }],
       hangup: { cause: 'NORMAL_CLEARING', transferredSeconds: expect.any(Number) },
+    });
+  });
+});
+
+describe.concurrent('a call that the service places', () => {
+  it('rings, and the agent talks to whoever answers', async () => {
+    const number = '+4930111113';
+    const callId = await telephony.dial(number);
+    const ringing = await telephony.gateway.rings(number);
+    expect(ringing.invite.first('From')).toContain(called.number);
+    const call = await ringing.answer();
+    const greeted = { from: await call.sound(), to: await call.quiet(turnEndMs) };
+    await call.say(await telephony.laptop.speech(parkingQuestion));
+    const answered = await reply(call);
+    const row = await hangUp({ call, callId });
+
+    expect(row).toMatchObject({
+      user_id: called.userId,
+      phone_number: number,
+      status: 'ended',
+      end_reason: 'hangup',
+      metadata: { direction: 'outbound', from: called.number, to: number },
+      dial: { state: 'answered', node: telephony.entry.name },
+      hangup: { cause: 'NORMAL_CLEARING', by: 'recv_bye' },
+    });
+    expect(turns(row, 'agent').map(({ text }) => text)).toEqual([greeting, parkingAnswer]);
+    const heard = [
+      wordErrors(greeting, await recognised(call, greeted.from, greeted.to)),
+      wordErrors(parkingAnswer, await recognised(call, answered.from, answered.to)),
+    ];
+    expect(pooledWordErrors(heard).rate).toBeLessThanOrEqual(0.34);
+  });
+
+  it('and that is declined is in the log with its cause', async () => {
+    const number = '+4930111114';
+    const callId = await telephony.dial(number);
+    (await telephony.gateway.rings(number)).refuse(486, 'Busy Here');
+    const row = await telephony.laptop.rowOf(callId);
+    expect(row).toMatchObject({
+      status: 'failed',
+      end_reason: 'busy',
+      dial: { state: 'failed', node: telephony.entry.name, cause: 'USER_BUSY', sipStatus: 486 },
     });
   });
 });
