@@ -53,6 +53,19 @@ elseif name == "CHANNEL_HANGUP_COMPLETE" then
       .. "\n"
   )
   stream.ended(uuid, tonumber(event:getHeader("variable_agent_serial") or "") or 0)
+  local claim = event:getHeader("variable_agent_dial")
+  if claim ~= nil and (tonumber(event:getHeader("variable_answer_epoch") or "") or 0) == 0 then
+    -- Nobody has answered: there is no call that has ended.
+    stream.later("progress.lua", {
+      call,
+      claim,
+      "failed",
+      known("variable_hangup_cause"),
+      known("variable_hangup_cause_q850"),
+      stream.safe(event:getHeader("variable_sip_term_status") or event:getHeader("variable_sip_invite_failure_status") or "-"),
+    })
+    return
+  end
   -- The older service has no such route.
   if event:getHeader("variable_agent_older") == nil then
     stream.later("hangup.lua", {

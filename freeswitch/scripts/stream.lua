@@ -107,6 +107,7 @@ local function facts(uuid, type)
     { "campaignId", known("agent_campaign") },
     { "from", known("agent_from") },
     { "to", known("agent_to") },
+    { "direction", known("agent_direction") },
     { "sampleRate", number(uuid, "agent_rate") },
     { "resumeToken", known("agent_resume_token") },
     { "sip", { { "callId", known("agent_sip_call_id") }, { "trunk", known("agent_trunk") }, { "node", stream.setting("node_name") } } },
@@ -160,13 +161,8 @@ local function moduleOf(uuid)
   return modules[stream.get(uuid, "agent_module") or ""]
 end
 
--- The URL of a call, the Authorization header that goes with it, and whether it is the older service's.
-function stream.target(id, name)
-  local percent = tonumber(stream.setting("service_percent") or "100")
-  local older = stream.setting("older_url")
-  if older ~= nil and not stream.isAmong(id, percent) then
-    return older .. (older:find("?", 1, true) and "&" or "?") .. "callId=" .. id, stream.setting("older_authorization"), true
-  end
+-- The URL of a call at the service, and the Authorization header that goes with it.
+function stream.ownTarget(id, name)
   local module = modules[name]
   local features = {}
   for _, feature in ipairs(module.features) do
@@ -176,6 +172,16 @@ function stream.target(id, name)
   features = table.concat(features, ",")
   local url = stream.setting("service") .. "/ws/" .. module.path .. "?callId=" .. id .. (features ~= "" and "&features=" .. features or "")
   return url, "Bearer " .. (stream.setting("node_token") or ""), false
+end
+
+-- The same, of the service or of the older one, and whether it is the older one's.
+function stream.target(id, name)
+  local percent = tonumber(stream.setting("service_percent") or "100")
+  local older = stream.setting("older_url")
+  if older ~= nil and not stream.isAmong(id, percent) then
+    return older .. (older:find("?", 1, true) and "&" or "?") .. "callId=" .. id, stream.setting("older_authorization"), true
+  end
+  return stream.ownTarget(id, name)
 end
 
 -- --- Life of a socket ----------------------------------------------------------------------------------------------------

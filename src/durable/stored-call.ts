@@ -33,7 +33,10 @@ const NUMBER_FIELDS = ['phoneNumber', 'from'];
  * A call as the database gets it: its number by `STORED_PHONE_NUMBERS`, and likewise in the metadata, where carriers have it once more
  * (`dialects/identity.ts`): under the names that it has, and in whatever else holds its digits.
  */
-export async function storedCall(call: StartedCallFacts, config: Config): Promise<StartedCallFacts> {
+export async function storedCall<Call extends Pick<StartedCallFacts, 'phoneNumber' | 'metadata'>>(
+  call: Call,
+  config: Config,
+): Promise<Call> {
   const { phoneNumber } = call;
   if (config.STORED_PHONE_NUMBERS === 'plain') return call;
   const store = (number: string) => storedNumber(number, config);

@@ -7,7 +7,7 @@ export const folder = path.resolve(import.meta.dirname, '../../../freeswitch');
 
 /** What the scripts share. */
 const modules = Object.fromEntries(
-  ['stream', 'transfer'].map((name) => [
+  ['stream', 'transfer', 'service'].map((name) => [
     name,
     readFileSync(path.join(folder, 'scripts', `${name}.lua`), 'utf8'),
   ]),
@@ -20,10 +20,12 @@ const settings = {
   service: 'wss://calls.example.com',
   service_percent: '100',
   stream_module: 'mod_openai_audio_stream',
-  proxy: '10.0.0.10:5060',
   transfer_shows: 'called',
   hold_line: 'tone_stream://hold',
   reopen_seconds: '30',
+  proxy: '10.0.0.10:5060',
+  max_calls: '100',
+  max_dials: '20',
 };
 
 export const uuid = '7d3c5f0e-0000-4000-8000-000000000001';
@@ -51,6 +53,12 @@ export class FreeSwitchDouble {
   now = 1_800_000_000;
   /** HTTP status of each request in turn; the last one again and again. */
   statuses = [204];
+  /** The body of each answer with 200. */
+  body = '';
+  /** What `originate` answers, and what it does meanwhile. */
+  originate: () => string = () => `+OK ${uuid}\n`;
+  /** Calls on the node, whether its SIP profile runs, and whether it drains. */
+  load = { calls: 0, profile: true, draining: false };
   /** What a `start` of the module answers. */
   startAnswer = '+OK Success\n';
   readonly #hash = new Set<string>();
@@ -71,6 +79,11 @@ export class FreeSwitchDouble {
   /** The dialplan runs connect.lua. */
   call(): void {
     this.#run('connect.lua', {});
+  }
+
+  /** FreeSWITCH starts: lua.conf.xml's startup-script. */
+  start(): void {
+    this.#run('work.lua', {});
   }
 
   /** Runs Lua beside the scripts; what it logs last. */
@@ -195,8 +208,17 @@ export class FreeSwitchDouble {
       case 'curl': {
         this.commands.push(`curl ${text}`);
         const status = this.statuses.length > 1 ? this.statuses.shift() : this.statuses[0];
-        return `{"status_code":"${status}","body":""}`;
+        return JSON.stringify({ status_code: String(status), body: status === 200 ? this.body : '' });
       }
+      case 'originate':
+        this.commands.push(`originate ${text}`);
+        return this.originate();
+      case 'show':
+        return `\n${this.load.calls} total.\n`;
+      case 'sofia':
+        return this.load.profile ? 'BIND-URL  \tsip:mod_sofia@127.0.0.1:5060\n' : 'Invalid Profile!\n';
+      case 'fsctl':
+        return String(this.load.draining);
       default:
         this.commands.push(`${command} ${text}`);
         return second === 'start' ? this.startAnswer : '+OK Success\n';

@@ -44,6 +44,7 @@ export const applications: Record<string, string> = {
 };
 
 export const apis: Record<string, string> = {
+  originate: 'mod_commands',
   uuid_getvar: 'mod_commands',
   uuid_setvar: 'mod_commands',
   uuid_exists: 'mod_commands',
