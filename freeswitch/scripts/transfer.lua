@@ -28,10 +28,13 @@ end
 
 -- Without early media: what is answered by nothing but a tape could not be taken back.
 local function dialString(uuid, destination, seconds)
-  local shown = stream.setting("transfer_shows") == "caller" and asNumber(stream.get(uuid, "agent_from")) or nil
-  shown = shown or asNumber(stream.get(uuid, "agent_to")) or "anonymous"
+  local ours, theirs = stream.get(uuid, "agent_to"), stream.get(uuid, "agent_from")
+  if stream.get(uuid, "agent_direction") == "outbound" then ours, theirs = theirs, ours end
+  local shown = stream.setting("transfer_shows") == "caller" and asNumber(theirs) or asNumber(ours) or "anonymous"
   local variables = {
     "ignore_early_media=true",
+    -- Nobody else than who was asked for.
+    "outbound_redirect_fatal=true",
     "instant_ringback=true",
     "originate_timeout=" .. seconds,
     "origination_caller_id_number=" .. shown,

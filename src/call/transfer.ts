@@ -172,19 +172,15 @@ export class Transfers {
   }
 }
 
-/** Outcomes by SIP status (RFC 3261, section 21), which says more than the cause that FreeSWITCH makes of it. */
+/** Outcomes by SIP status (RFC 3261, section 21), which says more than the cause that FreeSWITCH makes of it; others are `unreachable`. */
 const byStatus: Readonly<Record<number, TransferOutcome>> = {
-  404: 'unreachable',
   408: 'no answer',
-  410: 'unreachable',
   480: 'no answer',
-  484: 'unreachable',
   486: 'busy',
   // Our own time for ringing was over.
   487: 'no answer',
   600: 'busy',
   603: 'declined',
-  604: 'unreachable',
 };
 
 /** By FreeSWITCH's names of Q.850's causes (`switch_channel.c`). */
@@ -200,10 +196,10 @@ const byCause: Readonly<Record<string, TransferOutcome>> = {
 
 /** How a transfer that failed came out. */
 export function outcomeOf(cause: string | undefined, sipStatus: number | undefined): TransferOutcome {
-  const known = sipStatus === undefined ? undefined : byStatus[sipStatus];
-  if (known !== undefined) return known;
+  // A trunk that refuses (403) is nobody who declines: FreeSWITCH makes one cause of both.
+  if (sipStatus !== undefined && sipStatus >= 400) return byStatus[sipStatus] ?? 'unreachable';
   if (cause !== undefined && Object.hasOwn(byCause, cause)) return byCause[cause]!;
-  return cause === undefined && sipStatus === undefined ? 'failed' : 'unreachable';
+  return cause === undefined ? 'failed' : 'unreachable';
 }
 
 const reasons: Readonly<Partial<Record<TransferOutcome, string>>> = {

@@ -20,7 +20,6 @@ const settings = {
   service: 'wss://calls.example.com',
   service_percent: '100',
   stream_module: 'mod_openai_audio_stream',
-  proxy: '10.0.0.10:5060',
   transfer_shows: 'called',
   hold_line: 'tone_stream://hold',
   reopen_seconds: '30',

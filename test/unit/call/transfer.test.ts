@@ -390,6 +390,7 @@ describe('an object that is killed while it rings', () => {
 it.each([
   [undefined, 486, 'busy'],
   ['NORMAL_TEMPORARY_FAILURE', 603, 'declined'],
+  ['CALL_REJECTED', 403, 'unreachable'],
   ['USER_BUSY', undefined, 'busy'],
   ['NO_USER_RESPONSE', 480, 'no answer'],
   ['constructor', undefined, 'unreachable'],

@@ -32,7 +32,7 @@ describe('a transfer', () => {
     expect(node.commands.at(-1)).toBe(`uuid_transfer ${uuid} transfer XML calls`);
     const report = `luarun ${folder}/scripts/report.lua ${uuid}`;
     expect(dialled(node)).toBe(
-      '{ignore_early_media=true,instant_ringback=true,originate_timeout=20,origination_caller_id_number=+4930901820,' +
+      '{ignore_early_media=true,outbound_redirect_fatal=true,instant_ringback=true,originate_timeout=20,origination_caller_id_number=+4930901820,' +
         `origination_caller_id_name=+4930901820,sip_h_X-Call-Id=call-1-0,api_on_ring='${report} ringing',` +
         `api_on_pre_answer='${report} ringing',api_on_answer='${report} answered'}sofia/calls/+493012345@10.0.0.10:5060`,
     );
@@ -56,6 +56,25 @@ describe('a transfer', () => {
     const dial = dialled(asked(undefined, connected(node)));
     expect(dial).toContain('origination_caller_id_number=+491701234567,');
     expect(dial).toContain(',sip_h_X-Trunk=carrier-a,rtp_secure_media=mandatory}');
+  });
+
+  it('of a call that we have made shows our number as well', () => {
+    const dial = dialled(
+      asked(
+        undefined,
+        connected(
+          new FreeSwitchDouble({
+            agent_dial: 'claim-1',
+            agent_direction: 'outbound',
+            agent_call_id: 'call-1-0',
+            agent_user: 'user-1',
+            agent_from: '+4930901820',
+            agent_to: '+491701234567',
+          }),
+        ),
+      ),
+    );
+    expect(dial).toContain('origination_caller_id_number=+4930901820,');
   });
 
   it.each([
