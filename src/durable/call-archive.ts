@@ -128,6 +128,11 @@ export class CallArchive {
       heard: [...progress.heard],
       unheard: [...progress.unheard],
       acts: progress.acts,
+      transfers: {
+        pending: progress.transfer,
+        untold: progress.untold,
+        tried: journaled.transfers.length + (progress.transfer === null ? 0 : 1),
+      },
       written: progress.written,
       owed: progress.owed,
       keys: progress.keys,
@@ -189,7 +194,7 @@ export class CallArchive {
     if (journaled === null || journaled.end !== null) return null;
     const { call, turns } = journaled;
     const audioMs = (this.#journal.audioExtent(call.chunkSamples).samples * 1000) / call.sampleRate;
-    const { heard, counts } = this.#progress.read();
+    const { heard, counts, transfer } = this.#progress.read();
     const heardMs = heard.map((sentence) => sentence.until - call.startTime);
     const lastMs = Math.max(audioMs, ...turns.map((turn) => turn.endMs), ...heardMs);
     if (heard.length > 0) {
@@ -207,7 +212,16 @@ export class CallArchive {
     }
     if (counts !== null) this.#journal.append({ type: 'counted', counts });
     const endTime = call.startTime + Math.round(lastMs);
-    const end = { type: 'call.closed', reason: 'disconnected', status: 'failed', endTime } as const;
+    if (transfer !== null) {
+      const { until: _, ...asked } = transfer;
+      const lost = { ...asked, endedAt: Math.max(endTime, asked.at), outcome: 'unknown' as const };
+      this.#journal.append({ type: 'transfer', transfer: { ...lost, cause: null, sipStatus: null } });
+    }
+    // The last thing that it did was to hand the caller on.
+    const transferred = journaled.transfers.at(-1)?.outcome === 'answered';
+    const end = transferred
+      ? ({ type: 'call.closed', reason: 'transferred', status: 'ended', endTime } as const)
+      : ({ type: 'call.closed', reason: 'disconnected', status: 'failed', endTime } as const);
     this.#end(end);
     return end;
   }
@@ -282,6 +296,9 @@ export class CallArchive {
         return;
       case 'tool.ran':
         this.#journal.append({ type: 'tool', run: event.run });
+        return;
+      case 'transfer':
+        if (event.state === 'over') this.#journal.append({ type: 'transfer', transfer: event.transfer });
         return;
       case 'call.counted':
         this.#journal.append({ type: 'counted', counts: event.counts });

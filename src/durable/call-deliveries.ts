@@ -22,7 +22,7 @@ import { isolateOpus } from './recordings/opus-wasm.ts';
 import type { RecordingPlans } from './recordings/plan.ts';
 import { renamedRow, storeRecording } from './recordings/store.ts';
 import type { SqliteJournal } from './sqlite-journal.ts';
-import { storedCall, transcriptToStore, turnsToStore } from './stored-call.ts';
+import { storedCall, storedTransfers, transcriptToStore, turnsToStore } from './stored-call.ts';
 
 /** Postgres' unique_violation: the id names another call (`call_started` in the migrations). */
 const ID_TAKEN = '23505';
@@ -86,7 +86,7 @@ export function callDeliveries(options: {
       }
       case 'log ended':
         await record(async (journaled) => {
-          const { call, rowId, usage, counts } = journaled;
+          const { call, rowId, usage, counts, transfers } = journaled;
           const { turns, failures } = await transcriptToStore(journaled, config, clock, signal);
           const { status, reason, endTime } = endOf(journaled);
           const recording = call.recording
@@ -103,6 +103,7 @@ export function callDeliveries(options: {
               turns,
               failures,
               usage: perProvider(usage),
+              transfers: await storedTransfers(transfers, config),
               counts,
             },
             signal,

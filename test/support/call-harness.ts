@@ -105,6 +105,7 @@ export function createCall(
     clear: () => leg.actions.push('clear'),
     mark: (name) => leg.actions.push(`mark ${name}`),
     transfer: (to) => leg.actions.push(`transfer ${to}`) > 0,
+    cancelTransfer: () => leg.actions.push('cancel transfer'),
     pressDigits: (digits) => leg.actions.push(`press ${digits}`) > 0,
     hangUp: () => leg.actions.push('hang up'),
     show: () => {},
