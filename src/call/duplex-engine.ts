@@ -48,6 +48,14 @@ export class DuplexEngine implements Engine {
     this.#engine.interrupt();
   }
 
+  hush(): void {
+    this.#engine.hush();
+  }
+
+  leave(text: string): void {
+    this.#engine.leave(text);
+  }
+
   suspend(): void {
     this.#suspended = true;
     this.#engine.suspend();

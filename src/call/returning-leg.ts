@@ -105,6 +105,10 @@ export class ReturningLeg implements LegHandler {
     else this.protocolError('NOT_STARTED', 'An interruption came before start_call');
   }
 
+  answeredBy(verdict: 'human' | 'machine', confidence: number): void {
+    this.#call?.answeredBy(verdict, confidence);
+  }
+
   hangUp(): void {
     if (this.#call !== null) {
       this.#call.hangUp();

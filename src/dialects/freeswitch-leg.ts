@@ -57,6 +57,12 @@ export abstract class FreeSwitchLeg extends CarrierDialect {
       case 'interrupt':
         handler.interrupt();
         return;
+      case 'answered_by': {
+        const { verdict } = message;
+        const confidence = Math.min(1, Math.max(0, Number(message.confidence ?? 1) || 0));
+        if (verdict === 'human' || verdict === 'machine') handler.answeredBy(verdict, confidence);
+        return;
+      }
       default:
         if (!this.started) this.#start(message, handler);
     }

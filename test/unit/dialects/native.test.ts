@@ -31,6 +31,7 @@ beforeEach(() => {
     dtmf: (digit, durationMs) => seen.other.push({ digit, durationMs }),
     markPlayed: (name) => seen.other.push({ mark: name }),
     interrupt: () => seen.other.push('interrupt'),
+    answeredBy: (verdict) => seen.other.push(verdict),
     hangUp: () => seen.other.push('hang up'),
     protocolError: (code) => seen.errors.push(code),
     refuse: (code) => seen.errors.push(code),
