@@ -141,7 +141,7 @@ export function callDeliveries(options: {
         await report(readCall(journal));
         return;
       case 'analytics':
-        return await analytics?.write(readCall(journal));
+        return await analytics?.write(readCall(journal), costOf(readCall(journal)).costMicroUsd);
       case 'metrics waiting': {
         const { shard, call } = await counted(readCall(journal));
         await shard.waiting(call, waiting(), clock.now() + WAITING_MS);
@@ -149,6 +149,10 @@ export function callDeliveries(options: {
       }
     }
   };
+
+  function costOf({ usage }: JournaledCall) {
+    return callCost(usage, configuredPrices(config));
+  }
 
   async function report(journaled: JournaledCall): Promise<void> {
     const { shard, call } = await counted(journaled);
@@ -163,7 +167,7 @@ export function callDeliveries(options: {
       sums: sumsOf({
         ...journaled,
         counts: journaled.counts ?? counts(),
-        costMicroUsd: knownCosts(callCost(journaled.usage, configuredPrices(config))),
+        costMicroUsd: knownCosts(costOf(journaled)),
       }),
     });
   }
