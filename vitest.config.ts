@@ -24,9 +24,12 @@ function inWorkerd(
             SUPABASE_SERVICE_ROLE_KEY: inject('supabaseKey'),
             RATE_LIMIT_PER_IP: '0',
             AUTH: 'none',
+            AGENT_TOOLS:
+              '{"hangUp": false, "transfer": {"destinations": [{"name": "desk", "to": "+493012345"}]}}',
             RESUME_GRACE: '4000',
             CONVERSATION_INTERVAL: '1000',
             CORS_ORIGINS: 'https://console.example',
+            REGIONS: '{"users": {"eu-user": "eu", "us-user": "enam"}, "nodes": {"fs-eu": "eu"}}',
           },
         },
       })),

@@ -3,11 +3,13 @@ import { authSchema } from './auth/settings.ts';
 import { defaultEndpointing, defaultInterruption, defaultSilence } from './call/agent-config.ts';
 import { defaultSpeculation } from './call/speculation.ts';
 import { languageTag } from './call/spoken-language.ts';
+import { isDialRule, isPrefix } from './dialling/destination.ts';
 import { recordingChannels, recordingFormats } from './durable/recordings/format.ts';
 import { redactionKinds, storedNumbers } from './privacy/kinds.ts';
 import { missingKeys, needsWorkersAi } from './provider-keys.ts';
 import { providerSchema } from './provider-settings.ts';
 import { voicesSchema } from './providers/voices.ts';
+import { regionsSchema } from './regions/settings.ts';
 import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from './settings.ts';
 import { builtInToolsSchema } from './tools/built-in.ts';
 import { httpToolsSchema } from './tools/http-tool.ts';
@@ -174,6 +176,9 @@ const configSchema = z.object({
   /** The secret that numbers are hashed with: 32 random bytes, as text. */
   PERSONAL_DATA_KEY: z.preprocess(emptyIsUnset, z.string().min(32).max(256).optional()),
 
+  /** Where the objects and recordings of users' calls are made and kept: JSON, `{"default": "eu", "users": {"acme": "enam"}, "nodes": {"fs-1": "eu"}}`. */
+  REGIONS: z.preprocess(json, regionsSchema.prefault({})),
+
   // --- payment ---
   /** Whether calls are paid for: an amount is set aside when one begins, and settled when it has ended. */
   BILLING: flag(false),
@@ -197,6 +202,22 @@ const configSchema = z.object({
 
   // --- traces ---
   ...tracingSchema,
+
+  // --- calls that the service places; see docs/outbound-calls.md ---
+  /** Who may be dialled, comma-separated: prefixes (`+4930`), countries (`DE`), `*`, hosts of SIP addresses (`sip:192.0.2.20`). Empty: nobody. */
+  DIAL_ALLOWED: list(
+    z.string().refine(isDialRule, 'must be a prefix like +4930, a country like DE, * or sip:HOST'),
+  ),
+  /** Prefixes that are not dialled whatever is allowed. Premium-rate and shared-cost numbers never are. */
+  DIAL_DENIED: list(z.string().refine(isPrefix, 'must be a prefix like +4930')),
+  /** How long a call waits for a node, and rings, where its request says nothing else. */
+  DIAL_EXPIRES: whole(300_000, 1_000, 24 * 3_600_000),
+  DIAL_RING_TIMEOUT: whole(45_000, 5_000, 120_000),
+  /** Calls of a user, and in one object, that wait for a node. */
+  DIALS_PER_USER: whole(1_000, 1, 1_000_000),
+  DIALS_QUEUED: whole(100_000, 1, 1_000_000),
+  /** Objects that hold the queue. Change it while nothing waits: calls in the others are dialled no more. */
+  DIAL_SHARDS: whole(1, 1, 256),
 
   // --- the service ---
   /** Origins of web pages that may call, comma-separated; the service's own is always allowed. */

@@ -1,4 +1,5 @@
 import type { CallSessionDO } from './CallSessionDO.ts';
+import type { DialQueueDO } from './DialQueueDO.ts';
 import type { MetricsDO } from './MetricsDO.ts';
 import type { PermitsDO } from './PermitsDO.ts';
 import type { UserCallsDO } from './UserCallsDO.ts';
@@ -9,7 +10,10 @@ export interface Env {
   METRICS: DurableObjectNamespace<MetricsDO>;
   USER_CALLS: DurableObjectNamespace<UserCallsDO>;
   PERMITS: DurableObjectNamespace<PermitsDO>;
+  DIALS: DurableObjectNamespace<DialQueueDO>;
   RECORDINGS: R2Bucket;
+  /** Recordings that `REGIONS` keeps in the European Union. */
+  RECORDINGS_EU?: R2Bucket;
   /** Ready audio of sentences that are said again and again. */
   CACHE_KV: KVNamespace;
   /** Who asks how often, by address; without it each isolate, and each location, counts for itself. */

@@ -4,6 +4,7 @@ import { router } from './router.ts';
 import { settingsWithoutEffect } from './settings-without-effect.ts';
 
 export { CallSessionDO } from './CallSessionDO.ts';
+export { DialQueueDO } from './DialQueueDO.ts';
 export { MetricsDO } from './MetricsDO.ts';
 export { PermitsDO } from './PermitsDO.ts';
 export { UserCallsDO } from './UserCallsDO.ts';

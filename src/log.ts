@@ -100,6 +100,14 @@ export function logCallEvent(callId: string, event: CallEvent, trace: string | u
       });
       return;
     }
+    case 'transfer':
+      log('info', 'transfer', {
+        leg,
+        state: event.state,
+        to: personalWords(event.transfer.to),
+        ...(event.state === 'over' ? { outcome: event.transfer.outcome, cause: event.transfer.cause } : {}),
+      });
+      return;
     case 'call.counted':
       log('info', 'call counted', { leg, trace, ...event.counts });
       return;

@@ -22,6 +22,9 @@ const OLDEST_NODE = [22, 18];
 const NAMESPACES = ['CACHE_KV', 'RATE_LIMIT_KV'];
 const SECRETS = ['OPENAI_API_KEY', 'SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY'];
 
+/** What the Worker is bundled from and is not in the repository. Of `wrangler.toml`'s [build]; whatever runs wrangler's deploy or dev need not. */
+const PARTS = [['tools/console/build.ts'], ['tools/opus-wasm.ts']];
+
 /** Task → what it does, and the commands it runs in order (each: a script or a package's binary, and arguments). */
 const TASKS = {
   start: [
@@ -48,10 +51,8 @@ const TASKS = {
       ['@biomejs/biome:biome', 'check', '.'],
     ],
   ],
-  wrangler: [
-    'Run wrangler with the arguments',
-    (args) => [['tools/console/build.ts'], ['tools/opus-wasm.ts'], ['wrangler:wrangler', ...args]],
-  ],
+  parts: ['Make in dist/ what the Worker is bundled from', () => PARTS],
+  wrangler: ['Run wrangler with the arguments', (args) => [['wrangler:wrangler', ...args]]],
   namespaces: [
     `Make the KV namespaces ${NAMESPACES.join(', ')}, and print their ids`,
     (args) => NAMESPACES.map((name) => ['wrangler:wrangler', 'kv', 'namespace', 'create', name, ...args]),
@@ -69,8 +70,6 @@ const TASKS = {
     'Look whether a deployment would let in who it should, then deploy with wrangler',
     (args) => [
       ['tools/deploy-check.ts', ...args],
-      ['tools/console/build.ts'],
-      ['tools/opus-wasm.ts'],
       ['wrangler:wrangler', 'deploy', ...args],
     ],
   ],

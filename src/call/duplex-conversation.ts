@@ -5,6 +5,7 @@ import type { Providers } from '../providers/registry.ts';
 import type { CallActions } from '../tools/tool.ts';
 import { AfterSpeech } from './after-speech.ts';
 import type { AgentOptions, CallTools } from './agent.ts';
+import { failedLineOf } from './agent-config.ts';
 import { AnswerWait } from './answer-wait.ts';
 import { CallerEar, type CallerEarHandler } from './caller-ear.ts';
 import { CallerSound } from './caller-sound.ts';
@@ -257,6 +258,19 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#interrupt('speech', '');
     // Nothing was said that would have to be answered.
     this.#listenIfIdle();
+  }
+
+  transferFailed(fact: string): void {
+    const line = failedLineOf(this.#options.agent);
+    // What it may have had to say to a caller who was not there.
+    this.#voice.stop();
+    this.#silence.reset();
+    if (line === '') {
+      this.#model.instruct(`Tell the caller now: ${fact}`);
+      return;
+    }
+    this.#model.note(fact);
+    this.#voice.say(line, true);
   }
 
   suspend(): void {

@@ -48,6 +48,10 @@ export class DuplexEngine implements Engine {
     this.#engine.interrupt();
   }
 
+  transferFailed(fact: string): void {
+    this.#engine.transferFailed(fact);
+  }
+
   suspend(): void {
     this.#suspended = true;
     this.#engine.suspend();

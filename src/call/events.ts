@@ -1,13 +1,14 @@
 import type { ErrorCode, TurnLatency } from '../dialects/native-messages.ts';
 import type { RedactionKind } from '../privacy/kinds.ts';
 import type { ProviderFailure, Usage } from '../providers/ports.ts';
-import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
+import type { RecordedTransfer, RecordedTurn, StartedCall } from '../records/call-records.ts';
 import type { Afterwards } from '../tools/afterwards.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import type { CallTraceFacts } from '../tracing/trace-context.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { OverlapKind } from './overlap.ts';
 import type { HeardSentence, OwedAnswer } from './past-call.ts';
+import type { PendingTransfer } from './transfer.ts';
 
 /**
  * Everything that happens in a call, as one stream. The socket, the journal, the log and the metrics listen to
@@ -44,6 +45,9 @@ export type CallEvent =
   | ({ type: 'agent.sentence'; state: 'heard' | 'partly' } & HeardSentence)
   /** What tools want done once the agent's words were heard: all of it, in place of what was told before. */
   | { type: 'agent.acts'; acts: readonly Afterwards[] }
+  /** The caller is being connected to somebody else: `asked` for, `ringing` there, `over`. While it is tried nobody hears or says anything. */
+  | { type: 'transfer'; state: 'asked' | 'ringing'; transfer: PendingTransfer }
+  | { type: 'transfer'; state: 'over'; transfer: RecordedTransfer }
   /** What the agent owes since the call was taken up again. From the first sentence of it on that is the turn's own affair. */
   | { type: 'agent.owes'; owed: OwedAnswer | null }
   /** What the caller says. Interim text replaces the interim text before it. */
@@ -113,6 +117,8 @@ export type EndReason =
   | 'idle'
   /** The agent hung up: a tool of its own. */
   | 'agent hangup'
+  /** Somebody else has the caller now. */
+  | 'transferred'
   /** The caller said nothing for too long; the agent said goodbye. */
   | 'caller silent'
   /** The leg broke the protocol too often, or sent too fast. */

@@ -1,5 +1,5 @@
 import type { Usage } from '../providers/ports.ts';
-import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
+import type { RecordedFailure, RecordedTransfer, RecordedTurn } from '../records/call-records.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { EndReason, StartedCallFacts } from './events.ts';
@@ -24,6 +24,7 @@ export type CallFact =
   | { type: 'language'; language: string }
   | { type: 'usage'; usage: Usage }
   | { type: 'tool'; run: ToolRun }
+  | { type: 'transfer'; transfer: RecordedTransfer }
   | { type: 'counted'; counts: CallCounts }
   | { type: 'ended'; reason: EndReason; status: 'ended' | 'failed'; endTime: number };
 
@@ -38,6 +39,8 @@ export interface JournaledCall {
   /** Summed per provider. */
   usage: Usage[];
   tools: ToolRun[];
+  /** In order; one that is being tried is not among them. */
+  transfers: RecordedTransfer[];
   /** Turns and tools' runs, in order. */
   history: ({ turn: RecordedTurn } | { run: ToolRun })[];
   /** The language that the caller was last heard to speak. */

@@ -2,17 +2,19 @@ import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import { ProviderError, type Usage } from '../providers/ports.ts';
 import type { CallActions } from '../tools/tool.ts';
 import { Agent, type AgentOptions } from './agent.ts';
+import { failedLineOf } from './agent-config.ts';
 import { CallerSound } from './caller-sound.ts';
 import { CallerTurn, type FinishedTurn } from './caller-turn.ts';
 import type { Timer } from './clock.ts';
 import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import type { Engine } from './engine.ts';
 import type { EndReason } from './events.ts';
+import { LastWords } from './last-words.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
-import { isEchoOfEnd, isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
+import { isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
 import type { HeardSentence, OwedAnswer, PastCall } from './past-call.ts';
 import { providerFailure } from './provider-failure.ts';
 import type { Reply, Thinking } from './reply.ts';
@@ -46,9 +48,6 @@ export interface PipelineLeg {
 const BROKEN_OFF =
   'The connection was lost in the middle of your answer. Go on where you stopped, without repeating what was said.';
 
-/** How long after the agent's last word its echo may still come. */
-const LATE_ECHO_MS = 500;
-
 /** Speech-to-text → language model → text-to-speech, turn by turn; who speaks when. */
 export class Pipeline implements Engine, ListenerHandler {
   readonly #options: PipelineOptions;
@@ -72,8 +71,7 @@ export class Pipeline implements Engine, ListenerHandler {
   readonly #later: LaterActs;
   readonly #abort = new AbortController();
   readonly #watchdog: ReplyWatchdog;
-  /** What the agent said last, and until when: to know its echo. */
-  #lastReply: { text: string; until: number } | null = null;
+  readonly #lastWords = new LastWords();
   /** The question to a silent caller, or the goodbye. */
   #silenceReply: Reply | null = null;
   readonly #sound: CallerSound;
@@ -190,12 +188,14 @@ export class Pipeline implements Engine, ListenerHandler {
     const last = past.history.at(-1);
     const spoken = past.heard.length > 0 || past.unheard.length > 0;
     const lastIsAgents = last !== undefined && 'turn' in last && last.turn.role === 'agent';
-    const unanswered = !spoken && last !== undefined && !lastIsAgents;
+    // Whoever is being connected, or comes back from it, is told of that first.
+    const transferred = past.transfers.pending !== null || past.transfers.untold !== null;
+    const unanswered = !spoken && last !== undefined && !lastIsAgents && !transferred;
     this.#owe(spoken && !past.written ? 'rest' : (past.owed ?? (unanswered ? 'whole' : null)));
     for (const act of past.acts) this.#later.add(act);
     // What comes back of the agent's last words is still its echo.
     const said = past.heard.at(-1)?.text ?? (lastIsAgents ? last.turn.text : '');
-    this.#lastReply = { text: said, until: this.#options.clock.now() };
+    this.#lastWords.were(said, this.#options.clock.now());
     this.#hearAgain(past);
     const { current, rest } = openingLeft(this.#options.agent, past);
     if (past.unheard.length > 0) {
@@ -242,6 +242,18 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#answerUnanswered();
     // A transcript may still be late.
     if (this.#awaited > 0 && this.#reply === null) this.#holdLineIfLate(this.#options.clock.now());
+  }
+
+  transferFailed(fact: string): void {
+    const line = failedLineOf(this.#options.agent);
+    this.#owe(null);
+    if (line === '') {
+      this.#toldOfProblem = false;
+      this.#tellOf(fact);
+    } else {
+      this.#agent.note(fact);
+      this.#speak(line, true);
+    }
   }
 
   /** Written down: the object may be lost again before the caller hears of it. */
@@ -345,7 +357,7 @@ export class Pipeline implements Engine, ListenerHandler {
       this.#callerMayFinish();
       return;
     }
-    if (reply === null && this.#isLateEcho(utterance, text)) {
+    if (reply === null && this.#lastWords.areEchoedBy(text, utterance.startedAt)) {
       this.#callerMayFinish();
       return;
     }
@@ -538,7 +550,7 @@ export class Pipeline implements Engine, ListenerHandler {
     if (this.#answersOwed) this.#owe(null);
     this.#answersOwed = false;
     this.#watchdog.stop();
-    this.#lastReply = { text: reply.spoken.latest, until: this.#options.clock.now() };
+    this.#lastWords.were(reply.spoken.latest, this.#options.clock.now());
     this.#reply = null;
     this.#resumeTimer?.cancel();
     this.#resumeTimer = null;
@@ -613,15 +625,6 @@ export class Pipeline implements Engine, ListenerHandler {
     // Nobody says "uh-huh" to what he has not heard.
     const isAnswer = reply === this.#silenceReply || this.#mayReopen(reply);
     return kind === 'backchannel' && isAnswer ? 'speech' : kind;
-  }
-
-  /** The agent's own words, which came back while it spoke and were understood only afterwards. */
-  #isLateEcho(utterance: Utterance, text: string): boolean {
-    const last = this.#lastReply;
-    if (last === null || utterance.startedAt >= last.until + LATE_ECHO_MS) return false;
-    return utterance.startedAt < last.until
-      ? overlapKind(text, last.text) === 'echo'
-      : isEchoOfEnd(text, last.text);
   }
 
   /** The caller speaks, or it is not yet known what was said. */

@@ -6,6 +6,7 @@ import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
 import { log } from '../log.ts';
 import { connectBooks, connectRecords } from '../records/connect.ts';
+import type { Jurisdiction } from '../regions/settings.ts';
 import type { Alarms } from './alarms.ts';
 import { callDeliveries } from './call-deliveries.ts';
 import { CallProgress } from './call-progress.ts';
@@ -25,6 +26,8 @@ export interface CallArchiveOptions {
   alarms: Alarms;
   env: Env;
   config: Config;
+  /** Where the call's recording has to be; null: anywhere. */
+  jurisdiction: () => Jurisdiction | null;
   clock: Clock;
   random: Random;
 }
@@ -50,7 +53,7 @@ export class CallArchive {
 
   constructor(options: CallArchiveOptions) {
     this.#options = options;
-    const { storage, writes, alarms, env, config, clock, random } = options;
+    const { storage, writes, alarms, env, config, jurisdiction, clock, random } = options;
     // As a whole or not at all: half of the tables could not be made again.
     writes.write('call/tables', () => storage.transactionSync(() => migrate(storage.sql)));
     const entries = new KeptEntries(storage.kv, writes, 'call/entry/');
@@ -62,6 +65,7 @@ export class CallArchive {
     const deliver = callDeliveries({
       env,
       config,
+      jurisdiction,
       clock,
       journal: this.#journal,
       plans: this.#plans,
@@ -111,6 +115,11 @@ export class CallArchive {
       heard: [...progress.heard],
       unheard: [...progress.unheard],
       acts: progress.acts,
+      transfers: {
+        pending: progress.transfer,
+        untold: progress.untold,
+        tried: journaled.transfers.length + (progress.transfer === null ? 0 : 1),
+      },
       written: progress.written,
       owed: progress.owed,
       keys: progress.keys,
@@ -153,7 +162,7 @@ export class CallArchive {
     if (journaled === null || journaled.end !== null) return null;
     const { call, turns } = journaled;
     const audioMs = (this.#journal.audioExtent(call.chunkSamples).samples * 1000) / call.sampleRate;
-    const { heard, counts } = this.#progress.read();
+    const { heard, counts, transfer } = this.#progress.read();
     const heardMs = heard.map((sentence) => sentence.until - call.startTime);
     const lastMs = Math.max(audioMs, ...turns.map((turn) => turn.endMs), ...heardMs);
     if (heard.length > 0) {
@@ -171,7 +180,16 @@ export class CallArchive {
     }
     if (counts !== null) this.#journal.append({ type: 'counted', counts });
     const endTime = call.startTime + Math.round(lastMs);
-    const end = { type: 'call.closed', reason: 'disconnected', status: 'failed', endTime } as const;
+    if (transfer !== null) {
+      const { until: _, ...asked } = transfer;
+      const lost = { ...asked, endedAt: Math.max(endTime, asked.at), outcome: 'unknown' as const };
+      this.#journal.append({ type: 'transfer', transfer: { ...lost, cause: null, sipStatus: null } });
+    }
+    // The last thing that it did was to hand the caller on.
+    const transferred = journaled.transfers.at(-1)?.outcome === 'answered';
+    const end: ClosedCall = transferred
+      ? { type: 'call.closed', reason: 'transferred', status: 'ended', endTime }
+      : { type: 'call.closed', reason: 'disconnected', status: 'failed', endTime };
     this.#end(end);
     return end;
   }
@@ -243,6 +261,9 @@ export class CallArchive {
         return;
       case 'tool.ran':
         this.#journal.append({ type: 'tool', run: event.run });
+        return;
+      case 'transfer':
+        if (event.state === 'over') this.#journal.append({ type: 'transfer', transfer: event.transfer });
         return;
       case 'call.counted':
         this.#journal.append({ type: 'counted', counts: event.counts });

@@ -8,13 +8,15 @@ import { log, personalId } from '../log.ts';
 import { metricsShard } from '../metrics/read.ts';
 import { shardOf } from '../metrics/totals.ts';
 import { type CallRecords, RecordsError } from '../records/call-records.ts';
+import { recordingsIn } from '../regions/namespaces.ts';
+import type { Jurisdiction } from '../regions/settings.ts';
 import type { Deliver } from './outbox.ts';
 import { recordingKey } from './recordings/format.ts';
 import { isolateOpus } from './recordings/opus-wasm.ts';
 import type { RecordingPlans } from './recordings/plan.ts';
 import { renamedRow, storeRecording } from './recordings/store.ts';
 import type { SqliteJournal } from './sqlite-journal.ts';
-import { storedCall, transcriptToStore, turnsToStore } from './stored-call.ts';
+import { storedCall, storedTransfers, transcriptToStore, turnsToStore } from './stored-call.ts';
 
 /** Postgres' unique_violation: the id names another call (`call_started` in the migrations). */
 const ID_TAKEN = '23505';
@@ -23,13 +25,15 @@ const ID_TAKEN = '23505';
 export function callDeliveries(options: {
   env: Env;
   config: Config;
+  /** Where the call's recording has to be; null: anywhere. */
+  jurisdiction: () => Jurisdiction | null;
   clock: Clock;
   journal: SqliteJournal;
   plans: RecordingPlans;
   records: () => CallRecords;
   books: () => Books;
 }): Deliver {
-  const { env, config, clock, journal, plans, records, books } = options;
+  const { env, config, jurisdiction, clock, journal, plans, records, books } = options;
   const shape = { format: config.RECORDING_FORMAT, channels: config.RECORDING_CHANNELS };
   /** Turns that the database has; after a restart they are sent again, which changes nothing. */
   let turnsSent = 0;
@@ -66,7 +70,7 @@ export function callDeliveries(options: {
       }
       case 'log ended':
         await record(async (journaled) => {
-          const { call, rowId, usage, counts } = journaled;
+          const { call, rowId, usage, counts, transfers } = journaled;
           const { turns, failures } = await transcriptToStore(journaled, config, clock, signal);
           const { status, reason, endTime } = endOf(journaled);
           const recording = call.recording
@@ -83,6 +87,7 @@ export function callDeliveries(options: {
               turns,
               failures,
               usage,
+              transfers: await storedTransfers(transfers, config),
               counts,
             },
             signal,
@@ -96,7 +101,8 @@ export function callDeliveries(options: {
         return;
       case 'recording': {
         const { call, rowId } = readCall(journal);
-        const bucket = env.RECORDINGS;
+        const bucket = recordingsIn(env, jurisdiction());
+        if (bucket === null) throw new Error(`there is no bucket in ${jurisdiction()}`);
         await storeRecording({
           bucket,
           spool: journal,

@@ -68,6 +68,7 @@ export class SqliteJournal implements Journal {
           failures: [],
           usage: [],
           tools: [],
+          transfers: [],
           history: [],
           language: null,
           counts: null,
@@ -81,7 +82,8 @@ export class SqliteJournal implements Journal {
       else if (fact.type === 'tool') {
         result?.tools.push(fact.run);
         result?.history.push({ run: fact.run });
-      } else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
+      } else if (fact.type === 'transfer') result?.transfers.push(fact.transfer);
+      else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
       else if (fact.type === 'language' && result !== null) result.language = fact.language;
       else if (fact.type === 'usage') addUsage(usage, fact.usage);
       else if (fact.type === 'ended' && result !== null) result.end = fact;

@@ -9,7 +9,11 @@ export type HttpErrorCode =
   | 'NOT_IMPLEMENTED'
   /** Nobody has to prove who they are (`AUTH=none`), and the request is not of this machine. */
   | 'AUTH_OFF'
-  | 'RANGE_NOT_SATISFIABLE';
+  | 'RANGE_NOT_SATISFIABLE'
+  /** Of calls that are to be placed. */
+  | 'IDEMPOTENCY_KEY_REUSED'
+  | 'CAMPAIGN_NOT_ACTIVE'
+  | 'NOT_YOURS';
 
 /** Every HTTP error has this shape. */
 export function apiError(

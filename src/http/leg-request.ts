@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Principal } from '../call/principal.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
+import { type Region, regionSchema } from '../regions/settings.ts';
 
 /** What the router tells the call's object about a leg, beside the upgrade itself. */
 export interface LegRequest {
@@ -12,6 +13,8 @@ export interface LegRequest {
   principal: Principal;
   /** The trace that the call is a part of, where whoever asked for it has one and is believed. */
   traceparent?: string | undefined;
+  /** Where the object was made, or is to be near; absent: anywhere. */
+  region?: Region;
 }
 
 const HEADER = 'X-Leg';
@@ -38,6 +41,7 @@ const legSchema = z.object({
   dialect: z.string(),
   principal: principalSchema,
   traceparent: z.string().optional(),
+  region: regionSchema.exactOptional(),
 });
 
 /** The client's upgrade request with what the router knows, and without its secrets; a header of that name from outside is overwritten. */

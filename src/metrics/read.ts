@@ -35,6 +35,12 @@ export async function readCounts(env: Env, shards: number, now: number): Promise
   });
 }
 
+/** A node's last report; null: it has never sent one. */
+export async function readNode(env: Env, shards: number, name: string): Promise<NodeReport | null> {
+  const nodes = await metricsShard(env, shardOf(name, shards), shards).nodes();
+  return nodes.find((node) => node.name === name) ?? null;
+}
+
 export async function writeHeartbeat(env: Env, shards: number, report: NodeReport): Promise<void> {
   await metricsShard(env, shardOf(report.name, shards), shards).heartbeat(report);
 }

@@ -1,4 +1,10 @@
-import type { EndedCall, RecordedFailure, RecordedTurn, StartedCall } from './call-records.ts';
+import type {
+  EndedCall,
+  RecordedFailure,
+  RecordedTransfer,
+  RecordedTurn,
+  StartedCall,
+} from './call-records.ts';
 
 /**
  * What is cut from a record before it is sent, so that hostile input can neither swell the database nor make a
@@ -23,6 +29,8 @@ export const recordLimits = {
   failureMessageCharacters: 2_000,
   providerCharacters: 128,
   usageEntries: 200,
+  transfers: 20,
+  transferToCharacters: 512,
   /** `metadata` as JSON; the native dialect takes a quarter of it. */
   metadataCharacters: 64 * 1024,
   /** Levels of nesting in `metadata`; what lies deeper is left out. */
@@ -51,6 +59,13 @@ export interface EndedPayload extends StartedPayload {
   failures: (Omit<RecordedFailure, 'at'> & { at: string })[];
   usage: EndedCall['usage'];
   counts: EndedCall['counts'];
+}
+
+/** One entry of `call_logs.transfers`. */
+export interface TransferPayload extends Omit<RecordedTransfer, 'at' | 'ringingAt' | 'endedAt'> {
+  at: string;
+  ringingAt: string | null;
+  endedAt: string;
 }
 
 /** @throws RangeError where `startTime` is no time. */
@@ -106,6 +121,18 @@ export function endedPayload(call: EndedCall): EndedPayload {
     usage,
     counts: call.counts,
   };
+}
+
+/** @throws RangeError where a time is none. */
+export function transfersPayload(transfers: readonly RecordedTransfer[]): TransferPayload[] {
+  return transfers.slice(0, recordLimits.transfers).map((transfer) => ({
+    ...transfer,
+    to: cut(transfer.to, recordLimits.transferToCharacters),
+    cause: cutOrNull(transfer.cause, recordLimits.failureCodeCharacters),
+    at: isoTime(transfer.at),
+    ringingAt: transfer.ringingAt === null ? null : isoTime(transfer.ringingAt),
+    endedAt: isoTime(transfer.endedAt),
+  }));
 }
 
 /**

@@ -46,6 +46,8 @@ hostPart({
       .startWorker({
         config: configFile,
         bindings,
+        // The service has made what wrangler.toml's [build] makes.
+        build: { custom: { command: '' } },
         dev: {
           server: { hostname: '127.0.0.1', port },
           inspector: false,

@@ -71,6 +71,17 @@ function endedCall(callId: string): EndedCall {
       { position: 0, at: start + 3_000, code: 'timeout', provider: 'openai/gpt-6-luna', message: 'slow' },
     ],
     usage: [{ provider: 'openai/gpt-transcribe', audioSeconds: 1.2 }],
+    transfers: [
+      {
+        to: '+49…45',
+        at: start + 5_000,
+        ringingAt: start + 6_000,
+        endedAt: start + 9_000,
+        outcome: 'busy',
+        cause: 'USER_BUSY',
+        sipStatus: 486,
+      },
+    ],
     counts: { ...noCounts, interruptions: 1, repeats: 2 },
   };
 }

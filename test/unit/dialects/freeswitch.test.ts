@@ -127,14 +127,14 @@ describe('FreeSWITCH’s raw bridge, to the node', () => {
 
   it('transfers, presses keys and marks where a hook says that it can', () => {
     const plain = started();
-    expect([plain.dialect.transfer('+4930'), plain.dialect.pressDigits('1'), plain.dialect.canMark]).toEqual([
-      false,
-      false,
-      false,
-    ]);
+    expect([
+      plain.dialect.transfer('+4930', 30),
+      plain.dialect.pressDigits('1'),
+      plain.dialect.canMark,
+    ]).toEqual([false, false, false]);
     expect(plain.sent).toEqual([]);
     const leg = started({}, { features: ['transfer', 'dtmf', 'mark'] });
-    expect([leg.dialect.transfer('+4930'), leg.dialect.pressDigits('1'), leg.dialect.canMark]).toEqual([
+    expect([leg.dialect.transfer('+4930', 30), leg.dialect.pressDigits('1'), leg.dialect.canMark]).toEqual([
       true,
       true,
       true,
@@ -142,10 +142,27 @@ describe('FreeSWITCH’s raw bridge, to the node', () => {
     leg.dialect.mark('sentence-0');
     leg.dialect.hangUp();
     expect(leg.messages).toEqual([
-      { type: 'transfer', to: '+4930' },
+      { type: 'transfer', to: '+4930', ringSeconds: 30 },
       { type: 'dtmf', digits: '1' },
       { type: 'mark', name: 'sentence-0' },
       { type: 'hangup' },
     ]);
+  });
+
+  it('takes what the node tells of a transfer, and gives one up that it can make', () => {
+    const leg = started({}, { features: ['transfer'] });
+    leg.receive({ type: 'transfer', state: 'ringing' });
+    leg.receive({ type: 'transfer', state: 'failed', cause: 'NO_ANSWER', sipStatus: 480 });
+    leg.receive({ type: 'transfer', state: 'elsewhere' });
+    expect(leg.events).toEqual([
+      { transfer: { state: 'ringing' } },
+      { transfer: { state: 'failed', cause: 'NO_ANSWER', sipStatus: 480 } },
+    ]);
+    expect(leg.errors).toEqual(['BAD_MESSAGE']);
+    leg.dialect.cancelTransfer();
+    expect(leg.messages.at(-1)).toEqual({ type: 'cancel_transfer' });
+    const plain = started();
+    plain.dialect.cancelTransfer();
+    expect(plain.sent).toEqual([]);
   });
 });
