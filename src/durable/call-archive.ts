@@ -219,9 +219,9 @@ export class CallArchive {
     }
     // The last thing that it did was to hand the caller on.
     const transferred = journaled.transfers.at(-1)?.outcome === 'answered';
-    const end = transferred
-      ? ({ type: 'call.closed', reason: 'transferred', status: 'ended', endTime } as const)
-      : ({ type: 'call.closed', reason: 'disconnected', status: 'failed', endTime } as const);
+    const end: ClosedCall = transferred
+      ? { type: 'call.closed', reason: 'transferred', status: 'ended', endTime }
+      : { type: 'call.closed', reason: 'disconnected', status: 'failed', endTime };
     this.#end(end);
     return end;
   }

@@ -3,7 +3,7 @@ import { ATTR_ERROR_TYPE, ATTR_EXCEPTION_TYPE } from '@opentelemetry/semantic-co
 import type { CallEvent } from '../call/events.ts';
 import { errorWords } from '../privacy/error-words.ts';
 import type { Usage } from '../providers/ports.ts';
-import type { RecordedTurn } from '../records/call-records.ts';
+import type { RecordedTransfer, RecordedTurn } from '../records/call-records.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import { genAi, operations } from './attributes.ts';
 import { addEvent, endSpan, type SpanMaker } from './span-maker.ts';
@@ -75,6 +75,9 @@ export class CallSpans {
         return;
       case 'tool.ran':
         this.#toolRan(event.run);
+        return;
+      case 'transfer':
+        if (event.state === 'over') this.#transferred(event.transfer);
         return;
       case 'failure':
         this.#failed(event, at);
@@ -214,6 +217,17 @@ export class CallSpans {
     const span = this.#maker.start(`${operations.tool} ${name}`, parts);
     if (!ok) span.setStatus({ code: SpanStatusCode.ERROR });
     endSpan(span, at + tookMs);
+  }
+
+  /** Without whom it was to, and without the leg's words. */
+  #transferred({ at, ringingAt, endedAt, outcome, sipStatus }: RecordedTransfer): void {
+    const attributes = {
+      'call.transfer.outcome': outcome,
+      ...(sipStatus === null ? {} : { 'call.transfer.sip_status': sipStatus }),
+    };
+    const span = this.#maker.start('transfer', { at, kind: SpanKind.CLIENT, attributes });
+    if (ringingAt !== null) addEvent(span, 'call.transfer.ringing', ringingAt);
+    endSpan(span, Math.max(at, endedAt));
   }
 
   #failed({ code, provider, requestId }: Extract<CallEvent, { type: 'failure' }>, at: number): void {

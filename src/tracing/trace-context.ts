@@ -17,9 +17,12 @@ export interface CallTraceFacts {
 /** W3C Trace Context: https://www.w3.org/TR/trace-context/#traceparent-header */
 export const TRACEPARENT = 'traceparent';
 
-/** A random UUID, or one by time with random digits behind it (RFC 9562 versions 4 and 7); Kamailio adds how often it has tried. */
+/**
+ * A random UUID, one by time with random digits behind it, or one of a hash, as calls that are placed have (RFC 9562 versions 4, 7 and 8);
+ * Kamailio adds how often it has tried.
+ */
 const RANDOM_UUID =
-  /^([0-9a-f]{8})-([0-9a-f]{4})-([47][0-9a-f]{3})-([89ab][0-9a-f]{3})-([0-9a-f]{12})(?:-\d{1,3})?$/i;
+  /^([0-9a-f]{8})-([0-9a-f]{4})-([478][0-9a-f]{3})-([89ab][0-9a-f]{3})-([0-9a-f]{12})(?:-\d{1,3})?$/i;
 
 /**
  * The trace of the call of this id. A UUID is one already, without its dashes: whoever has the id at the proxy or on a node has the

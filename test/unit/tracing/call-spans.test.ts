@@ -274,6 +274,68 @@ describe('events in whatever order', () => {
     expect(troubles.at(-1)?.lost).toBeGreaterThan(0);
   });
 
+  it('leave a turn alone when the reply before it is over', async () => {
+    const traced = createTrace(clock);
+    const at = clock.now();
+    const heard = {
+      position: 1,
+      role: 'agent',
+      text: 'x',
+      startMs: 900,
+      endMs: 2_000,
+      interrupted: true,
+      latency: null,
+    } as const;
+    const [words, first] = caller(1, 0, 0);
+    const [more, second] = caller(2, 2, 1_500);
+    for (const [afterMs, event] of [
+      [0, started],
+      [800, words!],
+      [800, first!],
+      [900, { type: 'transcript', role: 'agent', turn: 1, text: 'x', final: false }],
+      [1_900, more!],
+      [1_900, second!],
+      [2_000, { type: 'turn.recorded', turn: heard }],
+      [2_000, { type: 'agent.sentence', state: 'over' }],
+      [2_500, { type: 'transcript', role: 'agent', turn: 2, text: 'x', final: false }],
+      [90_000, closed],
+    ] as [number, CallEvent][]) {
+      traced.trace.hear(event, at + afterMs);
+    }
+    await Promise.all(traced.background);
+    expect(treeOf(traced.spans)).toEqual([
+      'call 0–90000',
+      '  turn 0–2000',
+      '    caller speech 0–500',
+      '    playout 900–2000',
+      '  turn 1500–90000',
+      '    caller speech 1500–2000',
+      '    playout 2500–90000',
+    ]);
+  });
+
+  it('tell of a transfer, and not to whom', async () => {
+    const at = clock.now() + 1_000;
+    const transfer = {
+      to: '+4930901820',
+      at,
+      ringingAt: at + 2_000,
+      endedAt: at + 9_000,
+      cause: 'USER_BUSY +49',
+      sipStatus: 486,
+    };
+    const { spans, background } = hear({
+      type: 'transfer',
+      state: 'over',
+      transfer: { ...transfer, outcome: 'busy' },
+    });
+    await Promise.all(background);
+    expect(treeOf(spans)).toEqual(['call 0–90000', '  transfer 1000–10000']);
+    const span = spans.find(({ name }) => name === 'transfer')!;
+    expect(span.attributes).toEqual({ 'call.transfer.outcome': 'busy', 'call.transfer.sip_status': 486 });
+    expect(eventNames([span])).toEqual(['transfer: call.transfer.ringing']);
+  });
+
   it('tells how long a lost leg was away', async () => {
     const { spans, background } = hear(
       { type: 'leg.lost' },

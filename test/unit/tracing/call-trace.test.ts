@@ -40,10 +40,11 @@ describe('the trace of a call', () => {
     ['a UUID, as the proxy hands it to a node', `${uuid}-0`],
     ['a node that was tried after another', `${uuid}-12`],
     ['in capitals', uuid.toUpperCase()],
+    ['one of a hash, as a call has that is placed under a key', uuid.replace('-4a0b-', '-8a0b-')],
   ])('is the call’s id: %s', (_, callId) => {
     const { trace } = createTrace(clock);
     trace.hear(started(callId), clock.now());
-    expect(trace.facts?.traceId).toBe(traceId);
+    expect(trace.facts?.traceId).toBe(callId.slice(0, 36).replaceAll('-', '').toLowerCase());
   });
 
   it.each([
