@@ -23,6 +23,7 @@ const settings = {
   transfer_shows: 'called',
   hold_line: 'tone_stream://hold',
   reopen_seconds: '30',
+  proxy: '10.0.0.10:5060',
   max_calls: '100',
   max_dials: '20',
 };
