@@ -16,7 +16,7 @@ import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-le
 import { type Config, loadConfig } from './config.ts';
 import type { DialectEntry, LegContext } from './dialects/carrier.ts';
 import type { StartRequest } from './dialects/dialect.ts';
-import { closeCodes } from './dialects/native-messages.ts';
+import { closeCodes, type ErrorCode } from './dialects/native-messages.ts';
 import { dialectAt } from './dialects/registry.ts';
 import { Alarms } from './durable/alarms.ts';
 import { CallArchive } from './durable/call-archive.ts';
@@ -27,6 +27,7 @@ import { ObjectLimits } from './durable/object-limits.ts';
 import { speechStore } from './durable/speech-store.ts';
 import { hasTables } from './durable/storage.ts';
 import type { Env } from './env.ts';
+import { countRefusal } from './http/count-refusals.ts';
 import { apiError } from './http/errors.ts';
 import { type LegRequest, readLegRequest } from './http/leg-request.ts';
 import { describeError, log, logCallEvent, personalId } from './log.ts';
@@ -118,6 +119,7 @@ export class CallSessionDO extends DurableObject<Env> {
     if (leg.bound && comesBack) {
       this.#awaitReturn(socket, connect(), leg, detectors);
     } else if (leg.bound && known) {
+      this.#countRefusal('CALL_ID_IN_USE');
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
     } else {
       this.#accept(socket, connect(), leg, detectors);
@@ -202,6 +204,7 @@ export class CallSessionDO extends DurableObject<Env> {
         return call;
       },
       sendError: (code, message) => dialect.show({ type: 'leg.error', code, message }),
+      onRefused: (code) => this.#countRefusal(code),
       onOver: () => this.#returning.delete(returning),
     });
     // The owner's proof follows its socket at once: who has waited longest goes.
@@ -271,6 +274,9 @@ export class CallSessionDO extends DurableObject<Env> {
     events.listen((event) => (call?.leg ?? connection).dialect.show(event));
     events.listen((event, at) => this.#archiveEvent(event, at, resumeToken));
     events.listen((event) => logCallEvent(leg.callId, event));
+    events.listen((event) => {
+      if (event.type === 'leg.closed' && event.refusal !== undefined) this.#countRefusal(event.refusal.code);
+    });
     const settings = providerSettings(config);
     const { vendor, baseUrl, model } = settings.textToSpeech[0];
     call = new Call({
@@ -320,6 +326,11 @@ export class CallSessionDO extends DurableObject<Env> {
     this.#call = call;
     this.#limits.opened();
     return call;
+  }
+
+  #countRefusal(code: ErrorCode): void {
+    const work = countRefusal(this.env, this.#config.METRICS_SHARDS, 'call', code);
+    if (work !== null) this.ctx.waitUntil(work);
   }
 
   #archiveEvent(event: CallEvent, at: number, resumeToken: string): void {

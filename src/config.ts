@@ -202,7 +202,7 @@ const configSchema = z.object({
   /** Whether `/console` is served, a page to call from. */
   CONSOLE: flag(false),
   /** Objects over which the counts of `/health` and `/metrics` are spread. Changing it starts the counts anew. */
-  METRICS_SHARDS: whole(4, 1, 256),
+  METRICS_SHARDS: whole(16, 1, 256),
 });
 
 /** A call's object may outlive its longest call (`WEBSOCKET_TIMEOUT`) by setting up, finishing and a restart. */

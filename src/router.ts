@@ -13,21 +13,22 @@ import { type Config, loadConfig, missingSettings } from './config.ts';
 import type { Env } from './env.ts';
 import { callRoutes } from './http/calls-route.ts';
 import { consoleRoutes } from './http/console.ts';
+import { countRefusals } from './http/count-refusals.ts';
 import { apiError } from './http/errors.ts';
 import { limitRequests } from './http/limit-requests.ts';
 import { nodeRoutes } from './http/nodes-route.ts';
 import { recordingRoutes } from './http/recordings-route.ts';
 import { legRoutes } from './http/ws-routes.ts';
 import { describeError, log } from './log.ts';
-import { everyNodeDown, nodeCounts, prometheusNodes } from './metrics/nodes.ts';
-import { type Counts, readCounts } from './metrics/read.ts';
-import { metricsOf, prometheusText, recentErrorRate } from './metrics/totals.ts';
+import { exposed } from './metrics/exposed.ts';
+import { expositionText, textTypes } from './metrics/exposition.ts';
+import { healthReasons } from './metrics/health.ts';
+import { nodeCounts, nodeStates } from './metrics/nodes.ts';
+import { readCounts } from './metrics/read.ts';
+import { type Counts, metricsOf } from './metrics/totals.ts';
 import { settingsWithoutEffect } from './settings-without-effect.ts';
 
-/** Above this share of failed calls the service is degraded (contract). */
-const DEGRADED_ERROR_RATE = 0.05;
-
-/** Strangers may ask often, and many of them; for each answer every object that counts would read the rows of five minutes' calls. */
+/** Strangers may ask often, and many of them; each answer asks every object that counts. */
 const TOLD_FOR_MS = 5_000;
 /** What strangers were told last by this isolate, by its settings. */
 const told = new WeakMap<Config, { counts: Counts | null; at: number }>();
@@ -37,6 +38,8 @@ let upSince: number | null = null;
 
 /** The service's whole HTTP surface. */
 export const router = new Hono<{ Bindings: Env }>();
+
+router.use(countRefusals);
 
 router.use(async (c, next) => {
   upSince ??= Date.now();
@@ -75,10 +78,9 @@ router.get('/health', async (c) => {
   const missing = missingSettings(config, c.env);
   const idle = settingsWithoutEffect(c.env);
   const closed = config.AUTH === 'none' && !isLoopback(c.req.raw);
-  const failing = counts === null || recentErrorRate(counts.totals) > DEGRADED_ERROR_RATE;
-  const degraded = failing || missing.length > 0 || closed || everyNodeDown(nodes, now);
+  const reasons = healthReasons({ counts, missing, closed, now });
   return c.json({
-    status: degraded ? 'degraded' : 'ok',
+    status: reasons.length > 0 ? 'degraded' : 'ok',
     timestamp: now,
     version,
     // Null: not known.
@@ -87,6 +89,7 @@ router.get('/health', async (c) => {
     // How the service is set up is not for strangers.
     ...(operator
       ? {
+          ...(reasons.length > 0 ? { reasons } : {}),
           ...(nodes.length > 0 ? { nodes: nodeCounts(nodes, now) } : {}),
           ...(missing.length > 0 ? { missingSettings: missing } : {}),
           ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
@@ -108,15 +111,14 @@ router.get('/metrics', async (c) => {
   const { totals, nodes } = counts;
   const wanted = accepts(c, {
     header: 'Accept',
-    supports: ['application/json', 'text/plain', 'application/openmetrics-text'],
+    supports: ['application/json', 'application/openmetrics-text', 'text/plain'],
     default: 'application/json',
   });
-  if (wanted !== 'application/json') {
-    return c.text(prometheusText(totals) + prometheusNodes(nodes, now), 200, {
-      'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
-    });
-  }
-  return c.json(metricsOf(totals));
+  if (wanted === 'application/json') return c.json({ ...metricsOf(totals), nodes: nodeStates(nodes, now) });
+  const format = wanted === 'text/plain' ? 'prometheus' : 'openmetrics';
+  return c.text(expositionText(exposed(totals, nodes, now, version), format), 200, {
+    'Content-Type': textTypes[format],
+  });
 });
 
 router.route('/ws', legRoutes);

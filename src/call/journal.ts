@@ -37,6 +37,8 @@ export interface JournaledCall {
   failures: RecordedFailure[];
   /** Summed per provider. */
   usage: Usage[];
+  /** How many answers each provider has charged for. */
+  answers: Record<string, number>;
   tools: ToolRun[];
   /** Turns and tools' runs, in order. */
   history: ({ turn: RecordedTurn } | { run: ToolRun })[];

@@ -26,6 +26,8 @@ export interface ReturningLegOptions {
   /** Takes the leg into its call, which hears from now on what comes from it. */
   accept(leg: Leg, request: StartRequest): LegHandler;
   sendError(code: ErrorCode, message: string): void;
+  /** It is being turned away; once. */
+  onRefused(code: ErrorCode): void;
   /** It was accepted or turned away, or is gone; once. */
   onOver(): void;
 }
@@ -131,6 +133,7 @@ export class ReturningLeg implements LegHandler {
   turnAway(code: ErrorCode, message: string, closing: Closing): void {
     if (this.#over) return;
     this.closed();
+    this.#options.onRefused(code);
     this.#options.sendError(code, message);
     this.leg.close(closing);
   }

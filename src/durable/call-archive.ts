@@ -5,6 +5,7 @@ import type { PastCall } from '../call/past-call.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
 import { log } from '../log.ts';
+import { REPORT_MS } from '../metrics/call-report.ts';
 import { connectBooks, connectRecords } from '../records/connect.ts';
 import type { Alarms } from './alarms.ts';
 import { callDeliveries } from './call-deliveries.ts';
@@ -42,6 +43,7 @@ export class CallArchive {
   /** What is charged. */
   readonly #usage: WriteBehind;
   #conversationTimer: Timer | null = null;
+  #reportTimer: Timer | null = null;
   /** Samples of the recording that the storage did not take, and memory had no room for. */
   #lostSamples = 0;
   #delivered = false;
@@ -65,6 +67,8 @@ export class CallArchive {
       plans: this.#plans,
       records: connectRecords(config),
       books: connectBooks(config),
+      counts: () => this.#progress.counts,
+      waiting: () => this.#outbox.waiting,
     });
     this.#outbox = new Outbox({ sql: storage.sql, writes, alarms, clock, random, deliver });
   }
@@ -122,7 +126,21 @@ export class CallArchive {
   /** The call was taken up again: it has its whole time. */
   takenUp(): void {
     const lost = this.lost;
-    if (lost !== null) this.#expectEnd(lost.call.startTime);
+    if (lost === null) return;
+    this.#expectEnd(lost.call.startTime);
+    this.#report();
+  }
+
+  /** Tells the objects that count how the call stands, now and every minute until it ends. */
+  #report(): void {
+    this.#outbox.put('metrics');
+    void this.#outbox.run();
+    this.#reportLater();
+  }
+
+  #reportLater(): void {
+    this.#reportTimer?.cancel();
+    this.#reportTimer = this.#options.clock.after(REPORT_MS, () => this.#report());
   }
 
   *#callerAudio(
@@ -213,8 +231,9 @@ export class CallArchive {
       case 'call.started': {
         this.#journal.append({ type: 'started', call: event.call, resumeToken });
         this.#expectEnd(event.call.startTime);
-        this.#outbox.put('metrics started', 'log started');
+        this.#outbox.put('metrics', 'log started');
         void this.#outbox.run();
+        this.#reportLater();
         return;
       }
       case 'turn.recorded':
@@ -250,10 +269,11 @@ export class CallArchive {
 
   #end({ reason, status, endTime }: Extract<CallEvent, { type: 'call.closed' }>): void {
     this.#conversationTimer?.cancel();
+    this.#reportTimer?.cancel();
     const call = this.#journal.read()?.call;
     if (call !== undefined && this.#lostSamples > 0) this.#tellLoss(this.#lostSamples / call.sampleRate);
     this.#journal.append({ type: 'ended', reason, status, endTime });
-    const deliveries: Delivery[] = ['metrics ended', 'log ended'];
+    const deliveries: Delivery[] = ['metrics', 'log ended'];
     if (call?.funds !== undefined) deliveries.push('payment');
     if (call?.recording === true) deliveries.push('recording');
     this.#outbox.put(...deliveries);

@@ -54,6 +54,11 @@ export class CallProgress {
     return this.#progress;
   }
 
+  /** How the conversation has gone so far. */
+  get counts(): CallCounts {
+    return this.#counter.counts;
+  }
+
   hear(event: CallEvent): void {
     this.#counter.hear(event);
     if (!this.#take(event)) return;

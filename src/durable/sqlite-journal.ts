@@ -58,6 +58,7 @@ export class SqliteJournal implements Journal {
   read(): JournaledCall | null {
     let result: JournaledCall | null = null;
     const usage = new Map<string, Usage>();
+    const answers: Record<string, number> = {};
     for (const fact of this.#facts()) {
       if (fact.type === 'started') {
         result = {
@@ -67,6 +68,7 @@ export class SqliteJournal implements Journal {
           turns: [],
           failures: [],
           usage: [],
+          answers: {},
           tools: [],
           history: [],
           language: null,
@@ -83,10 +85,15 @@ export class SqliteJournal implements Journal {
         result?.history.push({ run: fact.run });
       } else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
       else if (fact.type === 'language' && result !== null) result.language = fact.language;
-      else if (fact.type === 'usage') addUsage(usage, fact.usage);
-      else if (fact.type === 'ended' && result !== null) result.end = fact;
+      else if (fact.type === 'usage') {
+        addUsage(usage, fact.usage);
+        answers[fact.usage.provider] = (answers[fact.usage.provider] ?? 0) + 1;
+      } else if (fact.type === 'ended' && result !== null) result.end = fact;
     }
-    if (result !== null) result.usage = [...usage.values()];
+    if (result !== null) {
+      result.usage = [...usage.values()];
+      result.answers = answers;
+    }
     return result;
   }
 
