@@ -1,3 +1,4 @@
+import type { AlertsDO } from './AlertsDO.ts';
 import type { CallSessionDO } from './CallSessionDO.ts';
 import type { MetricsDO } from './MetricsDO.ts';
 import type { PermitsDO } from './PermitsDO.ts';
@@ -9,6 +10,7 @@ export interface Env {
   METRICS: DurableObjectNamespace<MetricsDO>;
   USER_CALLS: DurableObjectNamespace<UserCallsDO>;
   PERMITS: DurableObjectNamespace<PermitsDO>;
+  ALERTS: DurableObjectNamespace<AlertsDO>;
   RECORDINGS: R2Bucket;
   /** Ready audio of sentences that are said again and again. */
   CACHE_KV: KVNamespace;
