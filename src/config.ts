@@ -4,6 +4,7 @@ import { authSchema } from './auth/settings.ts';
 import { defaultEndpointing, defaultInterruption, defaultSilence } from './call/agent-config.ts';
 import { defaultSpeculation } from './call/speculation.ts';
 import { languageTag } from './call/spoken-language.ts';
+import { ownPricesSchema } from './cost/price-list.ts';
 import { recordingChannels, recordingFormats } from './durable/recordings/format.ts';
 import { redactionKinds, storedNumbers } from './privacy/kinds.ts';
 import { missingKeys, needsWorkersAi } from './provider-keys.ts';
@@ -161,6 +162,9 @@ const configSchema = z.object({
 
   // --- providers ---
   ...providerSchema,
+
+  /** Prices of the operator's own contracts, JSON; they go before those of `src/cost/prices.ts`. See docs/cost.md. */
+  PRICES: z.preprocess(json, ownPricesSchema.default({})),
 
   // --- records ---
   SUPABASE_URL: url,

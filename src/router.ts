@@ -21,6 +21,7 @@ import { apiError } from './http/errors.ts';
 import { limitRequests } from './http/limit-requests.ts';
 import { nodeRoutes } from './http/nodes-route.ts';
 import { recordingRoutes } from './http/recordings-route.ts';
+import { usageRoutes } from './http/usage-route.ts';
 import { legRoutes } from './http/ws-routes.ts';
 import { describeError, log } from './log.ts';
 import { exposed } from './metrics/exposed.ts';
@@ -138,6 +139,7 @@ router.route('/console', consoleRoutes);
 router.route('/api/v1/calls', callRoutes);
 router.route('/api/v1/recordings', recordingRoutes);
 router.route('/api/v1/nodes', nodeRoutes);
+router.route('/api/v1/usage', usageRoutes);
 
 router.notFound(() => apiError(404, 'NOT_FOUND', 'There is nothing at this path'));
 

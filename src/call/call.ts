@@ -21,6 +21,7 @@ import { Playout } from './playout.ts';
 import { mayStartCall, type Principal, principalName } from './principal.ts';
 import { RecordingTimeline } from './recording-timeline.ts';
 import { type Refusal, refusalToReturn } from './returning-leg.ts';
+import { Turns } from './turn.ts';
 
 export interface CallLimits {
   /** The longest call. */
@@ -496,6 +497,8 @@ export class Call implements LegHandler {
       sampleRate,
       startTime,
       languageHeard: this.#options.past?.language ?? null,
+      // One count for the whole call, whichever engine holds it and however often its object was lost.
+      turns: new Turns(this.#options.past?.nextTurn ?? 0),
       actions,
       leg: {
         get canClear() {

@@ -99,8 +99,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#caller = new CallerTranscript({
       ...options,
       record: this.#record,
-      answeringTurn: () =>
-        (this.#caller.settling ? this.#voice.speech?.turn.id : undefined) ?? this.#voice.turns.nextId,
+      answeringTurn: () => this.#answeringTurn,
       voice: () => (this.#ear.speaking ? { from: this.#ear.voicedFrom, until: this.#ear.voicedUntil } : null),
       onClosed: (words) => {
         if (words) this.#silence.reset();
@@ -137,7 +136,8 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
       onAfterwards: (act) => this.#afterwards.plan(act),
       onTold: () => this.#afterwards.tell(this.#voice.speeches),
       onDone: () => this.#listenIfIdle(),
-      onUsage: (usage) => this.usage(usage),
+      turn: () => this.#answeringTurn,
+      onUsage: (usage, turn) => this.usage(usage, turn),
       onFailure: (error) => this.#tell(error),
     });
     this.#afterwards = new AfterSpeech(clock, new LaterActs(options), (problem) =>
@@ -361,10 +361,10 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
   // --- the model -------------------------------------------------------------------------------------------------
 
   #take(event: DuplexEvent): void {
-    const { events } = this.#options;
     switch (event.type) {
       case 'usage':
-        events.emit({ type: 'usage', usage: event.usage });
+        // The session is charged by its length, whoever speaks.
+        this.usage(event.usage, null);
         return;
       case 'callerText':
         this.#hear(event);
@@ -452,8 +452,13 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#listenIfIdle();
   }
 
-  usage(usage: Usage): void {
-    this.#options.events.emit({ type: 'usage', usage });
+  usage(usage: Usage, turn: number | null): void {
+    this.#options.events.emit({ type: 'usage', usage, turn });
+  }
+
+  /** The turn that answers what the caller says, or has said last. */
+  get #answeringTurn(): number {
+    return (this.#caller.settling ? this.#voice.speech?.turn.id : undefined) ?? this.#voice.turns.nextId;
   }
 
   failed(error: ProviderError): void {

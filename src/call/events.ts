@@ -55,7 +55,8 @@ export type CallEvent =
   | { type: 'mark.played'; name: string }
   /** The language that the caller speaks, as a BCP 47 tag: it is another one than was known. */
   | { type: 'language.heard'; language: string }
-  | { type: 'usage'; usage: Usage }
+  /** A bill. `turn`: the number of the turn that caused it, be it the caller's words or their answer; null: the call as a whole. */
+  | { type: 'usage'; usage: Usage; turn: number | null }
   /** A sentence that could have been ready audio was looked up. */
   | { type: 'cache'; hit: boolean }
   /** A speech model said other words than it was given. */

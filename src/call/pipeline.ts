@@ -17,7 +17,7 @@ import type { HeardSentence, OwedAnswer, PastCall } from './past-call.ts';
 import type { Reply, Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
-import { Turns } from './turn.ts';
+import type { Turns } from './turn.ts';
 import { TurnEnd } from './turn-end.ts';
 import { TurnRecord } from './turn-record.ts';
 
@@ -52,7 +52,7 @@ const LATE_ECHO_MS = 500;
 export class Pipeline implements Engine, ListenerHandler {
   readonly #options: PipelineOptions;
   readonly #record: TurnRecord;
-  readonly #turns = new Turns();
+  readonly #turns: Turns;
   readonly #listener: Listener;
   readonly #callerTurn: CallerTurn;
   readonly #silence: SilenceWatch;
@@ -93,13 +93,14 @@ export class Pipeline implements Engine, ListenerHandler {
   constructor(options: PipelineOptions) {
     this.#options = options;
     const { clock, agent } = options;
+    this.#turns = options.turns;
     this.#record = options.record ?? new TurnRecord(options);
     this.#later = new LaterActs(options);
     this.#agent = new Agent({
       ...options,
       record: this.#record,
       later: this.#later,
-      onUsage: (usage) => this.usage(usage),
+      onUsage: (usage, turn) => options.events.emit({ type: 'usage', usage, turn }),
       onFailure: (error) => this.#fail(error),
     });
     this.#listener = new Listener({
@@ -381,9 +382,12 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#callerMayFinish();
   }
 
+  /** What the caller said. Its turn is the next one until that begins; what is told later was still for it. */
   usage(usage: Usage): void {
     if (usage.audioSeconds !== undefined) this.#heardBy.add(usage.provider);
-    this.#options.events.emit({ type: 'usage', usage });
+    const { nextId } = this.#turns;
+    const pending = this.#callerPending || this.#callerTurn.open;
+    this.#options.events.emit({ type: 'usage', usage, turn: pending ? nextId : Math.max(0, nextId - 1) });
   }
 
   failedOver(error: ProviderError): void {

@@ -42,6 +42,11 @@ export function maySee(principal: Principal, userId: string, campaignId: string 
   return seesUser && (campaignId === null || campaigns === '*' || campaigns.includes(campaignId));
 }
 
+/** The user whom they mean where they name none: the only one they have. */
+export function onlyUserOf({ users }: Principal): string | null {
+  return users !== '*' && users.length === 1 ? users[0]! : null;
+}
+
 /** Whether they may start this call. A single-call token stands for one call and no other. */
 export function mayStartCall(
   principal: Principal,

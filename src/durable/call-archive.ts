@@ -117,6 +117,7 @@ export class CallArchive {
       keys: progress.keys,
       language,
       counts: progress.counts,
+      nextTurn: Math.max(progress.nextTurn, journaled.nextTurn),
       spooledSamples: samples,
       callerAudio: (fromSample) => this.#callerAudio(fromSample, chunks, call.chunkSamples),
       lostAt: call.startTime + Math.round(lastMs),
@@ -210,7 +211,8 @@ export class CallArchive {
   /** Takes one event of the call. `resumeToken` is the proof with which a client may come back to it. */
   hear(event: CallEvent, at: number, resumeToken: string): void {
     if (event.type === 'usage') {
-      this.#usage.add(() => this.#journal.append({ type: 'usage', usage: event.usage }));
+      const { usage, turn } = event;
+      this.#usage.add(() => this.#journal.append({ type: 'usage', usage, turn }));
     } else if (precedesRequest(event)) {
       this.#words.add(() => this.#write(event, at, resumeToken));
     } else {
@@ -273,7 +275,7 @@ export class CallArchive {
     const call = this.#journal.read()?.call;
     if (call !== undefined && this.#lostSamples > 0) this.#tellLoss(this.#lostSamples / call.sampleRate);
     this.#journal.append({ type: 'ended', reason, status, endTime });
-    const deliveries: Delivery[] = ['metrics', 'log ended'];
+    const deliveries: Delivery[] = ['metrics', 'log ended', 'log cost'];
     if (call?.funds !== undefined) deliveries.push('payment');
     if (call?.recording === true) deliveries.push('recording');
     this.#outbox.put(...deliveries);

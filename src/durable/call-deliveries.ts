@@ -4,6 +4,9 @@ import type { Clock } from '../call/clock.ts';
 import { type Books, billedSeconds } from '../call/funds.ts';
 import type { JournaledCall } from '../call/journal.ts';
 import type { Config } from '../config.ts';
+import { callCost, knownCosts } from '../cost/call-cost.ts';
+import { configuredPrices } from '../cost/price-list.ts';
+import { perProvider } from '../cost/usage.ts';
 import type { Env } from '../env.ts';
 import { log, personalId } from '../log.ts';
 import { REPORT_LEASE_MS, sumsOf } from '../metrics/call-report.ts';
@@ -91,7 +94,7 @@ export function callDeliveries(options: {
               recording,
               turns,
               failures,
-              usage,
+              usage: perProvider(usage),
               counts,
             },
             signal,
@@ -100,6 +103,11 @@ export function callDeliveries(options: {
           if (recording !== null) plans.decide(recording, shape);
         });
         return;
+      case 'log cost': {
+        const { rowId, usage } = readCall(journal);
+        await records().costed(rowId, callCost(usage, configuredPrices(config)), signal);
+        return;
+      }
       case 'payment':
         await settle(books(), readCall(journal), signal);
         return;
@@ -140,7 +148,11 @@ export function callDeliveries(options: {
       at,
       aliveUntil: at + REPORT_LEASE_MS,
       end: end === null ? null : { at: end.endTime, reason: end.reason, failed: end.status === 'failed' },
-      sums: sumsOf({ ...journaled, counts: journaled.counts ?? counts() }),
+      sums: sumsOf({
+        ...journaled,
+        counts: journaled.counts ?? counts(),
+        costMicroUsd: knownCosts(callCost(journaled.usage, configuredPrices(config))),
+      }),
     });
   }
 

@@ -18,6 +18,8 @@ interface Progress {
   /** To be done once the agent's words were heard. */
   acts: readonly Afterwards[];
   counts: CallCounts | null;
+  /** The number after the highest that a turn has had. */
+  nextTurn: number;
 }
 
 /** What it needs of an object's `storage.kv`. */
@@ -44,7 +46,7 @@ export class CallProgress {
   constructor(kv: ValueStore) {
     this.#kv = kv;
     const turn = { heard: [], unheard: [], written: true, partly: false };
-    const empty = { ...turn, owed: null, acts: [], keys: '', counts: null };
+    const empty = { ...turn, owed: null, acts: [], keys: '', counts: null, nextTurn: 0 };
     // One that was written by an older version lacks the newer ones.
     this.#progress = { ...empty, ...kv.get<Progress>(KEY) };
     this.#counter = new CallCounter(this.#progress.counts);
@@ -61,6 +63,10 @@ export class CallProgress {
 
   hear(event: CallEvent): void {
     this.#counter.hear(event);
+    // Told of a turn that has begun. Kept with whatever is next: nothing is said of it that is not.
+    if (event.type === 'transcript' && event.role === 'agent') {
+      this.#progress.nextTurn = Math.max(this.#progress.nextTurn, event.turn + 1);
+    }
     if (!this.#take(event)) return;
     this.#progress.counts = this.#counter.counts;
     this.#kv.put(KEY, this.#progress);

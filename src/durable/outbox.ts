@@ -16,6 +16,8 @@ export type Delivery =
   | 'log started'
   | 'log conversation'
   | 'log ended'
+  /** What the call cost; after its end. */
+  | 'log cost'
   /** The charge of a call that is paid for. */
   | 'payment'
   | 'recording';

@@ -2,7 +2,7 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import { authenticate, callTokensOf } from '../auth/authenticate.ts';
 import { systemClock, systemRandom } from '../call/clock.ts';
-import { maySee, type Principal, principalName } from '../call/principal.ts';
+import { maySee, onlyUserOf, principalName } from '../call/principal.ts';
 import { loadConfig } from '../config.ts';
 import { startCallSchema } from '../dialects/native-messages.ts';
 import type { Env } from '../env.ts';
@@ -56,10 +56,6 @@ callRoutes.post('/', async (c) => {
   const answer = { callId, token, url: socketUrl(c.req.url, callId), userId, campaignId, expiresAt };
   return Response.json(answer, { status: 201, headers: { 'Cache-Control': 'no-store' } });
 });
-
-function onlyUserOf({ users }: Principal): string | null {
-  return users !== '*' && users.length === 1 ? users[0]! : null;
-}
 
 /** The token does not stand in it: addresses are logged. */
 function socketUrl(requestUrl: string, callId: string): string {

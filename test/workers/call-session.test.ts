@@ -133,6 +133,20 @@ describe('a call through the object', () => {
         ['characters', 'provider'],
       ]),
     );
+    const costed = await vi.waitFor(async () => {
+      const found = await rowOf(callId);
+      expect(found?.cost_unpriced).toEqual([]);
+      return found!;
+    });
+    const turns = costed.usage_by_turn as { turn: number | null; provider: string; cost: number }[];
+    // The greeting is turn 0, what the caller asked and its answer turn 1.
+    expect(turns.map(({ turn, provider }) => `${turn} ${provider}`)).toEqual(
+      expect.arrayContaining(['1 openai/gpt-transcribe', '1 openai/gpt-6-luna', '1 openai/gpt-4o-mini-tts']),
+    );
+    // 20 tokens at $0.10 a million and 7 at $0.50, to a whole micro-dollar.
+    expect(turns.find(({ provider }) => provider === 'openai/gpt-6-luna')?.cost).toBe(0.000006);
+    const micro = (dollars: number) => Math.round(dollars * 1_000_000);
+    expect(micro(Number(costed.cost))).toBe(turns.reduce((sum, { cost }) => sum + micro(cost), 0));
 
     const recording = await vi.waitFor(async () => {
       const object = await bindings.RECORDINGS.get(keyOf(callId));
@@ -217,7 +231,7 @@ describe('a call through the object', () => {
       const waiting = await runInDurableObject(stub, (_, state) =>
         state.storage.sql.exec('SELECT delivery, attempts FROM outbox WHERE attempts > 0').toArray(),
       );
-      expect(waiting.map((row) => row.delivery)).toEqual(['log ended']);
+      expect(waiting.map((row) => row.delivery)).toEqual(['log ended', 'log cost']);
     });
     outage.mockRestore();
     await vi.waitFor(

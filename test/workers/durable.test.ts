@@ -287,7 +287,7 @@ describe('what a call owes and knows', () => {
       const turn = { position: 0, role: 'caller' as const, text: 'Are you open?', startMs: 0, endMs: 900 };
       new SqliteJournal(storage.sql).append({ type: 'started', call, resumeToken: 'token' });
       const hear = (event: CallEvent) => archive.hear(event, clock.now(), 'token');
-      hear({ type: 'usage', usage: { provider: 'a', audioSeconds: 1 } });
+      hear({ type: 'usage', usage: { provider: 'a', audioSeconds: 1 }, turn: 0 });
       hear({ type: 'turn.recorded', turn: { ...turn, interrupted: false, latency: null } });
       hear({ type: 'agent.sentence', state: 'planned', text: 'We are.' });
       expect(written()).toEqual({ turns: 0, bills: 0, unheard: 0 });

@@ -748,6 +748,7 @@ describe('a call held by a model that listens and speaks at the same time', () =
         language: null,
         acts: [{ act: 'hangUp' }],
         counts: null,
+        nextTurn: 0,
         spooledSamples: 16_000,
         callerAudio: function* (fromSample) {
           yield { samples: new Int16Array(1_600).fill(1_000), position: fromSample };

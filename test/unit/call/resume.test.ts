@@ -207,7 +207,7 @@ function remains(call: TestCall): PastCall {
   const { call: facts } = call.ofType('call.started')[0]!;
   const progress = new CallProgress(mapKv());
   for (const event of call.events) progress.hear(event);
-  const { heard, unheard, written, owed, keys, acts } = progress.read();
+  const { heard, unheard, written, owed, keys, acts, nextTurn } = progress.read();
   return {
     call: facts,
     history: call.events.flatMap((event): PastCall['history'] => {
@@ -222,6 +222,7 @@ function remains(call: TestCall): PastCall {
     acts,
     language: call.ofType('language.heard').at(-1)?.language ?? null,
     counts: null,
+    nextTurn,
     spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
     *callerAudio(fromSample) {
       for (const { index, caller } of call.chunks) {
@@ -278,6 +279,22 @@ describe('an object that is killed under a call', () => {
     ]);
     expect(second.asked.messages).toEqual([]);
     expect(second.ofType('call.started')).toEqual([]);
+  });
+
+  it('numbers its turns on, so that what is billed later belongs to no turn of before', async () => {
+    const script = { transcripts: ['When do you open?', 'And on Sunday?'] };
+    const first = createCall({ script });
+    await first.start();
+    await first.silence(2_000);
+    await first.speak(600);
+    await first.silence(3_000);
+    const numbers = (call: TestCall) => new Set(call.ofType('usage').flatMap(({ turn }) => turn ?? []));
+    expect(numbers(first)).toEqual(new Set([1]));
+    const second = await takenUp(first, { script });
+    await second.silence(500);
+    await second.speak(600);
+    await second.silence(3_000);
+    expect(numbers(second)).toEqual(new Set([2]));
   });
 
   it('says what the model had written while the speech of its first sentence was still being made', async () => {

@@ -97,7 +97,18 @@ describe('OpenAI Realtime text to speech', () => {
     expect(mulawOf(sentence.events)).toEqual(Uint8Array.from([...bytes(160), ...bytes(320, 50)]));
     expect(sentence.events.filter(({ type }) => type !== 'audio')).toEqual([
       { type: 'usage', usage: { provider, characters: 13 } },
-      { type: 'usage', usage: { provider, inputTokens: 10, outputTokens: 20 } },
+      {
+        type: 'usage',
+        usage: {
+          provider,
+          inputTokens: 10,
+          cachedInputTokens: 4,
+          cachedAudioInputTokens: 1,
+          audioInputTokens: 3,
+          outputTokens: 20,
+          audioOutputTokens: 18,
+        },
+      },
     ]);
     expect(double.last.connection.url.search).toBe('?model=gpt-realtime-2.1-mini');
     expect(double.last.config).toMatchObject({

@@ -38,7 +38,7 @@ function open(options: Partial<WindowOptions> = {}) {
         });
       }),
     { sampleRate: rate, signal: abort.current.signal },
-    { bufferMs: 2000, runAhead: false, maxInFlight: 3, ...options },
+    { provider: 'test/files', bufferMs: 2000, runAhead: false, maxInFlight: 3, ...options },
   );
   const events: SpeechToTextEvent[] = [];
   const ended = (async () => {
@@ -308,7 +308,7 @@ describe('WindowedSession', () => {
     const session = new WindowedSession(
       async () => ({ text: 'cough', usage }),
       { sampleRate: rate, signal: controller.signal },
-      { bufferMs: 1000, runAhead: true, maxInFlight: 3 },
+      { provider: 'test/files', bufferMs: 1000, runAhead: true, maxInFlight: 3 },
     );
     session.push(speech(3));
     await settle();
@@ -341,7 +341,7 @@ describe('WindowedSession', () => {
     const session = new WindowedSession(
       () => Promise.reject(new Error('must not be asked')),
       { sampleRate: rate, signal: AbortSignal.abort() },
-      { bufferMs: 2000, runAhead: true, maxInFlight: 3 },
+      { provider: 'test/files', bufferMs: 2000, runAhead: true, maxInFlight: 3 },
     );
     session.push(speech(3));
     session.endUtterance();
