@@ -1,15 +1,18 @@
 import { DurableObject } from 'cloudflare:workers';
+import { addCost, type CostHours, noCostHours } from './alerts/cost-hours.ts';
 import { type AlertBook, emptyBook, evaluate, type Notice } from './alerts/evaluate.ts';
-import type { Figures } from './alerts/figures.ts';
+import type { Look } from './alerts/figures-now.ts';
 import { NoticeOutbox } from './alerts/outbox.ts';
 import { rules, type Severity } from './alerts/rules.ts';
 import { send } from './alerts/send.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
 import { loadConfig } from './config.ts';
+import { judgeHour, lastWholeHour } from './cost/anomaly.ts';
 import type { Env } from './env.ts';
 import { log } from './log.ts';
 
 const BOOK = 'book';
+const COST = 'cost';
 
 /** How the alerts stand. */
 export interface AlertStatus {
@@ -31,13 +34,20 @@ export class AlertsDO extends DurableObject<Env> {
   }
 
   /** Looks at the figures, and sees to it that whoever is to know is told. What there is to tell is written down with what is known, or neither is. */
-  evaluate(figures: Figures): void {
+  evaluate({ at, counts, cost }: Look): void {
     const { ALERT_WEBHOOKS: webhooks, ALERT_REPEAT: repeatMs } = loadConfig(this.env);
     const before = this.#book();
-    const { book, notices } = evaluate(before, figures, rules, repeatMs);
+    const costs = this.ctx.storage.kv.get<CostHours>(COST) ?? noCostHours;
+    const { book, notices } = evaluate(
+      before,
+      { at, counts, cost: cost === null ? null : judgeHour(costs.hours, lastWholeHour(at)) },
+      rules,
+      repeatMs,
+    );
     if (book === before) return;
     this.ctx.storage.transactionSync(() => {
       this.ctx.storage.kv.put(BOOK, book);
+      if (cost !== null) this.ctx.storage.kv.put(COST, addCost(costs, cost, at));
       this.#outbox.keepOnly(webhooks.map(({ name }) => name));
       for (const notice of notices) {
         for (const { name, severities } of webhooks) {

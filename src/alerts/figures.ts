@@ -1,3 +1,4 @@
+import type { CostVerdict } from '../cost/anomaly.ts';
 import type { NodeState } from '../metrics/nodes.ts';
 
 /** What the rules look at: numbers of the whole deployment at one moment. Nobody's names, ids or numbers are among them. */
@@ -6,6 +7,8 @@ export interface Figures {
   at: number;
   /** Null: the objects that count did not all answer, and nothing is known. */
   counts: CountedFigures | null;
+  /** Of the last whole hour. Null: nothing is known of it. */
+  cost: CostVerdict | null;
 }
 
 export interface CountedFigures {

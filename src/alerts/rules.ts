@@ -1,3 +1,4 @@
+import { type CostAnomaly, defaultAnomaly } from '../cost/anomaly.ts';
 import type { CountedFigures, Figures } from './figures.ts';
 
 export type Severity = 'critical' | 'warning';
@@ -17,7 +18,7 @@ export interface Rule {
   title: string;
   /** Above it the rule holds; in the unit of the sample's value. */
   threshold: number;
-  unit: 'ratio' | 'per minute' | 'ms' | 'nodes' | 'deliveries' | 'reads';
+  unit: 'ratio' | 'per minute' | 'ms' | 'nodes' | 'deliveries' | 'reads' | 'times';
   /** How long it must hold, at each look, before anybody is told; 0: at once. */
   forMs: number;
   /** How long it must not hold before it is over: what swings about the threshold is one alert. */
@@ -40,6 +41,9 @@ export function holds({ threshold }: Rule, { enough, value }: Sample): boolean {
 export const LEAST_FAILED = 3;
 /** So many answers in five minutes at least: a single slow one is no slow service. */
 export const LEAST_ANSWERS = 20;
+
+/** JSON has no number for infinitely many. */
+const MOST_TIMES = 1_000_000;
 
 const MINUTE = 60_000;
 /** As long as the window that the rates are of: a burst has left it by then. */
@@ -165,6 +169,23 @@ export const rules: readonly Rule[] = [
       };
     }),
   },
+  {
+    id: 'cost-anomaly',
+    severity: 'warning',
+    title: 'Calls cost more than is usual',
+    threshold: defaultAnomaly.factor,
+    unit: 'times',
+    // It is judged by whole hours: the next one may be usual again.
+    forMs: 0,
+    clearMs: 0,
+    look: ({ cost }) => {
+      if (cost === null) return null;
+      const worst = cost.anomalies.toSorted((a, b) => b.times - a.times)[0];
+      if (worst === undefined)
+        return { value: 0, enough: false, detail: 'The last hour cost what is usual.' };
+      return { value: Math.min(worst.times, MOST_TIMES), enough: true, detail: costInWords(worst) };
+    },
+  },
 ];
 
 function counted(look: (counts: CountedFigures) => Sample): Rule['look'] {
@@ -185,6 +206,13 @@ function nodesInWords(nodes: CountedFigures['nodes']): string {
   return `Of the nodes ${Object.entries(nodes)
     .map(([state, count]) => `${count} ${state}`)
     .join(', ')}.`;
+}
+
+function costInWords({ measure, now, usual }: CostAnomaly): string {
+  const dollars = (microUsd: number) => `$${(microUsd / 1_000_000).toFixed(measure === 'hour' ? 2 : 4)}`;
+  const what =
+    measure === 'hour' ? 'The last whole hour cost' : 'In the last whole hour a minute of calls cost';
+  return `${what} ${dollars(now)}, where ${dollars(usual)} is usual.`;
 }
 
 function sum(values: Readonly<Record<string, number>>): number {

@@ -2,6 +2,7 @@ import { createScheduledController, evictDurableObject, reset, runInDurableObjec
 import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type AlertStatus, AlertsDO } from '../../src/AlertsDO.ts';
+import type { CostSoFar } from '../../src/alerts/cost-hours.ts';
 import type { Notice } from '../../src/alerts/evaluate.ts';
 import type { CountedFigures } from '../../src/alerts/figures.ts';
 import { NoticeOutbox } from '../../src/alerts/outbox.ts';
@@ -116,8 +117,12 @@ function goOn(ms: number): void {
   vi.setSystemTime(now);
 }
 
-async function evaluate(counts: CountedFigures | null, at = now): Promise<void> {
-  await withAlerts((alerts) => alerts.evaluate({ at, counts }));
+async function evaluate(
+  counts: CountedFigures | null,
+  at = now,
+  cost: CostSoFar | null = null,
+): Promise<void> {
+  await withAlerts((alerts) => alerts.evaluate({ at, counts, cost }));
 }
 
 /** The alarm, if it is due. */
@@ -180,6 +185,28 @@ describe('an alert', () => {
     await evaluate(quiet, at - 1_000);
     await runAlarm();
     expect(receiver.types).toEqual(['alert.firing']);
+  });
+
+  it('of cost is told when an hour that was dear is over, and its end an hour later', async () => {
+    const cost = { microUsd: 0, callSeconds: 0 };
+    const hour = async (dollars: number) => {
+      for (let i = 0; i < 6; i++) {
+        goOn(10 * MINUTE);
+        cost.microUsd += (dollars * 1_000_000) / 6;
+        cost.callSeconds += 600;
+        await evaluate(quiet, now, cost);
+        await runAlarm();
+      }
+    };
+    goOn(60 * MINUTE - (now % (60 * MINUTE)) - 5 * MINUTE);
+    for (let i = 0; i < 25; i++) await hour(10);
+    await hour(31);
+    expect(receiver.received).toEqual([]);
+    await hour(10);
+    expect(receiver.types).toEqual(['alert.firing']);
+    expect(receiver.received[0]!.body).toContain('The last whole hour cost $31.00, where $10.00 is usual.');
+    await hour(10);
+    expect(receiver.types).toEqual(['alert.firing', 'alert.resolved']);
   });
 
   it('goes to those who want alerts as grave as it', async () => {

@@ -35,7 +35,7 @@ class Watch {
 
   /** Looks, and goes on by a minute; what was told. */
   look(counts: CountedFigures | null, minutes = 1): string[] {
-    const figures: Figures = { at: this.now, counts };
+    const figures: Figures = { at: this.now, counts, cost: null };
     const { book, notices } = evaluate(this.book, figures, this.#rules, this.#repeatMs);
     this.book = book;
     this.now += minutes * MINUTE;
@@ -196,12 +196,12 @@ describe('looks that go wrong', () => {
   it('the same figures twice, or older ones, tell nothing and change nothing', () => {
     const watch = new Watch();
     watch.look(bad);
-    const figures = { at: watch.now, counts: bad };
+    const figures = { at: watch.now, counts: bad, cost: null };
     const first = evaluate(watch.book, figures, rules, HOURS_4);
     expect(first.notices).toHaveLength(1);
     const again = evaluate(first.book, figures, rules, HOURS_4);
     expect(again).toEqual({ book: first.book, notices: [] });
-    const overtaken = evaluate(first.book, { at: watch.now - 1, counts: quiet }, rules, HOURS_4);
+    const overtaken = evaluate(first.book, { at: watch.now - 1, counts: quiet, cost: null }, rules, HOURS_4);
     expect(overtaken).toEqual({ book: first.book, notices: [] });
   });
 
@@ -229,7 +229,7 @@ describe('looks that go wrong', () => {
   it('a rule that another version had is forgotten', () => {
     const watch = new Watch();
     watch.lookFor(2, bad);
-    const fewer = evaluate(watch.book, { at: watch.now, counts: bad }, [], HOURS_4);
+    const fewer = evaluate(watch.book, { at: watch.now, counts: bad, cost: null }, [], HOURS_4);
     expect(fewer).toEqual({ book: { evaluatedAt: watch.now, rules: {} }, notices: [] });
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CountedFigures, Figures } from '../../../src/alerts/figures.ts';
 import { holds, LEAST_ANSWERS, LEAST_FAILED, rules } from '../../../src/alerts/rules.ts';
+import type { CostVerdict } from '../../../src/cost/anomaly.ts';
 
 const at = 1_700_000_000_000;
 const quiet: CountedFigures = {
@@ -21,8 +22,8 @@ function ruleOf(id: string) {
 }
 
 /** The rules that hold, of which `counts` are the figures. */
-function holding(counts: Partial<CountedFigures> | null): string[] {
-  const figures: Figures = { at, counts: counts === null ? null : { ...quiet, ...counts } };
+function holding(counts: Partial<CountedFigures> | null, cost: CostVerdict | null = null): string[] {
+  const figures: Figures = { at, counts: counts === null ? null : { ...quiet, ...counts }, cost };
   return rules.flatMap((rule) => {
     const sample = rule.look(figures);
     return sample !== null && holds(rule, sample) ? [rule.id] : [];
@@ -60,12 +61,26 @@ describe('the thresholds', () => {
     expect(holding(counts)).toEqual(held);
   });
 
+  it('of cost are those of the anomaly', () => {
+    const anomaly = { measure: 'hour' as const, now: 40_000_000, usual: 10_000_000, times: 4 };
+    const baseline = { hour: 10_000_000, minute: null };
+    expect(holding({}, { anomalies: [], baseline })).toEqual([]);
+    expect(holding({}, { anomalies: [anomaly], baseline })).toEqual(['cost-anomaly']);
+    const free = { ...anomaly, usual: 0, times: Number.POSITIVE_INFINITY };
+    const sample = ruleOf('cost-anomaly').look({ at, counts: null, cost: { anomalies: [free], baseline } });
+    expect(JSON.parse(JSON.stringify(sample))).toEqual({
+      value: 1_000_000,
+      enough: true,
+      detail: 'The last whole hour cost $40.00, where $0.00 is usual.',
+    });
+  });
+
   it('say how few is too few to judge by', () => {
     expect({ LEAST_FAILED, LEAST_ANSWERS }).toEqual({ LEAST_FAILED: 3, LEAST_ANSWERS: 20 });
   });
 
   it('cannot be judged while nothing is counted, but for that', () => {
-    const known = rules.filter((rule) => rule.look({ at, counts: null }) !== null);
+    const known = rules.filter((rule) => rule.look({ at, counts: null, cost: null }) !== null);
     expect(known.map(({ id }) => id)).toEqual(['counts-unavailable']);
   });
 
@@ -85,6 +100,7 @@ describe('the thresholds', () => {
       ['latency', 2_000, 'ms'],
       ['node-down', 0, 'nodes'],
       ['deliveries-waiting', 10, 'deliveries'],
+      ['cost-anomaly', 3, 'times'],
     ]);
   });
 
@@ -101,7 +117,7 @@ describe('the thresholds', () => {
 
 describe('what people are told', () => {
   const said = (id: string, counts: Partial<CountedFigures>) =>
-    ruleOf(id).look({ at, counts: { ...quiet, ...counts } })?.detail;
+    ruleOf(id).look({ at, counts: { ...quiet, ...counts }, cost: null })?.detail;
 
   it('has the numbers behind it', () => {
     expect(said('error-rate-critical', { ended: 92, failed: 7 })).toBe(
