@@ -37,6 +37,7 @@ const TASKS = {
   ],
   call: ['Place a call: --say "…", --wav FILE or --script FILE', (args) => [['tools/call.ts', ...args]]],
   doctor: ['Try each configured provider and the database', (args) => [['tools/doctor.ts', ...args]]],
+  cost: ['Print what a month costs: --calls N and more', (args) => [['tools/cost.ts', ...args]]],
   chaos: ['Kill the Worker under running calls', (args) => [['test/chaos/main.ts', ...args]]],
   bench: [
     'Run a benchmark',
