@@ -28,6 +28,8 @@ export interface ProxyOptions {
   nodes: readonly NodeEntry[];
   /** Over those of `quiet`. */
   defines?: Readonly<Record<string, number>> | undefined;
+  /** Who may read the metrics beside the proxy's own address. */
+  monitors?: readonly string[] | undefined;
   /** Where to listen; default a free port. */
   port?: number | undefined;
 }
@@ -111,9 +113,12 @@ export class SipProxy {
 
   async #writeFiles(): Promise<void> {
     await this.writeNodes(this.#options.nodes);
+    const monitors = [this.address, ...(this.#options.monitors ?? [])];
     await writeFile(
       join(this.folder, 'trunks.list'),
-      `1 ${this.trunk} 32 0 carrier-a\n1 ${this.#options.network.address(11)} 32 0 carrier-b\n2 ${this.address} 32 0 prometheus\n`,
+      `1 ${this.trunk} 32 0 carrier-a\n1 ${this.#options.network.address(11)} 32 0 carrier-b\n${monitors
+        .map((address) => `2 ${address} 32 0 prometheus\n`)
+        .join('')}`,
     );
     const [key, certificate] = [join(this.folder, 'key.pem'), join(this.folder, 'certificate.pem')];
     const subject = ['-subj', '/CN=proxy.test', '-addext', `subjectAltName=IP:${this.address}`];
