@@ -20,6 +20,6 @@ function main(args: readonly string[]): void {
     return;
   }
   const bill = billOf(options);
-  const printed = { options, bill, savings: savingsOf(options, bill), claims: claimsOf(options) };
+  const printed = { options, bill, savings: savingsOf(options, bill), claims: claimsOf() };
   console.log(options.json ? JSON.stringify({ ...printed, measured }) : billText(printed));
 }

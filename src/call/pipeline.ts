@@ -384,7 +384,8 @@ export class Pipeline implements Engine, ListenerHandler {
 
   /** What the caller said. Its turn is the next one until that begins; what is told later was still for it. */
   usage(usage: Usage): void {
-    if (usage.audioSeconds !== undefined) this.#heardBy.add(usage.provider);
+    // Whoever was given up has heard nothing.
+    if (usage.audioSeconds !== undefined && usage.estimated === undefined) this.#heardBy.add(usage.provider);
     const { nextId } = this.#turns;
     const pending = this.#callerPending || this.#callerTurn.open;
     this.#options.events.emit({ type: 'usage', usage, turn: pending ? nextId : Math.max(0, nextId - 1) });

@@ -66,7 +66,6 @@ export const platformPrices = {
   rowsRead: published('million rows', 0.001, 25_000, OBJECTS),
   objectStorage: published('GB-month', 0.2, 5, OBJECTS),
   kvReads: published('million reads', 0.5, 10, KV),
-  kvWrites: published('million writes', 5, 1, KV),
   r2Storage: published('GB-month', 0.015, 10, R2),
   r2Infrequent: published('GB-month', 0.01, 0, R2),
   r2Writes: published('million class A operations', 4.5, 1, R2),

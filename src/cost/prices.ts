@@ -144,7 +144,7 @@ export const prices: Readonly<Record<string, Price>> = {
     perThousandCharacters(0.02),
     "Another platform's price for the same model; ElevenLabs sells credits by plan (https://elevenlabs.io/pricing/api): set your plan's own.",
   ),
-  'workers-ai/@cf/deepgram/aura-2-en': priced(
+  'workers-ai/@cf/deepgram/aura-2-*': priced(
     'unverified',
     WORKERS_AI,
     perThousandCharacters(0.03),

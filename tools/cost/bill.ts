@@ -229,8 +229,6 @@ function serverFor(requestsASecond: number): PlatformItem {
 function around(load: Load): Line[] {
   const { calls, concurrent, busySeconds, turns } = load;
   const nodes = Math.ceil(concurrent / measured.callsANode);
-  // What a node asks is told other isolates every 15 s: a key written, and a list read.
-  const exchanges = nodes * (busySeconds / 15) * 2;
   const events = calls * (measured.logEventsACall + (load.minutes / calls) * measured.objectRequestsAMinute);
   const diskGb = (calls * measured.databaseBytesACall + turns * measured.databaseBytesATurn) / 1e9;
   const requests = calls * 3 + load.minutes * 2;
@@ -241,13 +239,6 @@ function around(load: Load): Line[] {
       calls / million,
       'Cloudflare',
       'At most one look-up a call: an isolate keeps what it has read.',
-    ),
-    platform(
-      'KV: rates of nodes',
-      'kvWrites',
-      exchanges / million,
-      'Cloudflare',
-      'Of one isolate that a node reaches; several multiply it.',
     ),
     platform(
       'Analytics Engine',

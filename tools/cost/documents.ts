@@ -1,4 +1,4 @@
-import type { CostArguments } from './arguments.ts';
+import { parseCostArguments } from './arguments.ts';
 import { type Bill, billOf, groupTotal } from './bill.ts';
 import { measured } from './measured.ts';
 
@@ -14,8 +14,12 @@ export interface Claim {
 /** As the documents have it: 200,000 calls at once, and their names for it. */
 const calls = 200_000;
 
-/** Where the documents' figures differ from what it costs, at their own assumptions: 200,000 calls at once, all the time. */
-export function claimsOf(options: CostArguments): Claim[] {
+/**
+ * Where the documents' figures differ from what it costs, at their own assumptions: 200,000 calls at once, all the time, and the service as it
+ * is without settings.
+ */
+export function claimsOf(): Claim[] {
+  const options = parseCostArguments([]);
   const always = billOf({ ...options, calls, hours: 24, monthly: undefined });
   const anHour = billOf({ ...options, calls, hours: 1, monthly: undefined });
   const sum = (bill: Bill, start: string) =>
@@ -45,7 +49,7 @@ export function claimsOf(options: CostArguments): Claim[] {
       document: '000; 001',
       says: 'R2: $30-50/month; "10GB per 1000 calls"',
       usd: sum(always, 'recordings'),
-      why: 'A minute is 0.96 MB (000 has "1MB per minute"); 200,000 calls at once are 8.3 TB a day, of which 90 days are kept.',
+      why: 'A minute is 0.96 MB (000 has "1MB per minute"); 200,000 calls at once are 276 TB a day, of which 90 days are kept.',
     },
     {
       document: '000; 001',

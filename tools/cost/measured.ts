@@ -2,20 +2,20 @@
  * What the service itself uses, as it was seen on 2026-11-21. Whoever changes what a call does measures again.
  */
 export const measured = {
-  turnsAMinute: 5.97,
+  turnsAMinute: 6,
   callerSpeechSecondsATurn: 1.98,
   pauseSecondsATurn: 0.24,
   agentSpeechSecondsATurn: 5.55,
-  transcribedSecondsATurn: 4.25,
-  transcribedInVainSecondsATurn: 0.75,
+  transcribedSecondsATurn: 4.4,
+  transcribedInVainSecondsATurn: 0.6,
   inputTokensATurn: 159,
   outputTokensATurn: 20,
-  charactersATurn: 78,
+  charactersATurn: 75,
   rowsACall: 87,
   rowsATurn: 30,
   spoolRowsAMinute: 45,
   rowsAMinute: 15,
-  objectRequestsACall: 8,
+  objectRequestsACall: 14,
   objectRequestsAMinute: 1,
   workerRequestsACall: 2,
   workerCpuMs: 5,
@@ -24,12 +24,12 @@ export const measured = {
   opusBytesASecond: 2_000,
   callsANode: 1_600,
   databaseBytesACall: 2_000,
-  databaseBytesATurn: 1_000,
+  databaseBytesATurn: 1_600,
   sttCoreSecondsASecond: 0.06,
   ttsCoreSecondsASecond: 0.04,
 } as const;
 
-const usage = '`npm run bench -- usage`, eight questions to the embedded agent';
+const usage = '`npm run bench -- usage`, eight questions to the embedded agent, two runs';
 
 const rows = '`npm test -- rows-written`';
 
@@ -50,7 +50,7 @@ export const provenance: Record<keyof typeof measured, string> = {
   rowsAMinute:
     'counted in the code: a report and two deliveries of the conversation a minute, each with its alarm',
   objectRequestsACall:
-    'counted in the code: upgrade, claim and release with the user’s object, two reports, alarms of the outbox and of the end',
+    'counted in the code: eight for the limits (ARCHITECTURE.md, "Limits"), the upgrade, two reports, three alarms',
   objectRequestsAMinute: 'counted in the code: a report a minute (REPORT_MS)',
   workerRequestsACall: 'counted in the code: the upgrade, and the node’s POST /api/v1/nodes/hangups',
   workerCpuMs: 'assumed',
@@ -59,8 +59,8 @@ export const provenance: Record<keyof typeof measured, string> = {
   logEventsACall: 'assumed: an event an invocation, and two lines of the service',
   opusBytesASecond: 'src/audio/ogg-opus.ts: 16 kbit/s',
   callsANode: 'freeswitch/README.md: half a core for 100 calls, eight cores',
-  databaseBytesACall: 'assumed',
-  databaseBytesATurn: 'assumed',
+  databaseBytesACall: 'assumed: the row without what grows with turns, and its indexes',
+  databaseBytesATurn: `${usage}; as JSON, without indexes`,
   sttCoreSecondsASecond: 'embedded recogniser on this machine: real-time factor 0.06',
   ttsCoreSecondsASecond: 'embedded voice on this machine: real-time factor 0.04',
 };

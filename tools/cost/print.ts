@@ -72,7 +72,7 @@ export function billText({ options, bill, savings, claims }: Printed): string {
 function basis({ monthly, calls, hours, minutes }: CostArguments, load: Bill['load']): string {
   const what =
     monthly === undefined
-      ? `${whole(calls)} calls at once, ${whole(hours)} hours a day, 30 days`
+      ? `${whole(calls)} calls at once, ${whole(hours)} h a day, 30 days`
       : `${whole(monthly)} calls a month, ${whole(load.concurrent)} at once on average`;
   return `${what}: ${whole(load.calls)} calls of ${whole(minutes)} minutes, ${whole(load.minutes)} minutes, ${whole(load.turns)} turns`;
 }

@@ -63,6 +63,35 @@ function speech(seconds: number): Int16Array {
   });
 }
 
+it('a window that was sent and then given up costs its seconds, as a guess, and one that still waited nothing', async () => {
+  const controller = new AbortController();
+  const sent: number[] = [];
+  const session = new WindowedSession(
+    (samples, signal) =>
+      new Promise((_, reject) => {
+        sent.push(samples.length / rate);
+        signal.addEventListener('abort', () => reject(signal.reason));
+      }),
+    { sampleRate: rate, signal: controller.signal },
+    { provider: 'test/files', bufferMs: 10_000, runAhead: true, maxInFlight: 1 },
+  );
+  const bills: unknown[] = [];
+  const read = (async () => {
+    for await (const event of session.events) if (event.type === 'usage') bills.push(event.usage);
+  })();
+  session.push(speech(3));
+  session.pause();
+  // The caller goes on: what is under way is of no use, and the longer window waits for its place.
+  session.push(speech(1));
+  session.pause();
+  session.discardUtterance();
+  await settle();
+  controller.abort();
+  await read;
+  expect(sent).toEqual([3]);
+  expect(bills).toEqual([{ provider: 'test/files', audioSeconds: 3, estimated: true }]);
+});
+
 describe('WindowedSession', () => {
   it('transcribes an utterance that fits the buffer in one piece, at its end', async () => {
     const { session, jobs, events } = open();
