@@ -29,6 +29,7 @@ function inWorkerd(
             RESUME_GRACE: '4000',
             CONVERSATION_INTERVAL: '1000',
             CORS_ORIGINS: 'https://console.example',
+            REGIONS: '{"users": {"eu-user": "eu", "us-user": "enam"}, "nodes": {"fs-eu": "eu"}}',
           },
         },
       })),

@@ -3,8 +3,9 @@ import { addCost, type CostHours, noCostHours } from './alerts/cost-hours.ts';
 import { type AlertBook, emptyBook, evaluate, type Notice } from './alerts/evaluate.ts';
 import type { Look } from './alerts/figures-now.ts';
 import { NoticeOutbox } from './alerts/outbox.ts';
-import { rules, type Severity } from './alerts/rules.ts';
+import { rules } from './alerts/rules.ts';
 import { send } from './alerts/send.ts';
+import type { AlertStatus } from './alerts/status.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
 import { loadConfig } from './config.ts';
 import { judgeHour, lastWholeHour } from './cost/anomaly.ts';
@@ -13,16 +14,6 @@ import { log } from './log.ts';
 
 const BOOK = 'book';
 const COST = 'cost';
-
-/** How the alerts stand. */
-export interface AlertStatus {
-  /** Milliseconds since the epoch; 0: never. */
-  evaluatedAt: number;
-  /** Also those of which nobody is told while another one fires. */
-  firing: { rule: string; severity: Severity; since: number }[];
-  /** Notices that have not arrived, by webhook. */
-  waiting: Record<string, number>;
-}
 
 /** The deployment's alerts: how each rule stands, and what has to be told. There is one. Survives restarts. */
 export class AlertsDO extends DurableObject<Env> {

@@ -34,6 +34,7 @@ import { describeError, log, logCallEvent, personalId } from './log.ts';
 import { providerSettings } from './provider-settings.ts';
 import { createProviders } from './providers/registry.ts';
 import { connectBooks } from './records/connect.ts';
+import { homeOf, type Jurisdiction, jurisdictionOf } from './regions/settings.ts';
 import { callTools } from './tools/call-tools.ts';
 
 /** An ended call whose deliveries found no end is taken up again after this. */
@@ -306,7 +307,13 @@ export class CallSessionDO extends DurableObject<Env> {
       claimCallId: (callId) => this.#claimFor(leg, callId, claimant),
       releaseCallId: (callId) => {
         if (leg.bound) this.release(claimant);
-        else this.ctx.waitUntil(this.#named(callId).release(claimant));
+        if (!leg.bound || jurisdictionOf(leg.region ?? null) !== null) {
+          this.ctx.waitUntil(this.#named(callId).release(claimant));
+        }
+      },
+      mayBeHere: (userId) => {
+        const home = homeOf(config.REGIONS, userId);
+        return home === null || home === jurisdictionOf(leg.region ?? null);
       },
       isBlocked: (userId) => isBlocked(config, userId),
       funds: config.BILLING ? this.#funds(leg) : null,
@@ -346,11 +353,20 @@ export class CallSessionDO extends DurableObject<Env> {
     }
   }
 
-  /** The object named after the id decides who holds it; a call without an id in the URL lives in another object. */
+  /**
+   * The object named after the id decides who holds it; a call without an id in the URL lives in another object. So does one that is kept in a
+   * jurisdiction, where the same id names another object: the one that is in none decides for them all. It is told a random name, and when.
+   */
   async #claimFor(leg: LegRequest, callId: string, claimant: string): Promise<boolean> {
     const until = systemClock.now() + this.#config.CALL_ID_HOLD;
-    if (leg.bound) return this.claim(claimant, until);
-    return await this.#named(callId).claim(claimant, until);
+    const jurisdiction = jurisdictionOf(leg.region ?? null);
+    // Deliveries go by it, also after a restart.
+    if (jurisdiction !== null) this.#entries.put<Jurisdiction>('jurisdiction', jurisdiction);
+    if (leg.bound && !this.claim(claimant, until)) return false;
+    if (leg.bound && jurisdiction === null) return true;
+    const claimed = await this.#named(callId).claim(claimant, until);
+    if (!claimed && leg.bound) this.release(claimant);
+    return claimed;
   }
 
   #funds(leg: LegRequest): CallFunds {
@@ -425,6 +441,7 @@ export class CallSessionDO extends DurableObject<Env> {
       alarms: this.#alarms,
       env: this.env,
       config: this.#config,
+      jurisdiction: () => this.#entries.get<Jurisdiction>('jurisdiction') ?? null,
       clock: systemClock,
       random: systemRandom,
     });

@@ -22,7 +22,7 @@ const ISOLATE_REMEMBERED_MS = DAY_MS;
 const tables = `
   CREATE TABLE IF NOT EXISTS sums (id INTEGER PRIMARY KEY CHECK (id = 1), data TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS recent (slot INTEGER PRIMARY KEY, data TEXT NOT NULL);
-  CREATE TABLE IF NOT EXISTS active (call TEXT PRIMARY KEY, lease_until INTEGER NOT NULL, data TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS active (call TEXT PRIMARY KEY, started_at INTEGER NOT NULL, lease_until INTEGER NOT NULL, data TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS ended (started_at INTEGER NOT NULL, call TEXT NOT NULL, PRIMARY KEY (started_at, call)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS waiting (call TEXT PRIMARY KEY, until INTEGER NOT NULL, deliveries TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS isolates (isolate TEXT PRIMARY KEY, batch INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
@@ -226,8 +226,9 @@ export class MetricsDO extends DurableObject<Env> {
     if (report.end === null) {
       const until = Math.max(report.aliveUntil, row?.until ?? 0);
       this.#sql.exec(
-        'INSERT OR REPLACE INTO active (call, lease_until, data) VALUES (?, ?, ?)',
+        'INSERT OR REPLACE INTO active (call, started_at, lease_until, data) VALUES (?, ?, ?, ?)',
         call,
+        startedAt,
         until,
         JSON.stringify(counted.kept),
       );

@@ -10,6 +10,7 @@ import { redactionKinds, storedNumbers } from './privacy/kinds.ts';
 import { missingKeys, needsWorkersAi } from './provider-keys.ts';
 import { providerSchema } from './provider-settings.ts';
 import { voicesSchema } from './providers/voices.ts';
+import { regionsSchema } from './regions/settings.ts';
 import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from './settings.ts';
 import { builtInToolsSchema } from './tools/built-in.ts';
 import { httpToolsSchema } from './tools/http-tool.ts';
@@ -178,6 +179,9 @@ const configSchema = z.object({
   /** The secret that numbers are hashed with: 32 random bytes, as text. */
   PERSONAL_DATA_KEY: z.preprocess(emptyIsUnset, z.string().min(32).max(256).optional()),
 
+  /** Where the objects and recordings of users' calls are made and kept: JSON, `{"default": "eu", "users": {"acme": "enam"}, "nodes": {"fs-1": "eu"}}`. */
+  REGIONS: z.preprocess(json, regionsSchema.prefault({})),
+
   // --- payment ---
   /** Whether calls are paid for: an amount is set aside when one begins, and settled when it has ended. */
   BILLING: flag(false),
@@ -227,6 +231,9 @@ export type Config = z.output<typeof configSchema>;
 export function isSettingName(name: string): boolean {
   return Object.hasOwn(configSchema.shape, name);
 }
+
+/** Of every setting. */
+export const settingNames: readonly string[] = Object.keys(configSchema.shape);
 
 /** A setting is wrong; the message names it. */
 export class ConfigError extends Error {

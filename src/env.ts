@@ -12,6 +12,8 @@ export interface Env {
   PERMITS: DurableObjectNamespace<PermitsDO>;
   ALERTS: DurableObjectNamespace<AlertsDO>;
   RECORDINGS: R2Bucket;
+  /** Recordings that `REGIONS` keeps in the European Union. */
+  RECORDINGS_EU?: R2Bucket;
   /** Ready audio of sentences that are said again and again. */
   CACHE_KV: KVNamespace;
   /** Who asks how often, by address; without it each isolate, and each location, counts for itself. */
@@ -19,6 +21,8 @@ export interface Env {
   /** The limits of one Cloudflare location: per address, and per node. */
   RATE_LIMITER?: RateLimit;
   NODE_RATE_LIMITER?: RateLimit;
+  /** Data points of calls, where `wrangler.toml` binds a data set. */
+  ANALYTICS?: AnalyticsEngineDataset;
   /** Workers AI, where `wrangler.toml` binds it. */
   AI?: Ai;
 }

@@ -1,6 +1,6 @@
-import type { AlertStatus } from '../AlertsDO.ts';
 import { type Exposed, PREFIX } from '../metrics/exposed.ts';
 import { rules } from './rules.ts';
+import type { AlertStatus } from './status.ts';
 
 /** What `/metrics` shows of the alerts; nothing where they could not be read. docs/metrics.md has the same list for people. */
 export function exposedAlerts(status: AlertStatus | null): Exposed[] {

@@ -1,8 +1,8 @@
-import type { AlertStatus } from '../AlertsDO.ts';
 import { systemClock } from '../call/clock.ts';
 import { within } from '../call/within.ts';
 import type { Env } from '../env.ts';
 import { describeError, log } from '../log.ts';
+import type { AlertStatus } from './status.ts';
 
 /** The object that knows the deployment's alerts. */
 export function alertsObject(env: Env) {

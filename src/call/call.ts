@@ -69,6 +69,8 @@ export interface CallOptions {
   claimCallId(callId: string): Promise<boolean>;
   /** Gives an id back of which no call came. */
   releaseCallId(callId: string): void;
+  /** Whether calls of this user may be kept where this one is. */
+  mayBeHere(userId: string): boolean;
   /** Whether the user's account is blocked, as far as is known. Never rejects. */
   isBlocked(userId: string): Promise<boolean>;
   /** Who pays for the call; null: it costs nothing. */
@@ -219,12 +221,14 @@ export class Call implements LegHandler {
   // --- LegHandler: what comes from the leg -----------------------------------------------------------------
 
   start(request: StartRequest): void {
-    const { callId, callIdBound, principal, clock } = this.#options;
+    const { callId, callIdBound, principal, clock, mayBeHere } = this.#options;
     const campaignId = textOf(request.metadata.campaignId);
     if (callIdBound && request.callId !== callId) {
       this.#refuse('CALL_ID_MISMATCH', `callId must be ${callId}, as in the URL`, 'refused');
     } else if (!mayStartCall(principal, { callId: request.callId, userId: request.userId, campaignId })) {
       this.#refuse('UNAUTHORIZED', notYours, 'refused');
+    } else if (!mayBeHere(request.userId)) {
+      this.#refuse('WRONG_REGION', 'This user’s calls are kept in another region; see REGIONS', 'refused');
     } else {
       this.#state = 'starting';
       const call = {

@@ -104,9 +104,19 @@ export function identify(
 }
 
 /** Whether the upgrade request alone tells for whom the call is. */
-export function identifiedByHandshake({ query, headers, numbers, holder }: Handshake): boolean {
+export function identifiedByHandshake(handshake: Handshake): boolean {
+  return userOfHandshake(handshake) !== null;
+}
+
+/** For whom the call is, as far as the upgrade request tells; null: the first message will. */
+export function userOfHandshake({
+  query,
+  headers,
+  numbers,
+  holder,
+}: Pick<Handshake, 'query' | 'headers' | 'numbers' | 'holder'>): string | null {
   const named = { ...headersOf(headers), ...namedOf(query).named };
-  return holder !== null || named.userid !== undefined || entryOf(numbers, named.to) !== undefined;
+  return named.userid ?? holder?.userId ?? entryOf(numbers, named.to)?.userId ?? null;
 }
 
 /** HTTP has a `From` of its own: only what an operator has added counts. */

@@ -92,6 +92,7 @@ export const errorCodes = [
   'CALL_ID_MISMATCH',
   'CALL_ID_IN_USE',
   'UNAUTHORIZED',
+  'WRONG_REGION',
   'INSUFFICIENT_FUNDS',
   'TOO_MANY_CALLS',
   'RATE_LIMIT',

@@ -7,7 +7,9 @@ import type { Env } from '../env.ts';
 import { log } from '../log.ts';
 import { REPORT_MS } from '../metrics/call-report.ts';
 import { connectBooks, connectRecords } from '../records/connect.ts';
+import type { Jurisdiction } from '../regions/settings.ts';
 import type { Alarms } from './alarms.ts';
+import { CallAnalytics } from './call-analytics.ts';
 import { callDeliveries } from './call-deliveries.ts';
 import { CallProgress } from './call-progress.ts';
 import { KeptEntries } from './kept-entries.ts';
@@ -24,6 +26,8 @@ export interface CallArchiveOptions {
   alarms: Alarms;
   env: Env;
   config: Config;
+  /** Where the call's recording has to be; null: anywhere. */
+  jurisdiction: () => Jurisdiction | null;
   clock: Clock;
   random: Random;
 }
@@ -38,6 +42,8 @@ export class CallArchive {
   readonly #outbox: Outbox;
   readonly #progress: CallProgress;
   readonly #plans: RecordingPlans;
+  /** Null: there is no data set. */
+  readonly #analytics: CallAnalytics | null;
   /** What was said and is to be said: written before any audio of it goes out. */
   readonly #words: WriteBehind;
   /** What is charged. */
@@ -50,23 +56,30 @@ export class CallArchive {
 
   constructor(options: CallArchiveOptions) {
     this.#options = options;
-    const { storage, writes, alarms, env, config, clock, random } = options;
+    const { storage, writes, alarms, env, config, jurisdiction, clock, random } = options;
     // As a whole or not at all: half of the tables could not be made again.
     writes.write('call/tables', () => storage.transactionSync(() => migrate(storage.sql)));
     const entries = new KeptEntries(storage.kv, writes, 'call/entry/');
     this.#journal = new SqliteJournal(storage.sql, writes);
     this.#progress = new CallProgress(entries);
     this.#plans = new RecordingPlans(entries);
+    this.#analytics =
+      env.ANALYTICS === undefined
+        ? null
+        : // Of a data set nobody can say where it is kept.
+          new CallAnalytics(env.ANALYTICS, entries, config, () => jurisdiction() !== null);
     this.#words = new WriteBehind(clock);
     this.#usage = new WriteBehind(clock);
     const deliver = callDeliveries({
       env,
       config,
+      jurisdiction,
       clock,
       journal: this.#journal,
       plans: this.#plans,
       records: connectRecords(config),
       books: connectBooks(config),
+      analytics: this.#analytics,
       counts: () => this.#progress.counts,
       waiting: () => this.#outbox.waiting,
     });
@@ -134,9 +147,13 @@ export class CallArchive {
 
   /** Tells the objects that count how the call stands, now and every minute until it ends. */
   #report(): void {
-    this.#outbox.put('metrics');
+    this.#outbox.put(...this.#counting);
     void this.#outbox.run();
     this.#reportLater();
+  }
+
+  get #counting(): Delivery[] {
+    return this.#analytics === null ? ['metrics'] : ['metrics', 'analytics'];
   }
 
   #reportLater(): void {
@@ -204,6 +221,7 @@ export class CallArchive {
     }
     this.#progress.forget();
     this.#plans.forget();
+    this.#analytics?.forget();
     this.#options.alarms.set('recover', null);
     return true;
   }
@@ -233,7 +251,7 @@ export class CallArchive {
       case 'call.started': {
         this.#journal.append({ type: 'started', call: event.call, resumeToken });
         this.#expectEnd(event.call.startTime);
-        this.#outbox.put('metrics', 'log started');
+        this.#outbox.put(...this.#counting, 'log started');
         void this.#outbox.run();
         this.#reportLater();
         return;
@@ -275,7 +293,7 @@ export class CallArchive {
     const call = this.#journal.read()?.call;
     if (call !== undefined && this.#lostSamples > 0) this.#tellLoss(this.#lostSamples / call.sampleRate);
     this.#journal.append({ type: 'ended', reason, status, endTime });
-    const deliveries: Delivery[] = ['metrics', 'log ended', 'log cost'];
+    const deliveries: Delivery[] = [...this.#counting, 'log ended', 'log cost'];
     if (call?.funds !== undefined) deliveries.push('payment');
     if (call?.recording === true) deliveries.push('recording');
     this.#outbox.put(...deliveries);

@@ -13,6 +13,9 @@ import { REPORT_LEASE_MS, sumsOf } from '../metrics/call-report.ts';
 import { metricsShard } from '../metrics/read.ts';
 import { shardOf } from '../metrics/totals.ts';
 import { type CallRecords, RecordsError } from '../records/call-records.ts';
+import { recordingsIn } from '../regions/namespaces.ts';
+import type { Jurisdiction } from '../regions/settings.ts';
+import type { CallAnalytics } from './call-analytics.ts';
 import type { Deliver, Delivery } from './outbox.ts';
 import { recordingKey } from './recordings/format.ts';
 import { isolateOpus } from './recordings/opus-wasm.ts';
@@ -31,17 +34,22 @@ const WAITING_MS = 2 * 60 * 60_000;
 export function callDeliveries(options: {
   env: Env;
   config: Config;
+  /** Where the call's recording has to be; null: anywhere. */
+  jurisdiction: () => Jurisdiction | null;
   clock: Clock;
   journal: SqliteJournal;
   plans: RecordingPlans;
   records: () => CallRecords;
   books: () => Books;
+  /** Null: there is no data set. */
+  analytics: CallAnalytics | null;
   /** How the conversation has gone so far. */
   counts: () => CallCounts;
   /** Deliveries that have failed and are to be repeated. */
   waiting: () => readonly Delivery[];
 }): Deliver {
-  const { env, config, clock, journal, plans, records, books, counts, waiting } = options;
+  const { env, config, jurisdiction, clock, journal, plans, records, books, analytics, counts, waiting } =
+    options;
   const shape = { format: config.RECORDING_FORMAT, channels: config.RECORDING_CHANNELS };
   /** Turns that the database has; after a restart they are sent again, which changes nothing. */
   let turnsSent = 0;
@@ -113,7 +121,8 @@ export function callDeliveries(options: {
         return;
       case 'recording': {
         const { call, rowId } = readCall(journal);
-        const bucket = env.RECORDINGS;
+        const bucket = recordingsIn(env, jurisdiction());
+        if (bucket === null) throw new Error(`there is no bucket in ${jurisdiction()}`);
         await storeRecording({
           bucket,
           spool: journal,
@@ -130,6 +139,8 @@ export function callDeliveries(options: {
       case 'metrics':
         await report(readCall(journal));
         return;
+      case 'analytics':
+        return await analytics?.write(readCall(journal));
       case 'metrics waiting': {
         const { shard, call } = await counted(readCall(journal));
         await shard.waiting(call, waiting(), clock.now() + WAITING_MS);

@@ -3,6 +3,8 @@ import { systemClock, systemRandom, type Timer } from '../call/clock.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
 import { describeError, log } from '../log.ts';
+import { objectsIn } from '../regions/namespaces.ts';
+import { homeOf } from '../regions/settings.ts';
 import { IsolatePermits, PERMIT_RENEW_MS, type PermitShards } from './isolate-permits.ts';
 
 /** The calls that this isolate has open, and its part of the deployment's permits. */
@@ -80,7 +82,8 @@ export class ObjectLimits {
     // One stub a user: what is sent through it arrives in order, a release after the renewal before it.
     const stubs = new Map<string, UserCalls>();
     const of = (userId: string): UserCalls => {
-      const stub = stubs.get(userId) ?? users.get(users.idFromName(userId));
+      const near = objectsIn(users, homeOf(this.#config.REGIONS, userId));
+      const stub = stubs.get(userId) ?? near.get(near.idFromName(userId));
       stubs.set(userId, stub);
       return stub;
     };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Principal } from '../call/principal.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
+import { type Region, regionSchema } from '../regions/settings.ts';
 
 /** What the router tells the call's object about a leg, beside the upgrade itself. */
 export interface LegRequest {
@@ -10,6 +11,8 @@ export interface LegRequest {
   /** Path of the dialect in the registry. */
   dialect: string;
   principal: Principal;
+  /** Where the object was made, or is to be near; absent: anywhere. */
+  region?: Region;
 }
 
 const HEADER = 'X-Leg';
@@ -34,6 +37,7 @@ const legSchema = z.object({
   bound: z.boolean(),
   dialect: z.string(),
   principal: principalSchema,
+  region: regionSchema.exactOptional(),
 });
 
 /** The client's upgrade request with what the router knows, and without its secrets; a header of that name from outside is overwritten. */

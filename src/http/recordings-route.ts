@@ -7,6 +7,8 @@ import { loadConfig } from '../config.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 import type { Env } from '../env.ts';
 import { describeError, log } from '../log.ts';
+import { bucketsOf } from '../regions/namespaces.ts';
+import { homeOf } from '../regions/settings.ts';
 import { apiError } from './errors.ts';
 import { findRecording, LookupError, type RecordingRow } from './recordings-lookup.ts';
 import { matchesNoneOf, parseRange } from './recordings-range.ts';
@@ -43,9 +45,12 @@ recordingRoutes.get('/:callId', async (c) => {
   // Who may not hear it does not learn that it is there.
   const there = row !== null && row.recording !== null && maySee(principal, row.userId, row.campaignId);
   try {
-    const object = there ? await asked(() => c.env.RECORDINGS.head(row!.recording!)) : null;
-    if (object === null) return apiError(404, 'NOT_FOUND', 'There is no recording of this call');
-    return await answer(c.req.raw, c.env.RECORDINGS, object);
+    const buckets = there ? bucketsOf(c.env, homeOf(config.REGIONS, row!.userId)) : [];
+    for (const bucket of buckets) {
+      const object = await asked(() => bucket.head(row!.recording!));
+      if (object !== null) return await answer(c.req.raw, bucket, object);
+    }
+    return apiError(404, 'NOT_FOUND', 'There is no recording of this call');
   } catch (error) {
     log('error', 'a recording could not be read', { error: describeError(error) });
     return apiError(503, 'INTERNAL_ERROR', 'The bucket does not answer', { 'Retry-After': '5' });

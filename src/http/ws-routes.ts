@@ -1,10 +1,16 @@
 import { Hono } from 'hono';
 import { authenticate } from '../auth/authenticate.ts';
 import { CALL_TOKEN_PREFIX } from '../auth/call-tokens.ts';
-import { loadConfig, missingSettings } from '../config.ts';
+import type { CallSessionDO } from '../CallSessionDO.ts';
+import type { Principal } from '../call/principal.ts';
+import { type Config, loadConfig, missingSettings } from '../config.ts';
+import { userOfHandshake } from '../dialects/identity.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 import { dialectAt } from '../dialects/registry.ts';
 import type { Env } from '../env.ts';
+import { describeError, log } from '../log.ts';
+import { type Objects, objectsIn, recordingsIn } from '../regions/namespaces.ts';
+import { hintOf, jurisdictionOf, type Region, regionOf, regionSchema } from '../regions/settings.ts';
 import { apiError } from './errors.ts';
 import { writeLegRequest } from './leg-request.ts';
 
@@ -45,19 +51,50 @@ async function openLeg(request: Request, env: Env, path: string): Promise<Respon
     return apiError(400, 'CALL_ID_MISMATCH', 'callId is not that of the token');
   }
   const chosen = principal.call?.callId ?? named;
-  const sessions = env.CALL_SESSION;
-  const common = { dialect: dialect.path, principal };
+  const region = regionAskedFor(request, config, principal);
+  if (region instanceof Response) return region;
+  const jurisdiction = jurisdictionOf(region);
+  if (recordingsIn(env, jurisdiction) === null) {
+    return apiError(503, 'INTERNAL_ERROR', `The service is not set up: it has no bucket in ${jurisdiction}`);
+  }
+  let sessions: Objects<CallSessionDO>;
+  try {
+    sessions = objectsIn(env.CALL_SESSION, jurisdiction);
+  } catch (error) {
+    log('error', 'a region cannot be had', { region, error: describeError(error) });
+    return apiError(503, 'INTERNAL_ERROR', `No calls can be taken in ${jurisdiction} at the moment`);
+  }
+  const hint = hintOf(region);
+  const near = hint === null ? {} : { locationHint: hint };
+  const common = { dialect: dialect.path, principal, ...(region === null ? {} : { region }) };
   if (chosen === null) {
     const id = sessions.newUniqueId();
     const leg = { ...common, callId: id.toString(), bound: false };
-    return sessions.get(id).fetch(writeLegRequest(request, leg));
+    return sessions.get(id, near).fetch(writeLegRequest(request, leg));
   }
   const callId = callIdSchema.safeParse(chosen);
   if (!callId.success) {
     return apiError(400, 'BAD_MESSAGE', `callId: ${callId.error.issues[0]?.message}`);
   }
   const leg = { ...common, callId: callId.data, bound: true };
-  return sessions.get(sessions.idFromName(callId.data)).fetch(writeLegRequest(request, leg));
+  return sessions.get(sessions.idFromName(callId.data), near).fetch(writeLegRequest(request, leg));
+}
+
+/** Where the call's object is to be, from what the upgrade request alone tells; or why it is not said rightly. */
+function regionAskedFor(request: Request, config: Config, principal: Principal): Region | null | Response {
+  const { searchParams: query } = new URL(request.url);
+  const { users, kind, id } = principal;
+  const onlyUser = users !== '*' && users.length === 1 ? users[0]! : null;
+  const handshake = { query, headers: request.headers, numbers: config.NUMBERS, holder: null };
+  const word = query.get('region') ?? request.headers.get('X-Region');
+  const asked = regionSchema.nullable().safeParse(word);
+  if (!asked.success) return apiError(400, 'BAD_MESSAGE', 'region: there is none of this name');
+  return regionOf(config.REGIONS, {
+    userId: onlyUser ?? userOfHandshake(handshake),
+    // Who calls for one user alone is where that user's calls are, each time.
+    asked: onlyUser === null ? asked.data : null,
+    node: kind === 'node' ? id : null,
+  });
 }
 
 /**

@@ -3,7 +3,7 @@ import { families } from './call-report.ts';
 import { addOne, type Sums } from './sums.ts';
 
 /** How long an isolate collects refusals before it tells of them: a flood of them makes a request every so often. */
-const COLLECT_MS = 5_000;
+const COLLECT_MS = 2_000;
 /** Longer than collecting and telling may take: who was to do it is gone (`waitUntil` has 30 s). */
 const GIVEN_UP_MS = 60_000;
 

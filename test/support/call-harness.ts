@@ -151,6 +151,7 @@ export function createCall(
     resolveAgent: async () => ({ ...testAgent, ...options.agent }),
     createTools: () => null,
     claimCallId: async () => true,
+    mayBeHere: () => true,
     isBlocked: async () => false,
     releaseCallId: (callId) => released.push(callId),
     funds: null,

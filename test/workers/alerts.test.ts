@@ -1,12 +1,13 @@
 import { createScheduledController, evictDurableObject, reset, runInDurableObject } from 'cloudflare:test';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type AlertStatus, AlertsDO } from '../../src/AlertsDO.ts';
+import { AlertsDO } from '../../src/AlertsDO.ts';
 import type { CostSoFar } from '../../src/alerts/cost-hours.ts';
 import type { Notice } from '../../src/alerts/evaluate.ts';
 import type { CountedFigures } from '../../src/alerts/figures.ts';
 import { NoticeOutbox } from '../../src/alerts/outbox.ts';
 import { alertsObject } from '../../src/alerts/read.ts';
+import type { AlertStatus } from '../../src/alerts/status.ts';
 import { systemClock, systemRandom } from '../../src/call/clock.ts';
 import { loadConfig } from '../../src/config.ts';
 import worker from '../../src/index.ts';

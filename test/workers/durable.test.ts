@@ -270,6 +270,7 @@ const archiveIn = (storage: DurableObjectStorage, clock: FakeClock) =>
     alarms: new Alarms(storage),
     env: bindings,
     config: loadConfig(bindings),
+    jurisdiction: () => null,
     clock,
     random: systemRandom,
   });

@@ -344,7 +344,9 @@ describe('a call of which storage takes nothing for longer than memory lasts', (
     const unwoken = { kv: storage.kv, setAlarm: async () => {}, deleteAlarm: async () => {} };
     const alarms = new Alarms(unwoken, writes);
     const random = systemRandom;
-    return new CallArchive({ storage, writes, alarms, env: bindings, config, clock, random });
+    const jurisdiction = () => null;
+    const env = bindings;
+    return new CallArchive({ storage, writes, alarms, env, config, jurisdiction, clock, random });
   }
 
   it('loses audio and says how much; the rest is where it belongs', async () => {
