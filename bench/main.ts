@@ -35,13 +35,13 @@ const benches: Record<string, { describe: string; load(): Promise<Bench> }> = {
       'How well it is known when a caller has finished, and when he interrupts, on recordings of people (--quick)',
     load: () => import('./turn-taking.ts'),
   },
-  usage: {
-    describe: 'What a turn of a conversation uses: seconds, tokens, characters (with `npm start` running)',
-    load: () => import('./usage.ts'),
-  },
   deploy: {
     describe: 'Rehearses a deployment, with the real wrangler against a double of Cloudflare’s API',
     load: () => import('./deploy.ts'),
+  },
+  usage: {
+    describe: 'What a turn of a conversation uses: seconds, tokens, characters (with `npm start` running)',
+    load: () => import('./usage.ts'),
   },
   redaction: {
     describe: 'What redaction takes for personal data that is none, and how long it takes',

@@ -30,12 +30,13 @@ export class CallAnalytics {
     this.#anonymous = anonymous;
   }
 
-  async write(journaled: JournaledCall): Promise<'more' | undefined> {
+  /** @param costMicroUsd what is known of the call's cost; null: nothing. */
+  async write(journaled: JournaledCall, costMicroUsd: number | null): Promise<'more' | undefined> {
     const { userId } = journaled.call;
     const nobody = this.#secret === undefined || this.#anonymous();
     const user = nobody ? '' : await userPseudonym(this.#secret!, userId);
     const before = this.#entries.get<Written>(KEY) ?? nothingWritten;
-    const { points, written, more } = nextPoints({ ...journaled, user }, before);
+    const { points, written, more } = nextPoints({ ...journaled, user, costMicroUsd }, before);
     try {
       for (const point of points) this.#dataset.writeDataPoint(point);
     } catch (error) {

@@ -140,7 +140,7 @@ export function callDeliveries(options: {
         await report(readCall(journal));
         return;
       case 'analytics':
-        return await analytics?.write(readCall(journal));
+        return await analytics?.write(readCall(journal), costOf(readCall(journal)).costMicroUsd);
       case 'metrics waiting': {
         const { shard, call } = await counted(readCall(journal));
         await shard.waiting(call, waiting(), clock.now() + WAITING_MS);
@@ -148,6 +148,10 @@ export function callDeliveries(options: {
       }
     }
   };
+
+  function costOf({ usage }: JournaledCall) {
+    return callCost(usage, configuredPrices(config));
+  }
 
   async function report(journaled: JournaledCall): Promise<void> {
     const { shard, call } = await counted(journaled);
@@ -162,7 +166,7 @@ export function callDeliveries(options: {
       sums: sumsOf({
         ...journaled,
         counts: journaled.counts ?? counts(),
-        costMicroUsd: knownCosts(callCost(journaled.usage, configuredPrices(config))),
+        costMicroUsd: knownCosts(costOf(journaled)),
       }),
     });
   }

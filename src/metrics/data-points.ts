@@ -37,8 +37,8 @@ export const nothingWritten: Written = { start: false, turns: 0, failures: 0, en
 export interface AnalysedCall extends Pick<JournaledCall, 'call' | 'turns' | 'failures' | 'end' | 'counts'> {
   /** Stands for the user; nobody can find them by it who has not the key. Empty: for nobody. */
   user: string;
-  /** Of the whole call so far, in millionths of a US dollar; absent where no price is known. */
-  costMicroUsd?: number;
+  /** Of the whole call so far, in millionths of a US dollar; null where no price is known. */
+  costMicroUsd: number | null;
 }
 
 /**
@@ -129,14 +129,14 @@ function endOf(call: AnalysedCall, end: NonNullable<JournaledCall['end']>): Data
       failures.length,
       counts?.interruptions ?? 0,
       counts?.drops ?? 0,
-      ...(call.costMicroUsd === undefined ? [] : [call.costMicroUsd]),
+      ...(call.costMicroUsd === null ? [] : [call.costMicroUsd]),
     ],
   );
 }
 
 function userOf(call: AnalysedCall, end: NonNullable<JournaledCall['end']>): DataPoint {
   const failed = end.status === 'failed' ? 1 : 0;
-  const cost = call.costMicroUsd === undefined ? [] : [call.costMicroUsd];
+  const cost = call.costMicroUsd === null ? [] : [call.costMicroUsd];
   return point(call, 'user', call.user, [end.status], [secondsOf(call, end), failed, ...cost]);
 }
 

@@ -101,6 +101,7 @@ describe('the questions of operators', () => {
           failures: [...call.failures],
           end: { type: 'ended', reason: 'hangup', status: call.status, endTime: call.endTime },
           counts: call.counts,
+          costMicroUsd: null,
         },
         nothingWritten,
       );

@@ -59,6 +59,7 @@ const call = (turns: number, failures: number, more: Partial<AnalysedCall> = {})
   failures: Array.from({ length: failures }, (_, i) => failure(i)),
   end,
   counts: { ...noCounts, interruptions: 2, drops: 1 },
+  costMicroUsd: null,
   ...more,
 });
 
