@@ -137,11 +137,14 @@ describe('a call through the object', () => {
         ['characters', 'provider'],
       ]),
     );
-    const costed = await vi.waitFor(async () => {
-      const found = await rowOf(callId);
-      expect(found?.cost_unpriced).toEqual([]);
-      return found!;
-    });
+    const costed = await vi.waitFor(
+      async () => {
+        const found = await rowOf(callId);
+        expect(found?.cost_unpriced).toEqual([]);
+        return found!;
+      },
+      { timeout: 10_000, interval: 100 },
+    );
     const turns = costed.usage_by_turn as { turn: number | null; provider: string; cost: number }[];
     // The greeting is turn 0, what the caller asked and its answer turn 1.
     expect(turns.map(({ turn, provider }) => `${turn} ${provider}`)).toEqual(

@@ -243,9 +243,9 @@ function around(load: Load): Line[] {
     platform(
       'Analytics Engine',
       'analyticsPoints',
-      (turns + 2 * calls) / million,
+      (2 * turns + 3 * calls) / million,
       'Cloudflare',
-      'A point a turn, two a call.',
+      'A point for what the caller says and for its answer, three a call (docs/metrics.md).',
     ),
     platform('logs', 'logEvents', events / million, 'Cloudflare', 'Each invocation is an event.'),
     platform('Supabase: plan', 'supabasePlan', 1, 'database'),
