@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { webhooksSchema } from './alerts/webhooks.ts';
 import { authSchema } from './auth/settings.ts';
 import { defaultEndpointing, defaultInterruption, defaultSilence } from './call/agent-config.ts';
 import { defaultSpeculation } from './call/speculation.ts';
@@ -236,6 +237,14 @@ const configSchema = z.object({
   CONSOLE: flag(false),
   /** Objects over which the counts of `/health` and `/metrics` are spread. Changing it starts the counts anew. */
   METRICS_SHARDS: whole(16, 1, 256),
+
+  // --- alerts ---
+  /** Whom to tell: JSON, see docs/alerts.md. There are secrets in it. */
+  ALERT_WEBHOOKS: z.preprocess(json, webhooksSchema.default([])),
+  /** Names the deployment in alerts. */
+  ALERT_SOURCE: z.preprocess(emptyIsUnset, z.string().max(100).default('ai-call-handler')),
+  /** After so long an alert that goes on is told again; 0: never. */
+  ALERT_REPEAT: whole(4 * 3_600_000, 0, 7 * 24 * 3_600_000),
 });
 
 /** A call's object may outlive its longest call (`WEBSOCKET_TIMEOUT`) by setting up, finishing and a restart. */

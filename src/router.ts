@@ -2,6 +2,9 @@ import { Hono } from 'hono';
 import { accepts } from 'hono/accepts';
 import { cors } from 'hono/cors';
 import { version } from '../package.json';
+import { exposedAlerts } from './alerts/exposed.ts';
+import { readAlerts } from './alerts/read.ts';
+import type { AlertStatus } from './alerts/status.ts';
 import { isAddressIn } from './auth/addresses.ts';
 import { authenticate } from './auth/authenticate.ts';
 import { credentialOf } from './auth/credential.ts';
@@ -32,7 +35,14 @@ import { settingsWithoutEffect } from './settings-without-effect.ts';
 /** Strangers may ask often, and many of them; each answer asks every object that counts. */
 const TOLD_FOR_MS = 5_000;
 /** What strangers were told last by this isolate, by its settings. */
-const told = new WeakMap<Config, { counts: Counts | null; at: number }>();
+const told = new WeakMap<Config, Known & { at: number }>();
+
+/** Null: the objects that know do not answer. */
+interface Known {
+  counts: Counts | null;
+  /** Undefined: nobody is to be told of alerts, and nobody asked. */
+  alerts: AlertStatus | null | undefined;
+}
 
 /** When this isolate took its first request: a Worker's clock stands still before it. */
 let upSince: number | null = null;
@@ -74,12 +84,12 @@ router.get('/health', async (c) => {
   const config = loadConfig(c.env);
   const now = Date.now();
   const operator = await isOperator(c.req.raw, config);
-  const counts = await (operator ? countsNow : countsLately)(c.env, config, now);
+  const { counts, alerts } = await (operator ? knownNow : knownLately)(c.env, config, now);
   const nodes = counts?.nodes ?? [];
   const missing = missingSettings(config, c.env);
   const idle = settingsWithoutEffect(c.env);
   const closed = config.AUTH === 'none' && !isLoopback(c.req.raw);
-  const reasons = healthReasons({ counts, missing, closed, now });
+  const reasons = healthReasons({ counts, alerts, missing, closed, now });
   return c.json({
     status: reasons.length > 0 ? 'degraded' : 'ok',
     timestamp: now,
@@ -92,6 +102,7 @@ router.get('/health', async (c) => {
       ? {
           ...(reasons.length > 0 ? { reasons } : {}),
           ...(nodes.length > 0 ? { nodes: nodeCounts(nodes, now) } : {}),
+          ...(alerts ? { alerts } : {}),
           ...(missing.length > 0 ? { missingSettings: missing } : {}),
           ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
         }
@@ -105,7 +116,7 @@ router.get('/metrics', async (c) => {
   if (principal instanceof Response) return principal;
   if (!readsMetrics(principal)) return apiError(403, 'FORBIDDEN', 'The counts are the operator’s');
   const now = Date.now();
-  const counts = await countsNow(c.env, config, now);
+  const [counts, alerts] = await Promise.all([countsNow(c.env, config, now), readAlerts(c.env)]);
   if (counts === null) {
     return apiError(503, 'INTERNAL_ERROR', 'The counts cannot be had at the moment', { 'Retry-After': '5' });
   }
@@ -117,7 +128,8 @@ router.get('/metrics', async (c) => {
   });
   if (wanted === 'application/json') return c.json({ ...metricsOf(totals), nodes: nodeStates(nodes, now) });
   const format = wanted === 'text/plain' ? 'prometheus' : 'openmetrics';
-  return c.text(expositionText(exposed(totals, nodes, now, version), format), 200, {
+  const metrics = [...exposed(totals, nodes, now, version), ...exposedAlerts(alerts)];
+  return c.text(expositionText(metrics, format), 200, {
     'Content-Type': textTypes[format],
   });
 });
@@ -146,15 +158,24 @@ async function countsNow(env: Env, { METRICS_SHARDS: shards }: Config, now: numb
   }
 }
 
-/** As {@link countsNow}, up to five seconds ago. */
-async function countsLately(env: Env, config: Config, now: number): Promise<Counts | null> {
+async function knownNow(env: Env, config: Config, now: number): Promise<Known> {
+  const asksAlerts = config.ALERT_WEBHOOKS.length > 0;
+  const [counts, alerts] = await Promise.all([
+    countsNow(env, config, now),
+    asksAlerts ? readAlerts(env) : undefined,
+  ]);
+  return { counts, alerts };
+}
+
+/** As {@link knownNow}, up to five seconds ago. */
+async function knownLately(env: Env, config: Config, now: number): Promise<Known> {
   const last = told.get(config);
-  if (last !== undefined && now - last.at < TOLD_FOR_MS) return last.counts;
+  if (last !== undefined && now - last.at < TOLD_FOR_MS) return last;
   // While this request asks, others are told what was known before it.
   if (last !== undefined) last.at = now;
-  const counts = await countsNow(env, config, now);
-  told.set(config, { counts, at: now });
-  return counts;
+  const known = await knownNow(env, config, now);
+  told.set(config, { ...known, at: now });
+  return known;
 }
 
 function readsMetrics({ kind }: Principal): boolean {

@@ -7,13 +7,24 @@ export const DEGRADED_ERROR_RATE = 0.05;
 
 /** Why the service is not well: a name for programs, and words for people. */
 export interface HealthReason {
-  reason: 'counts unavailable' | 'error rate' | 'settings missing' | 'not public' | 'nodes down';
+  reason:
+    | 'counts unavailable'
+    | 'error rate'
+    | 'settings missing'
+    | 'not public'
+    | 'nodes down'
+    | 'no alerts';
   detail: string;
 }
+
+/** The alerts are evaluated each minute; after so long nobody does. A schedule that is deployed begins within a quarter of an hour. */
+export const ALERTS_STALE_MS = 5 * 60_000;
 
 export interface HealthFacts {
   /** Null: the objects that count do not answer. */
   counts: Counts | null;
+  /** Null: it is not known how they stand. Undefined: nobody is to be told of any. */
+  alerts?: { evaluatedAt: number } | null | undefined;
   /** Settings without which no call can be taken. */
   missing: readonly string[];
   /** Nobody has to prove who they are, and the request is not of this machine: it would be refused. */
@@ -22,7 +33,7 @@ export interface HealthFacts {
 }
 
 /** Everything for which the service is degraded; empty where it is well. */
-export function healthReasons({ counts, missing, closed, now }: HealthFacts): HealthReason[] {
+export function healthReasons({ counts, alerts, missing, closed, now }: HealthFacts): HealthReason[] {
   const reasons: HealthReason[] = [];
   if (counts === null) {
     reasons.push({ reason: 'counts unavailable', detail: 'The objects that count calls do not answer' });
@@ -40,6 +51,13 @@ export function healthReasons({ counts, missing, closed, now }: HealthFacts): He
       const how = states.map(([state, count]) => `${state}: ${count}`).join(', ');
       reasons.push({ reason: 'nodes down', detail: `No FreeSWITCH node takes calls (${how})` });
     }
+  }
+  if (alerts !== undefined && now - (alerts?.evaluatedAt ?? 0) > ALERTS_STALE_MS) {
+    const detail =
+      alerts === null
+        ? 'The object that knows the alerts does not answer'
+        : `Nobody has looked for alerts for ${ALERTS_STALE_MS / 60_000} minutes: does the schedule run?`;
+    reasons.push({ reason: 'no alerts', detail });
   }
   if (missing.length > 0) {
     reasons.push({ reason: 'settings missing', detail: `Not set: ${missing.join(', ')}` });

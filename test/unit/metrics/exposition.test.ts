@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { exposedAlerts } from '../../../src/alerts/exposed.ts';
 import { type Exposed, exposed } from '../../../src/metrics/exposed.ts';
 import { expositionText, type TextFormat } from '../../../src/metrics/exposition.ts';
 import type { NodeReport } from '../../../src/metrics/nodes.ts';
@@ -20,7 +21,12 @@ const node = (name: string, at: number): NodeReport => ({
   cores: 8,
 });
 const nodes = [node('fs-1', now - 4_000), node('fs-2', now - 60_000)];
-const all = exposed(someTotals, nodes, now, '1.2.3');
+const alerts = {
+  evaluatedAt: now - 20_000,
+  firing: [{ rule: 'latency', severity: 'warning' as const, since: now }],
+  waiting: { slack: 2 },
+};
+const all = [...exposed(someTotals, nodes, now, '1.2.3'), ...exposedAlerts(alerts)];
 const nothing = exposed(noTotals, [], now, '1.2.3');
 
 /** Debian's `promtool check metrics`, with its lint: what it complains of it prints. */
@@ -72,6 +78,10 @@ describe('the text of /metrics', () => {
       'callhandler_node_up{node="fs-1"} 1\ncallhandler_node_up{node="fs-2"} 0',
       'callhandler_node_silence_seconds{node="fs-2"} 60',
       'callhandler_node_idle_cpu_ratio{node="fs-1"} 0.815',
+      'callhandler_alerts_evaluated_timestamp_seconds 1799999980',
+      'callhandler_alert_firing{rule="latency",severity="warning"} 1',
+      'callhandler_alert_firing{rule="nodes-down",severity="critical"} 0',
+      'callhandler_alert_notices_waiting{webhook="slack"} 2',
     ]) {
       expect(text).toContain(`\n${line}\n`);
     }

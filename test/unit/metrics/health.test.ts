@@ -43,6 +43,17 @@ describe('the service', () => {
     ]);
   });
 
+  it('is degraded where somebody is to be told of alerts and nobody looks for them', () => {
+    const why = (alerts: { evaluatedAt: number } | null | undefined) =>
+      healthReasons({ ...facts(), alerts }).map(({ reason, detail }) => `${reason}: ${detail}`);
+    expect(why(undefined)).toEqual([]);
+    expect(why({ evaluatedAt: now - 300_000 })).toEqual([]);
+    const idle = 'no alerts: Nobody has looked for alerts for 5 minutes: does the schedule run?';
+    expect(why({ evaluatedAt: now - 300_001 })).toEqual([idle]);
+    expect(why({ evaluatedAt: 0 })).toEqual([idle]);
+    expect(why(null)).toEqual(['no alerts: The object that knows the alerts does not answer']);
+  });
+
   it('is degraded where nobody knows its counts, where no node takes calls, and where it cannot take any', () => {
     expect(healthReasons({ ...facts(), counts: null }).map(({ reason }) => reason)).toEqual([
       'counts unavailable',
