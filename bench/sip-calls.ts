@@ -46,6 +46,7 @@ export async function run(args: string[]): Promise<object> {
   const apartMs = whole('--apart', values.apart, 0, 60_000);
   const [loadBefore = 0] = loadavg();
   const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
   const telephony = await Telephony.start({
     signal: stop.signal,
     direct: true,
@@ -120,8 +121,14 @@ async function measure(
     const question = questions[i % questions.length] ?? '';
     caller.understood = wordErrors(question, heardAs.join(' ')).rate <= understoodRate;
   });
+  const why = node.log.flatMap(
+    (line) => /event=(?:call\.released|stream\.lost) .*why=(\S+)/.exec(line)?.[1] ?? [],
+  );
   return report(callers, {
     node: node.kind,
+    trouble: Object.fromEntries(
+      [...new Set(why)].map((each) => [each, why.filter((other) => other === each).length]),
+    ),
     seconds: lastedMs / 1_000,
     nodeCpu,
     callersCpu: (own.user + own.system) / 1_000 / lastedMs,
@@ -149,6 +156,7 @@ function report(
   callers: readonly Caller[],
   machine: {
     node: string;
+    trouble: Readonly<Record<string, number>>;
     seconds: number;
     nodeCpu: number;
     callersCpu: number;
@@ -177,6 +185,7 @@ function report(
       gaps: sum(({ gaps }) => gaps),
       longestMs: rounded(Math.max(0, ...calls.map(({ reception }) => reception.longestMs)), 0),
     },
+    trouble: machine.trouble,
     nodeCpu: rounded(machine.nodeCpu, 3),
     callersCpu: rounded(machine.callersCpu, 3),
     machineBusy: rounded(machine.busy, 3),
@@ -196,6 +205,7 @@ function report(
     ['RTP packets that came', `${result.rtp.packets}`],
     ['that were lost', `${result.rtp.lost}`],
     ['gaps of more than 60 ms', `${result.rtp.gaps}, the longest ${result.rtp.longestMs} ms`],
+    ['sockets lost and calls given up', JSON.stringify(result.trouble)],
     ["the node's CPU, of one core", percent(result.nodeCpu)],
     ["the callers'", percent(result.callersCpu)],
     ['the machine was busy', percent(result.machineBusy)],

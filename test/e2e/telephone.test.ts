@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { spokenKeys } from '../../src/call/dtmf.ts';
-import { wavToSamples } from '../../tools/caller/audio.ts';
+import { voicedSpan, wavToSamples } from '../../tools/caller/audio.ts';
 import { humanClips } from '../support/human-clips.ts';
 import { at, type CallRow, type RecordedTurn } from '../support/laptop.ts';
+import { startModelWithTools } from '../support/model-with-tool.ts';
 import { OtlpCollector } from '../support/otlp-collector.ts';
 import { callerNumber, type PhoneCall } from '../support/sip/phone.ts';
 import { called, Telephony } from '../support/telephony.ts';
@@ -16,23 +17,38 @@ import { bestPrefix, pooledWordErrors, wordErrors } from '../support/word-errors
 const stop = new AbortController();
 let telephony: Telephony;
 let collector: OtlpCollector;
+let model: Awaited<ReturnType<typeof startModelWithTools>>;
 
 beforeAll(async () => {
   // A caller who says nothing is asked, and hung up upon, sooner than by default.
+  const silence = { SILENCE_PROMPT_MS: '6000', SILENCE_HANGUP_MS: '3000', AGENT_GOODBYE: goodbye };
   collector = await OtlpCollector.start();
+  model = await startModelWithTools([
+    { heard: /workshop|work shop/i, name: 'transfer_call', args: { to: 'workshop' }, says: puttingThrough },
+    { heard: /office/i, name: 'transfer_call', args: { to: 'office' }, says: puttingThrough },
+  ]);
+  const destinations = Object.entries(colleagues).map(([name, to]) => ({ name, to }));
+  const transfer = { destinations, ringSeconds: 8, failedLine };
+  const dialling = {
+    DIAL_ALLOWED: '+4930',
+    NUMBERS: JSON.stringify({ [called.number]: { userId: called.userId } }),
+  };
   const settings = {
-    SILENCE_PROMPT_MS: '6000',
-    SILENCE_HANGUP_MS: '3000',
-    AGENT_GOODBYE: goodbye,
+    ...silence,
+    ...dialling,
+    LLM_BASE_URL: model.url,
+    AGENT_TOOLS: JSON.stringify({ transfer }),
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
   };
   telephony = await Telephony.start({ signal: stop.signal, settings });
+  model.passTo(telephony.laptop.enginesUrl);
   console.log(`media node: ${telephony.node.kind}`);
 });
 
 afterAll(async () => {
   stop.abort();
   await telephony?.close();
+  model?.close();
   await collector?.close();
 });
 
@@ -48,6 +64,10 @@ const longAnswer =
 const parkingQuestion = 'Could you tell me where to leave my car?';
 const parkingAnswer = 'There is a car park behind the shop. The first half hour is free for customers.';
 const goodbye = 'I will end the call now. Have a nice day.';
+/** Whom the agent may connect a caller to. */
+const colleagues = { workshop: '+4930111111', office: '+4930111112' };
+const puttingThrough = 'I am putting you through.';
+const failedLine = 'Nobody answers there. I am back.';
 /** `hold_line` of node.xml. */
 const holdToneHz = 425;
 
@@ -233,8 +253,12 @@ describe.concurrent('a telephone call', () => {
     expect(turns(row, 'agent').at(-1)?.text).toBe(goodbye);
     const heard = await recognised(call, from, call.heardMs);
     console.log(`heard ${JSON.stringify(heard)}`);
-    expect(wordErrors(goodbye, heard).rate).toBeLessThanOrEqual(0.25);
-    expect(heard).toMatch(/nice day\W*$/i);
+    expect(wordErrors(goodbye, heard).rate).toBeLessThanOrEqual(0.5);
+    // To its last sound, by level: how well the last word is recognised does not tell.
+    const [whole, came] = [await telephony.laptop.speech(goodbye), call.heard(from - 100)].map((samples) =>
+      voicedSpan(samples, 8000),
+    );
+    expect(came!.end - came!.start).toBeGreaterThanOrEqual(whole!.end - whole!.start - at(50));
   });
 
   it('goes on where the caller stopped hearing, after its WebSocket was lost', async () => {
@@ -294,6 +318,120 @@ describe.concurrent('a telephone call', () => {
     await proxy.untilIdle();
   });
 });
+
+describe.concurrent('a caller who is to be connected to somebody else', () => {
+  it('is told so, hears ringing, and is back with the agent when nobody answers', async () => {
+    const [asked, parking] = await Promise.all(
+      ['Please connect me to the workshop.', parkingQuestion].map((text) => telephony.laptop.speech(text)),
+    );
+    const placed = await place();
+    const { call } = placed;
+    await call.say(asked!);
+    const told = await call.sound();
+    const ringing = await telephony.gateway.rings(colleagues.workshop);
+    const toldUntil = call.heardMs;
+    await call.until(() => toneMs(call, toldUntil) >= 400, 'ringing');
+    await ringing.cancelled();
+    const back = await notRinging(call);
+    const until = await call.quiet(turnEndMs);
+    await call.say(parking!);
+    await reply(call);
+    const row = await hangUp(placed);
+
+    const texts = turns(row, 'agent').map(({ text }) => text);
+    expect(texts).toEqual([greeting, puttingThrough, failedLine, parkingAnswer]);
+    expect(wordErrors(puttingThrough, await recognised(call, told, toldUntil)).rate).toBeLessThanOrEqual(0.4);
+    expect(wordErrors(failedLine, await recognised(call, back, until)).rate).toBeLessThanOrEqual(0.4);
+    expect(row).toMatchObject({
+      status: 'ended',
+      end_reason: 'hangup',
+      transfers: [{ to: colleagues.workshop, outcome: 'no answer' }],
+    });
+  });
+
+  it('talks to whoever answers, and the agent has nothing to do with it any more', async () => {
+    const asked = await telephony.laptop.speech('Please connect me to the office.');
+    const [question, answer] = await Promise.all(['librivox-0880', 'librivox-0930'].map(human));
+    const { call, callId } = await place();
+    await call.say(asked);
+    await call.sound();
+    const ringing = await telephony.gateway.rings(colleagues.office);
+    const colleague = await ringing.answer();
+    await telephony.node.line(new RegExp(`event=transfer\\.answered call=${callId}`));
+    const asking = await across(call, question!.samples, colleague);
+    const answering = await across(colleague, answer!.samples, call);
+    await colleague.hangUp();
+    await call.ended();
+    const row = await endedRow(callId);
+
+    const heard = [wordErrors(question!.reference, asking), wordErrors(answer!.reference, answering)];
+    expect(pooledWordErrors(heard).rate).toBeLessThanOrEqual(0.4);
+    expect(turns(row, 'agent').map(({ text }) => text)).toEqual([greeting, puttingThrough]);
+    expect(turns(row, 'caller').length).toBe(1);
+    expect(row).toMatchObject({
+      status: 'ended',
+      end_reason: 'transferred',
+      transfers: [{ to: colleagues.office, outcome: 'answered' }],
+      hangup: { cause: 'NORMAL_CLEARING', transferredSeconds: expect.any(Number) },
+    });
+  });
+});
+
+describe.concurrent('a call that the service places', () => {
+  it('rings, and the agent talks to whoever answers', async () => {
+    const number = '+4930111113';
+    const callId = await telephony.dial(number);
+    const ringing = await telephony.gateway.rings(number);
+    expect(ringing.invite.first('From')).toContain(called.number);
+    const call = await ringing.answer();
+    const greeted = { from: await call.sound(), to: await call.quiet(turnEndMs) };
+    await call.say(await telephony.laptop.speech(parkingQuestion));
+    const answered = await reply(call);
+    const row = await hangUp({ call, callId });
+
+    expect(row).toMatchObject({
+      user_id: called.userId,
+      phone_number: number,
+      status: 'ended',
+      end_reason: 'hangup',
+      metadata: { direction: 'outbound', from: called.number, to: number },
+      dial: { state: 'answered', node: telephony.entry.name },
+      hangup: { cause: 'NORMAL_CLEARING', by: 'recv_bye' },
+    });
+    expect(turns(row, 'agent').map(({ text }) => text)).toEqual([greeting, parkingAnswer]);
+    const heard = [
+      wordErrors(greeting, await recognised(call, greeted.from, greeted.to)),
+      wordErrors(parkingAnswer, await recognised(call, answered.from, answered.to)),
+    ];
+    expect(pooledWordErrors(heard).rate).toBeLessThanOrEqual(0.34);
+  });
+
+  it('and that is declined is in the log with its cause', async () => {
+    const number = '+4930111114';
+    const callId = await telephony.dial(number);
+    (await telephony.gateway.rings(number)).refuse(486, 'Busy Here');
+    const row = await telephony.laptop.rowOf(callId);
+    expect(row).toMatchObject({
+      status: 'failed',
+      end_reason: 'busy',
+      dial: { state: 'failed', node: telephony.entry.name, cause: 'USER_BUSY', sipStatus: 486 },
+    });
+  });
+});
+
+/** Says it, and gives what a recogniser hears of it at the other end. */
+async function across(speaker: PhoneCall, samples: Int16Array, listener: PhoneCall): Promise<string> {
+  const [from] = await Promise.all([listener.sound(), speaker.say(samples)]);
+  return recognised(listener, from, await listener.quiet(fallsSilentMs));
+}
+
+/** Waits until something else than the tone is heard; when it began. */
+async function notRinging(call: PhoneCall): Promise<number> {
+  for (;;) {
+    const from = await call.sound();
+    if (toneMs(call, from) === 0) return from;
+  }
+}
 
 /** How much of what was heard from there on is the hold line's tone. */
 function toneMs(call: PhoneCall, fromMs: number): number {

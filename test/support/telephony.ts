@@ -9,6 +9,9 @@ import { Wire } from './sip/wire.ts';
 /** The number that is called, and whose it is. */
 export const called = { number: '+4930901820', userId: 'user-1', campaignId: 'campaign-1' };
 
+/** Where the trunk takes calls of ours. */
+const carrier = 'carrier-a';
+
 export interface TelephonyOptions {
   /** Ends a start that is under way. */
   signal: AbortSignal;
@@ -28,6 +31,8 @@ interface Parts {
   entry: NodeEntry;
   wire: Wire;
   proxy: SipProxy;
+  gateway: Phone;
+  tokens: { node: string; service: string };
   spare: LoopbackNetwork;
 }
 
@@ -40,15 +45,20 @@ export class Telephony {
   /** Between node and service. */
   readonly wire: Wire;
   readonly proxy: SipProxy;
+  /** The telephones behind the trunk that are called. */
+  readonly gateway: Phone;
+  readonly #tokens: Parts['tokens'];
   readonly #spare: LoopbackNetwork;
   readonly #close: Close[];
 
-  private constructor({ laptop, node, entry, wire, proxy, spare }: Parts, close: Close[]) {
+  private constructor({ laptop, node, entry, wire, proxy, gateway, tokens, spare }: Parts, close: Close[]) {
     this.laptop = laptop;
     this.node = node;
     this.entry = entry;
     this.wire = wire;
     this.proxy = proxy;
+    this.gateway = gateway;
+    this.#tokens = tokens;
     this.#spare = spare;
     this.#close = close;
   }
@@ -61,6 +71,32 @@ export class Telephony {
       await closeAll(close);
       throw error;
     }
+  }
+
+  /** Has the service place a call, as a program of the operator's does; its id. The node says first that it is up, as `bin/heartbeat` does. */
+  async dial(to: string): Promise<string> {
+    const up = {
+      state: 'up',
+      calls: 0,
+      maxCalls: 100,
+      callsPerSecond: 0,
+      idleCpu: 1,
+      loadAverage: 0,
+      cores: 1,
+    };
+    await this.#post('nodes/heartbeat', this.#tokens.node, up);
+    const placed = await this.#post('calls', this.#tokens.service, { userId: called.userId, to });
+    return ((await placed.json()) as { callId: string }).callId;
+  }
+
+  async #post(path: string, token: string, body: object): Promise<Response> {
+    const response = await fetch(`${this.laptop.url}/api/v1/${path}`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response;
   }
 
   /** Another proxy, whose first choice is a node that is dead, and the second one the node. */
@@ -97,15 +133,16 @@ async function startParts(
   const [network, spare] = [new LoopbackNetwork(), new LoopbackNetwork()];
   // FreeSWITCH's database in /dev/shm has the node's name: no two tests may have the same.
   const name = `node-${process.pid}`;
-  const token = newToken('node');
+  const tokens = { node: newToken('node'), service: newToken('service') };
   const node = {
-    tokens: [await hashOfToken(token)],
+    tokens: [await hashOfToken(tokens.node)],
     users: [called.userId],
     campaigns: [called.campaignId],
     addresses: ['127.0.0.1/32'],
   };
   const laptop = await startLaptop(signal, {
     AUTH: 'required',
+    SERVICE_TOKENS: await hashOfToken(tokens.service),
     NODES: JSON.stringify({ [name]: node }),
     ...settings,
   });
@@ -115,20 +152,35 @@ async function startParts(
   close.push(() => wire.close());
   const address = network.address(2);
   const entry = { name, address, port: await freePort(address), attributes: 'maxload=500' };
+  const proxyPort = await freePort(network.address(0));
   const media = await startMediaNode({
     ...entry,
     proxies: [network, spare].flatMap((each) => [each.address(0), each.address(1)]),
     service: `ws://127.0.0.1:${direct === true ? servicePort : wire.port}`,
-    token,
+    token: tokens.node,
     numbers: [called],
-    settings: { event_socket_port: `${await freePort('127.0.0.1')}` },
+    settings: {
+      proxy: `${network.address(0)}:${proxyPort}`,
+      event_socket_port: `${await freePort('127.0.0.1')}`,
+    },
   });
   close.push(() => media.stop());
+  const trunk = network.address(10);
+  const gatewayAt = { address: trunk, port: await freePort(trunk) };
+  const gateway = await Phone.open(gatewayAt.address, gatewayAt.port);
+  close.push(() => gateway.close());
   // A test's machine may be busy for longer than a node may be silent.
   const patient = { NODE_TIMEOUT: 10_000, ...defines };
-  const proxy = await SipProxy.start({ network, nodes: [entry], defines: patient });
+  const gateways = [{ ...gatewayAt, name: 'gateway', attributes: `trunk=${carrier}` }];
+  const proxy = await SipProxy.start({
+    network,
+    nodes: [entry],
+    gateways,
+    defines: patient,
+    port: proxyPort,
+  });
   close.push(() => proxy.stop());
-  return { laptop, node: media, entry, wire, proxy, spare };
+  return { laptop, node: media, entry, wire, proxy, gateway, tokens, spare };
 }
 
 /** The last one first. */

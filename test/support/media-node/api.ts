@@ -3,10 +3,16 @@ import type { Channel } from './channel.ts';
 /** What the API's commands reach beside the channel that they name. */
 export interface ApiHost {
   channel(uuid: string): Channel | undefined;
+  /** How many there are. */
+  calls(): number;
   /** Runs a script of the node's on a thread of its own. */
   run(file: string, args: readonly string[]): void;
   /** The same, later. */
   runLater(seconds: number, file: string, args: readonly string[]): void;
+  /** Leads a call to another extension of the dialplan. */
+  transfer(channel: Channel, extension: string): void;
+  /** Places a call, and leads it to `connect.lua` when it is answered. */
+  originate(dialString: string): Promise<string>;
   /** `mod_hash`'s keys. */
   hash: Set<string>;
 }
@@ -30,12 +36,15 @@ export function api(host: ApiHost, command: string, text: string): string | Prom
       // The hang-up is the channel's own thread's.
       if (channel !== undefined) setImmediate(() => channel.kill(second));
       return channel === undefined ? gone : ok;
+    case 'uuid_transfer':
+      if (channel !== undefined) setImmediate(() => host.transfer(channel, second));
+      return channel === undefined ? '-ERR No such channel!\n' : ok;
     case 'uuid_displace':
       if (second === 'start') channel?.hold(rest[0] ?? '');
       else channel?.hold(null);
       return channel === undefined ? '-ERR Cannot locate session!\n' : '+OK Success\n';
     case 'uuid_send_dtmf':
-      channel?.press(second.replaceAll(/[wW]/g, ''));
+      channel?.leg.line.press(second.replaceAll(/[wW]/g, ''));
       return channel === undefined ? gone : ok;
     case 'uuid_break':
       return channel === undefined ? gone : ok;
@@ -52,6 +61,16 @@ export function api(host: ApiHost, command: string, text: string): string | Prom
     case 'luarun':
       host.run(first, text.split(' ').slice(1));
       return ok;
+    case 'originate':
+      // `DIALSTRING EXTENSION XML calls`; the dial string has blanks in quotes.
+      return host.originate(text.replace(/ \S+ XML calls$/, ''));
+    case 'sofia':
+      return 'BIND-URL         \tsip:mod_sofia@127.0.0.1\n';
+    case 'fsctl':
+      // `pause_check inbound`: this one is never drained.
+      return 'false';
+    case 'show':
+      return `\n${host.calls()} total.\n`;
     case 'curl':
       return curl(text);
     default:

@@ -1,83 +1,40 @@
-import { randomUUID } from 'node:crypto';
-import { decodeMulaw, encodeMulaw } from '../../../src/audio/g711.ts';
-import { Dialog } from '../sip/dialog.ts';
-import { type IncomingRequest, type SipEndpoint, token } from '../sip/endpoint.ts';
-import { frameSamples, KeyReader, type RtpPacket, RtpSender, RtpSocket } from '../sip/rtp.ts';
-import { type AudioDescription, pcmuSdp, typeOf } from '../sip/sdp.ts';
+import { frameSamples } from '../sip/rtp.ts';
+import { q850Of, reasonOf } from './causes.ts';
+import type { InLeg } from './in-leg.ts';
+import type { OutLeg } from './out-leg.ts';
 import { type ModuleEvent, StreamingModule } from './streaming-module.ts';
 import { Tone } from './tone.ts';
 
-/** The causes that occur here, by FreeSWITCH's numbers: up to 127 they are ITU-T Q.850's, above its own (`switch_call_cause_t`). */
-const causes: Readonly<Record<string, number>> = {
-  NORMAL_CLEARING: 16,
-  NORMAL_TEMPORARY_FAILURE: 41,
-  ORIGINATOR_CANCEL: 487,
-  MANAGER_REQUEST: 703,
-  ALLOTTED_TIMEOUT: 802,
-  MEDIA_TIMEOUT: 804,
-};
-const mostOfQ850 = 127;
-
-/** Packets of a key that the node presses: 100 ms, FreeSWITCH's default. */
-const keyPackets = 5;
+/** Frames of the other leg that wait for the next 20 ms: more come only from a line that is late, and are dropped. */
+const mostWaiting = 10;
 
 export interface ChannelEvents {
   module: ModuleEvent;
-  key(digit: string, samples: number): void;
   /** The channel is gone; its variables tell how. */
   ended(): void;
 }
 
-/** One telephone call on the double: its SIP dialog, its RTP, its variables, and the streaming module on it. */
+/** One telephone call on the double: its leg, its variables, the streaming module on it, and what the caller hears. */
 export class Channel {
-  readonly uuid = randomUUID();
+  readonly uuid: string;
   readonly variables = new Map<string, string>();
   readonly module: StreamingModule;
-  readonly #endpoint: SipEndpoint;
-  readonly #invite: IncomingRequest;
-  readonly #caller: AudioDescription;
+  readonly leg: InLeg | OutLeg;
   readonly #events: ChannelEvents;
-  readonly #rtp: RtpSocket;
-  readonly #sender = new RtpSender();
-  readonly #keys = new KeyReader();
-  readonly #eventType: number | null;
-  readonly #localTag = token();
-  #dialog: Dialog | null = null;
   #answeredAt: number | null = null;
   #heardAt = performance.now();
   #hold: Tone | null = null;
+  #bridged: OutLeg | null = null;
+  #ringback: Tone | null = null;
+  #fromBridged: Int16Array[] = [];
   #over = false;
 
-  private constructor(
-    endpoint: SipEndpoint,
-    invite: IncomingRequest,
-    caller: AudioDescription,
-    events: ChannelEvents,
-    openRtp: (onPacket: (packet: RtpPacket) => void) => RtpSocket,
-  ) {
-    this.#endpoint = endpoint;
-    this.#invite = invite;
-    this.#caller = caller;
+  constructor(uuid: string, leg: InLeg | OutLeg, events: ChannelEvents) {
+    this.uuid = uuid;
+    this.leg = leg;
     this.#events = events;
-    this.#eventType = typeOf(caller, 'telephone-event');
     this.module = new StreamingModule((name, body) => {
       if (!this.#over) events.module(name, body);
-    });
-    this.#rtp = openRtp((packet) => this.#take(packet));
-  }
-
-  /** For an INVITE whose offer has μ-law. */
-  static async take(
-    endpoint: SipEndpoint,
-    invite: IncomingRequest,
-    caller: AudioDescription,
-    events: ChannelEvents,
-  ): Promise<Channel> {
-    let take: (packet: RtpPacket) => void = () => {};
-    const rtp = await RtpSocket.open(endpoint.local.address, (packet) => take(packet));
-    return new Channel(endpoint, invite, caller, events, (onPacket) => {
-      take = onPacket;
-      return rtp;
     });
   }
 
@@ -85,61 +42,61 @@ export class Channel {
     return !this.#over;
   }
 
-  get callId(): string {
-    return this.#invite.message.callId;
-  }
-
+  /** The application `answer`; of a call that was placed, the other side has answered. */
   answer(): void {
-    if (this.#over || this.#dialog !== null) return;
-    const tag = this.#localTag;
-    this.#dialog = Dialog.ofCallee(this.#endpoint, this.#invite.message, tag);
+    if (this.#over || this.#answeredAt !== null) return;
+    if (this.leg.direction === 'inbound') this.leg.answer();
     this.#answeredAt = performance.now();
     this.#heardAt = this.#answeredAt;
-    this.#invite.answer({
-      status: 200,
-      reason: 'OK',
-      tag,
-      headers: [
-        ['Contact', this.#endpoint.contact],
-        ['Content-Type', 'application/sdp'],
-      ],
-      body: pcmuSdp(this.#rtp.local, this.#eventType ?? undefined),
-    });
+    this.variables.set('answer_epoch', `${Math.floor(Date.now() / 1_000)}`);
   }
 
   /** Refuses the call: `404 Not Found`. */
   refuse(answer: string): void {
-    if (this.#over || this.#dialog !== null) return;
+    if (this.#over || this.leg.direction !== 'inbound' || this.leg.answered) return;
     const [status = '', ...reason] = answer.split(' ');
-    this.#invite.answer({ status: Number(status), reason: reason.join(' '), tag: this.#localTag });
-    this.#end('NORMAL_CLEARING', 'send_refuse');
+    this.leg.refuse(Number(status), reason.join(' '));
+    this.end('NORMAL_CLEARING', 'send_refuse');
   }
 
   /** The caller has sent CANCEL. */
   cancelled(): void {
-    if (this.#over || this.#dialog !== null) return;
-    this.#invite.answer({ status: 487, reason: 'Request Terminated', tag: this.#localTag });
-    this.#end('ORIGINATOR_CANCEL', 'recv_cancel');
+    if (this.#over || this.leg.direction !== 'inbound' || this.leg.answered) return;
+    this.leg.refuse(487, 'Request Terminated');
+    this.end('ORIGINATOR_CANCEL', 'recv_cancel');
   }
 
-  /** The caller has sent BYE. */
+  /** The other side has sent BYE. */
   hungUp(): void {
-    this.#end('NORMAL_CLEARING', 'recv_bye');
+    if (this.leg.direction === 'outbound') this.leg.hungUp();
+    this.end('NORMAL_CLEARING', 'recv_bye');
   }
 
   /** The node hangs up, for one of FreeSWITCH's causes. */
   kill(cause: string): void {
     if (this.#over) return;
-    const dialog = this.#dialog;
-    if (dialog === null) {
+    if (this.leg.direction === 'inbound' && !this.leg.answered) {
       this.refuse('480 Temporarily Unavailable');
-      return;
+    } else {
+      const { answered } = this.leg;
+      this.leg.hangUp(reasonOf(cause));
+      this.end(cause, answered ? 'send_bye' : 'send_cancel');
     }
-    const code = causeCode(cause);
-    const reason = `${code > mostOfQ850 ? 'SIP' : 'Q.850'};cause=${code};text="${cause}"`;
-    // A caller that is gone answers no BYE.
-    dialog.request('BYE', [['Reason', reason]]).catch(() => {});
-    this.#end(cause, 'send_bye');
+  }
+
+  /** It is over. The module goes first, and tells no hook any more; then the hang-up's own event. */
+  end(cause: string, disposition: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.module.stop();
+    this.bridge(null);
+    this.leg.line.close();
+    const seconds = this.#answeredAt === null ? 0 : (performance.now() - this.#answeredAt) / 1_000;
+    this.variables.set('hangup_cause', cause);
+    this.variables.set('hangup_cause_q850', `${q850Of(cause)}`);
+    this.variables.set('sip_hangup_disposition', disposition);
+    this.variables.set('billsec', `${Math.floor(seconds)}`);
+    this.#events.ended();
   }
 
   /** The line that the caller hears in place of everything else; null: no more. */
@@ -147,8 +104,30 @@ export class Channel {
     this.#hold = stream === null ? null : new Tone(stream);
   }
 
-  press(digits: string): void {
-    this.#sender.press(digits);
+  /** The caller hears ringing, and whoever answers on the other leg; null: no more. What was dialled before is given up. */
+  bridge(leg: OutLeg | null, ringback = ''): void {
+    this.#bridged?.hangUp(reasonOf('NORMAL_CLEARING'));
+    this.#bridged?.line.close();
+    this.#bridged = leg;
+    this.#ringback = leg === null ? null : new Tone(ringback);
+    this.#fromBridged = [];
+  }
+
+  bridgedTo(leg: OutLeg): boolean {
+    return this.#bridged === leg;
+  }
+
+  /** A frame of whom the caller is bridged to. */
+  fromBridged(samples: Int16Array): void {
+    if (this.#fromBridged.length < mostWaiting) this.#fromBridged.push(samples);
+  }
+
+  /** A frame of the caller's. */
+  heard(samples: Int16Array): void {
+    if (this.#over) return;
+    this.#heardAt = performance.now();
+    this.module.sendAudio(samples);
+    if (this.#bridged?.answered === true) this.#bridged.line.send(samples);
   }
 
   /** Twenty milliseconds have passed. */
@@ -159,48 +138,14 @@ export class Channel {
       this.kill('MEDIA_TIMEOUT');
       return;
     }
-    if (!this.#sender.idle && this.#eventType !== null) {
-      for (const packet of this.#sender.key(this.#eventType, keyPackets))
-        this.#rtp.send(packet, this.#caller);
-      return;
-    }
-    const silence = () => new Int16Array(frameSamples);
-    const frame = this.#hold?.next(frameSamples) ?? this.module.takeFrame(frameSamples) ?? silence();
-    this.#rtp.send(this.#sender.audio(0, encodeMulaw(frame)), this.#caller);
+    const frame =
+      this.#bridgedFrame() ?? this.#hold?.next(frameSamples) ?? this.module.takeFrame(frameSamples);
+    this.leg.line.send(frame ?? new Int16Array(frameSamples));
   }
 
-  #take(packet: RtpPacket): void {
-    if (this.#over || this.#answeredAt === null) return;
-    this.#heardAt = performance.now();
-    if (packet.type === 0) this.module.sendAudio(decodeMulaw(packet.payload));
-    if (packet.type !== this.#eventType) return;
-    const key = this.#keys.read(packet);
-    if (key !== null) this.#events.key(key.digit, key.samples);
+  #bridgedFrame(): Int16Array | null {
+    if (this.#bridged === null) return null;
+    if (!this.#bridged.answered) return this.#ringback?.next(frameSamples) ?? null;
+    return this.#fromBridged.shift() ?? new Int16Array(frameSamples);
   }
-
-  /** The module goes first, and tells no hook any more; then the hang-up's own event. */
-  #end(cause: string, disposition: string): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.module.stop();
-    this.#rtp.close();
-    const seconds = this.#answeredAt === null ? 0 : (performance.now() - this.#answeredAt) / 1_000;
-    this.variables.set('hangup_cause', cause);
-    this.variables.set('hangup_cause_q850', `${q850Of(cause)}`);
-    this.variables.set('sip_hangup_disposition', disposition);
-    this.variables.set('billsec', `${Math.floor(seconds)}`);
-    this.#events.ended();
-  }
-}
-
-function causeCode(cause: string): number {
-  const code = causes[cause];
-  if (code === undefined) throw new Error(`the double does not know the cause ${cause}`);
-  return code;
-}
-
-/** `switch_channel_cause_q850`: FreeSWITCH's own causes count as normal clearing. */
-function q850Of(cause: string): number {
-  const code = causeCode(cause);
-  return code > mostOfQ850 ? 16 : code;
 }

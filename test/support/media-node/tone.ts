@@ -1,4 +1,10 @@
-/** FreeSWITCH's `tone_stream` as far as `hold_line` uses it: `v=-20;%(250,1250,425);loops=-1`, one pair of on and off, one or two frequencies. */
+/** FreeSWITCH's volume where none is given, in dB (`teletone_init_session`). */
+const defaultLevel = -7;
+
+/**
+ * FreeSWITCH's tones as far as `hold_line` and `transfer_ringback` use them: `tone_stream://v=-20;%(250,1250,425);loops=-1`, `%(1000,4000,425)`; one pair
+ * of on and off, one or two frequencies, for ever.
+ */
 export class Tone {
   readonly #onMs: number;
   readonly #periodMs: number;
@@ -8,9 +14,9 @@ export class Tone {
 
   /** @throws {Error} if it is another kind of stream. */
   constructor(stream: string) {
-    const parts = /^tone_stream:\/\/v=(-?\d+);%\((\d+),(\d+),(\d+)(?:,(\d+))?\)/.exec(stream);
+    const parts = /^(?:tone_stream:\/\/)?(?:v=(-?\d+);)?%\((\d+),(\d+),(\d+)(?:,(\d+))?\)/.exec(stream);
     if (parts === null) throw new Error(`the double plays no ${stream}`);
-    const [, level, on, off, one, other] = parts;
+    const [, level = defaultLevel, on, off, one, other] = parts;
     this.#onMs = Number(on);
     this.#periodMs = Number(on) + Number(off);
     this.#hertz = [one, other].filter((hertz) => hertz !== undefined).map(Number);

@@ -41,11 +41,14 @@ export interface CallOptions {
 /** A telephone behind a trunk: SIP by UDP, G.711 μ-law. */
 export class Phone {
   readonly #calls = new Map<string, PhoneCall>();
+  readonly #incoming = new Map<string, IncomingCall>();
+  readonly #happenings = new Happenings();
   #endpoint: SipEndpoint | null = null;
 
-  static async open(address: string): Promise<Phone> {
+  /** @param port 0: any that is free. */
+  static async open(address: string, port = 0): Promise<Phone> {
     const phone = new Phone();
-    phone.#endpoint = await SipEndpoint.open(address, (request) => phone.#take(request));
+    phone.#endpoint = await SipEndpoint.open(address, (request) => phone.#take(request), port);
     return phone;
   }
 
@@ -62,6 +65,14 @@ export class Phone {
     );
   }
 
+  /** The call for a number, as soon as it comes in. It rings by itself. */
+  rings(number: string): Promise<IncomingCall> {
+    return this.#happenings.find(
+      () => [...this.#incoming.values()].find((call) => call.number === number),
+      () => `a call for ${number}`,
+    );
+  }
+
   /** Calls that are up are dropped without a word. */
   close(): void {
     for (const call of this.#calls.values()) call.drop();
@@ -70,13 +81,73 @@ export class Phone {
   }
 
   #take(request: IncomingRequest): void {
-    const call = this.#calls.get(request.message.callId);
-    if (request.message.method === 'BYE' && call !== undefined) {
+    const { method, callId } = request.message;
+    const call = this.#calls.get(callId);
+    const incoming = this.#incoming.get(callId);
+    if (method === 'OPTIONS') {
+      request.answer({ status: 200, reason: 'OK' });
+    } else if (method === 'BYE' && call !== undefined) {
       request.answer({ status: 200, reason: 'OK' });
       call.released(request.message);
+    } else if (method === 'CANCEL' && incoming !== undefined) {
+      request.answer({ status: 200, reason: 'OK' });
+      incoming.cancel();
+    } else if (method === 'INVITE' && incoming === undefined && this.#endpoint !== null) {
+      const taken = new IncomingCall(this.#endpoint, request, (answered) =>
+        this.#calls.set(callId, answered),
+      );
+      this.#incoming.set(callId, taken);
+      this.#happenings.wake();
     } else {
       request.answer({ status: 481, reason: 'Call Does Not Exist' });
     }
+  }
+}
+
+/** A call that rings. */
+export class IncomingCall {
+  /** That was called. */
+  readonly number: string;
+  readonly invite: SipMessage;
+  readonly #endpoint: SipEndpoint;
+  readonly #request: IncomingRequest;
+  readonly #answered: (call: PhoneCall) => void;
+  readonly #tag = token();
+  readonly #happenings = new Happenings();
+  #cancelled = false;
+
+  constructor(endpoint: SipEndpoint, request: IncomingRequest, answered: (call: PhoneCall) => void) {
+    this.#endpoint = endpoint;
+    this.#request = request;
+    this.#answered = answered;
+    this.invite = request.message;
+    this.number = /sips?:([^@;>]*)@/.exec(this.invite.uri)?.[1] ?? '';
+    request.answer({ status: 180, reason: 'Ringing', tag: this.#tag });
+  }
+
+  async answer(): Promise<PhoneCall> {
+    const call = await PhoneCall.answer(this.#endpoint, this.#request, this.#tag);
+    this.#answered(call);
+    return call;
+  }
+
+  refuse(status: number, reason: string): void {
+    this.#request.answer({ status, reason, tag: this.#tag });
+  }
+
+  /** The other side has given it up. */
+  cancel(): void {
+    this.refuse(487, 'Request Terminated');
+    this.#cancelled = true;
+    this.#happenings.wake();
+  }
+
+  /** Waits until it is given up. */
+  cancelled(): Promise<void> {
+    return this.#happenings.until(
+      () => this.#cancelled,
+      () => 'CANCEL',
+    );
   }
 }
 
@@ -175,6 +246,29 @@ export class PhoneCall {
     const call = new PhoneCall({ dialog, rtp, node, setUpMs: performance.now() - since, keepAudio }, callId);
     take = (packet) => call.#take(packet);
     placed(call);
+    return call;
+  }
+
+  /** Of whoever is called. */
+  static async answer(endpoint: SipEndpoint, request: IncomingRequest, tag: string): Promise<PhoneCall> {
+    const invite = request.message;
+    const node = parseSdp(invite.body);
+    if (node === null) throw new Error('the INVITE offers no audio');
+    let take: (packet: RtpPacket) => void = () => {};
+    const rtp = await RtpSocket.open(endpoint.local.address, (packet) => take(packet));
+    request.answer({
+      status: 200,
+      reason: 'OK',
+      tag,
+      headers: [
+        ['Contact', endpoint.contact],
+        ['Content-Type', 'application/sdp'],
+      ],
+      body: pcmuSdp(rtp.local, typeOf(node, 'telephone-event') ?? undefined),
+    });
+    const dialog = Dialog.ofCallee(endpoint, invite, tag);
+    const call = new PhoneCall({ dialog, rtp, node, setUpMs: 0, keepAudio: true }, invite.callId);
+    take = (packet) => call.#take(packet);
     return call;
   }
 
