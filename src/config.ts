@@ -34,6 +34,10 @@ export const campaignSchema = z
     recording: z.boolean(),
     recordingNotice: z.string().max(2_000),
     redaction: z.array(z.enum(redactionKinds)).max(redactionKinds.length),
+    machineDetection: z.strictObject({
+      onMachine: z.enum(['hang up', 'leave message', 'go on']).default('hang up'),
+      message: z.string().max(2_000).default(''),
+    }),
   })
   .partial();
 export type CampaignSettings = z.output<typeof campaignSchema>;

@@ -273,6 +273,15 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#voice.say(line, true);
   }
 
+  /** A model that speaks when it wants to cannot be had to be silent: the call ends. */
+  hush(): void {
+    this.#options.leg.hangUp('answering machine');
+  }
+
+  leave(_text: string): void {
+    this.hush();
+  }
+
   suspend(): void {
     this.#suspended = true;
     this.#silence.suspend();

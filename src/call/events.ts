@@ -4,6 +4,7 @@ import type { ProviderFailure, Usage } from '../providers/ports.ts';
 import type { RecordedTransfer, RecordedTurn, StartedCall } from '../records/call-records.ts';
 import type { Afterwards } from '../tools/afterwards.ts';
 import type { ToolRun } from '../tools/tool.ts';
+import type { AnswerVerdict } from './answer-detection.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { OverlapKind } from './overlap.ts';
 import type { HeardSentence, OwedAnswer } from './past-call.ts';
@@ -49,6 +50,10 @@ export type CallEvent =
   | { type: 'transfer'; state: 'over'; transfer: RecordedTransfer }
   /** What the agent owes since the call was taken up again. From the first sentence of it on that is the turn's own affair. */
   | { type: 'agent.owes'; owed: OwedAnswer | null }
+  /** The caller's voice begins, or an utterance of his is over. */
+  | { type: 'caller.voice'; speaking: boolean }
+  /** Who has answered a call that we placed: as we judge, or as the node does, which counts before. */
+  | ({ type: 'answer.judged'; by: 'service' | 'node'; afterMs: number } & AnswerVerdict)
   /** What the caller says. Interim text replaces the interim text before it. */
   | { type: 'transcript'; role: 'caller' | 'agent'; turn: number; text: string; final: boolean }
   /** A turn is over and belongs to the record: the caller's words, or what was heard of the agent's. One of a position that was told before replaces it. */
@@ -113,6 +118,8 @@ export type EndReason =
   | 'agent hangup'
   /** Somebody else has the caller now. */
   | 'transferred'
+  /** A machine has answered a call that we placed. */
+  | 'answering machine'
   /** The caller said nothing for too long; the agent said goodbye. */
   | 'caller silent'
   /** The leg broke the protocol too often, or sent too fast. */

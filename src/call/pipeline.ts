@@ -84,6 +84,8 @@ export class Pipeline implements Engine, ListenerHandler {
   #toldOfProblem = false;
   /** Who has transcribed since the last turn of the caller's. */
   readonly #heardBy = new Set<string>();
+  /** Nobody listens: nothing is said any more. */
+  #hushed = false;
   /** The line is down. */
   #suspended = false;
   #finished = false;
@@ -280,6 +282,28 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#callerMayFinish();
   }
 
+  hush(): void {
+    if (this.#hushed) return;
+    this.#hushed = true;
+    this.#silence.stop();
+    this.#lateTimer?.cancel();
+    this.#later.forget();
+    this.#owe(null);
+    this.#stopReply();
+    this.#agent.stopThinking();
+  }
+
+  leave(text: string): void {
+    this.hush();
+    const { leg } = this.#options;
+    this.#run(
+      new LatencyLedger(),
+      false,
+      (reply) => reply.speak(text),
+      () => leg.hangUp('answering machine'),
+    );
+  }
+
   async finish(timeoutMs: number): Promise<void> {
     this.#finished = true;
     this.#abort.abort();
@@ -301,6 +325,7 @@ export class Pipeline implements Engine, ListenerHandler {
   // --- ListenerHandler: the caller -----------------------------------------------------------------------------
 
   speechStarted(): void {
+    this.#options.events.emit({ type: 'caller.voice', speaking: true });
     this.#silence.suspend();
     this.#lateTimer?.cancel();
     this.#callerTurn.hold();
@@ -310,6 +335,7 @@ export class Pipeline implements Engine, ListenerHandler {
 
   utteranceEnded(utterance: Utterance): void {
     this.#awaited++;
+    this.#options.events.emit({ type: 'caller.voice', speaking: false });
     this.#sound.ends();
     if (this.#finished) return;
     if (this.#reply === null) {
@@ -331,7 +357,7 @@ export class Pipeline implements Engine, ListenerHandler {
     if (reply?.interruptible === true && this.#listener.speaking && !isTooEarly(text, reply.spoken.latest)) {
       if (this.#overlapOf(text, reply) === 'speech') this.#interrupt('speech', text);
     }
-    if (this.#reply === null && !this.#finished) {
+    if (this.#reply === null && !this.#finished && !this.#hushed) {
       this.#agent.heardSoFar(this.#callerTurn.textWith(text), stable);
     }
   }
@@ -378,7 +404,7 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#callerTurn.add(utterance, text);
     this.#callerMayFinish();
     // More of the turn is waited for.
-    if (this.#callerTurn.open && this.#reply === null && !this.#finished) {
+    if (this.#callerTurn.open && this.#reply === null && !this.#finished && !this.#hushed) {
       this.#agent.heardSoFar(this.#callerTurn.textWith(''), !this.#callerPending);
     }
   }
@@ -431,6 +457,7 @@ export class Pipeline implements Engine, ListenerHandler {
     // Who says something new wants something else than what an object before this one has promised.
     this.#later.forget();
     this.#recordTurn(turn);
+    if (this.#hushed) return;
     const ledger = new LatencyLedger();
     ledger.mark('lastVoiced', turn.lastVoicedAt);
     ledger.mark('decided', turn.decidedAt);
@@ -480,6 +507,7 @@ export class Pipeline implements Engine, ListenerHandler {
 
   /** Says a fixed text. */
   #speak(text: string, interruptible: boolean, then?: () => void): void {
+    if (this.#hushed) return;
     this.#run(new LatencyLedger(), interruptible, (reply) => reply.speak(text), then);
   }
 
@@ -661,7 +689,7 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   #listenIfIdle(): void {
-    if (this.#finished || this.#suspended || this.#dtmf.pending !== '') return;
+    if (this.#finished || this.#suspended || this.#hushed || this.#dtmf.pending !== '') return;
     if (this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
     this.#options.events.emit({ type: 'listening' });
     this.#silence.start();

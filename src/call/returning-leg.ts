@@ -111,6 +111,10 @@ export class ReturningLeg implements LegHandler {
     else this.protocolError('NOT_STARTED', 'A transfer was told of before start_call');
   }
 
+  answeredBy(verdict: 'human' | 'machine', confidence: number): void {
+    this.#call?.answeredBy(verdict, confidence);
+  }
+
   hangUp(): void {
     if (this.#call !== null) {
       this.#call.hangUp();

@@ -41,6 +41,7 @@ export const testAgent: AgentConfig = {
   tools: { builtIn: { hangUp: false, pressDigits: false }, http: [] },
   faq: [],
   keywords: [],
+  machineDetection: null,
   recording: true,
   recordingNotice: '',
   redaction: [],
