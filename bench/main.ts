@@ -31,6 +31,10 @@ const benches: Record<string, { describe: string; load(): Promise<Bench> }> = {
       'How well it is known when a caller has finished, and when he interrupts, on recordings of people (--quick)',
     load: () => import('./turn-taking.ts'),
   },
+  deploy: {
+    describe: 'Rehearses a deployment, with the real wrangler against a double of Cloudflare’s API',
+    load: () => import('./deploy.ts'),
+  },
   redaction: {
     describe: 'What redaction takes for personal data that is none, and how long it takes',
     load: () => import('./redaction.ts'),

@@ -240,6 +240,9 @@ export function isSettingName(name: string): boolean {
   return Object.hasOwn(configSchema.shape, name);
 }
 
+/** Of every setting. */
+export const settingNames: readonly string[] = Object.keys(configSchema.shape);
+
 /** A setting is wrong; the message names it. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';

@@ -19,9 +19,6 @@ const PINNED_NODE = {
 };
 /** The oldest Node that runs TypeScript without a flag. */
 const OLDEST_NODE = [22, 18];
-const NAMESPACES = ['CACHE_KV', 'RATE_LIMIT_KV'];
-const SECRETS = ['OPENAI_API_KEY', 'SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY'];
-
 /** What the Worker is bundled from and is not in the repository. Of `wrangler.toml`'s [build]; whatever runs wrangler's deploy or dev need not. */
 const PARTS = [['tools/console/build.ts'], ['tools/opus-wasm.ts']];
 
@@ -54,8 +51,12 @@ const TASKS = {
   parts: ['Make in dist/ what the Worker is bundled from', () => PARTS],
   wrangler: ['Run wrangler with the arguments', (args) => [['wrangler:wrangler', ...args]]],
   namespaces: [
-    `Make the KV namespaces ${NAMESPACES.join(', ')}, and print their ids`,
-    (args) => NAMESPACES.map((name) => ['wrangler:wrangler', 'kv', 'namespace', 'create', name, ...args]),
+    'Make the KV namespaces of an environment: --env NAME',
+    (args) => [['tools/cloudflare.ts', 'kv', ...args]],
+  ],
+  buckets: [
+    'Make the R2 buckets of an environment, with their rules: --env NAME',
+    (args) => [['tools/cloudflare.ts', 'r2', ...args]],
   ],
   lifecycle: [
     'Set how long recordings are kept (tells first; --apply does it)',
@@ -67,16 +68,17 @@ const TASKS = {
   ],
   token: ['Make a token: node NAME, service or metrics', (args) => [['tools/token.ts', ...args]]],
   deploy: [
-    'Look whether a deployment would let in who it should, then deploy with wrangler',
-    (args) => [
-      ['tools/deploy-check.ts', ...args],
-      ['wrangler:wrangler', 'deploy', ...args],
-    ],
+    'Look whether all is there that a deployment needs, then deploy: to staging, or --env NAME',
+    (args) => [['tools/cloudflare.ts', 'deploy', ...args]],
+  ],
+  rollback: [
+    'Deploy the version before again: --env NAME',
+    (args) => [['tools/cloudflare.ts', 'rollback', ...args]],
   ],
   biome: ['Run biome with the arguments', (args) => [['@biomejs/biome:biome', ...args]]],
   secrets: [
-    `Ask for ${SECRETS.join(', ')} and store them with Cloudflare`,
-    (args) => SECRETS.map((name) => ['wrangler:wrangler', 'secret', 'put', name, ...args]),
+    'Store secrets with Cloudflare: --env NAME',
+    (args) => [['tools/cloudflare.ts', 'secrets', ...args]],
   ],
 };
 
