@@ -8,14 +8,14 @@ alter table public.call_logs
 comment on column public.call_logs.transfers is
   '[{to, at, ringingAt, endedAt, outcome, cause, sipStatus}] in order; outcome: answered, busy, no answer, declined, unreachable, failed, abandoned or unknown; to: by STORED_PHONE_NUMBERS.';
 
--- Of a call that has ended. False: there is no such row.
+-- Of a call that has ended; what was written first stands. False: there was nothing left to do.
 create function public.call_transfers(of_call text, attempts jsonb) returns boolean
 language plpgsql security invoker set search_path = ''
 as $$
 begin
   update public.call_logs as log
   set transfers = attempts, updated_at = now()
-  where log.call_id = of_call;
+  where log.call_id = of_call and log.transfers = '[]';
   return found;
 end
 $$;
