@@ -91,6 +91,8 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          // Calls that mostly wait for the end of a sentence.
+          maxConcurrency: 10,
           exclude: [...configDefaults.exclude, killing],
           testTimeout: 180_000,
           hookTimeout: 180_000,

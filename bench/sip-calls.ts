@@ -120,6 +120,8 @@ async function measure(
     const heardAs = row.transcript.filter(({ role }) => role === 'caller').map(({ text }) => text);
     const question = questions[i % questions.length] ?? '';
     caller.understood = wordErrors(question, heardAs.join(' ')).rate <= understoodRate;
+    if (!caller.understood)
+      console.error(`call ${i + 1}: ${question} was heard as ${JSON.stringify(heardAs)}`);
   });
   const why = node.log.flatMap(
     (line) => /event=(?:call\.released|stream\.lost) .*why=(\S+)/.exec(line)?.[1] ?? [],

@@ -5,7 +5,7 @@ import { lineDetector } from './audio/line-detector.ts';
 import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-activity.ts';
 import { isBlocked, unauthorized } from './auth/authenticate.ts';
 import { subprotocolHeaders } from './auth/credential.ts';
-import { Call } from './call/call.ts';
+import { Call, type CallOptions } from './call/call.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
 import { type CallEvent, CallEvents } from './call/events.ts';
 import { type CallFunds, callFunds } from './call/funds.ts';
@@ -13,6 +13,7 @@ import type { Leg } from './call/leg.ts';
 import type { PastCall } from './call/past-call.ts';
 import type { CallGrant, Principal } from './call/principal.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
+import { within } from './call/within.ts';
 import { type Config, loadConfig } from './config.ts';
 import type { DialectEntry, LegContext } from './dialects/carrier.ts';
 import type { StartRequest } from './dialects/dialect.ts';
@@ -20,6 +21,7 @@ import { closeCodes, type ErrorCode } from './dialects/native-messages.ts';
 import { dialectAt } from './dialects/registry.ts';
 import { Alarms } from './durable/alarms.ts';
 import { CallArchive } from './durable/call-archive.ts';
+import { metadataOf } from './durable/dial-deliveries.ts';
 import { KeptEntries } from './durable/kept-entries.ts';
 import { KeptWrites } from './durable/kept-writes.ts';
 import { LegSocket } from './durable/leg-socket.ts';
@@ -29,6 +31,7 @@ import { hasTables } from './durable/storage.ts';
 import { traceOf } from './durable/traced-call.ts';
 import type { Env } from './env.ts';
 import { countRefusal } from './http/count-refusals.ts';
+import { dialsOf, orNull } from './http/dials.ts';
 import { apiError } from './http/errors.ts';
 import { type LegRequest, readLegRequest } from './http/leg-request.ts';
 import { describeError, log, logCallEvent, personalId } from './log.ts';
@@ -42,6 +45,9 @@ import { readTraceparent } from './tracing/trace-context.ts';
 
 /** An ended call whose deliveries found no end is taken up again after this. */
 const UNDELIVERED_MS = 1_000;
+
+/** The longest wait for what a placed call was given: whoever has answered hears nothing meanwhile. */
+const GIVEN_MS = 1_000;
 
 /** Storage that could not be deleted is tried again after this. */
 const UNDELETED_MS = 60_000;
@@ -103,6 +109,7 @@ export class CallSessionDO extends DurableObject<Env> {
         'Retry-After': '5',
       });
     }
+    const given = this.#call === null ? await this.#givenFor(leg, request) : null;
     // From here on nothing waits: of two sockets with the same token one is the first.
     const { call: grant } = leg.principal;
     const comesBack = this.#call !== null || this.#lost() !== null;
@@ -126,7 +133,7 @@ export class CallSessionDO extends DurableObject<Env> {
       this.#countRefusal('CALL_ID_IN_USE');
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
     } else {
-      this.#accept(socket, connect(), leg, detectors);
+      this.#accept(socket, connect(), leg, detectors, given);
     }
     return new Response(null, { status: 101, webSocket: pair[0], headers });
   }
@@ -190,8 +197,26 @@ export class CallSessionDO extends DurableObject<Env> {
     };
   }
 
-  #accept(socket: LegSocket, connection: Leg, leg: LegRequest, detectors: VoiceActivityFactory): void {
-    const call = this.#createCall(connection, leg, detectors, systemRandom.id());
+  /** What a call that we have placed was given along with its request. A node says that it is one; where the queue is silent, the call goes without. */
+  async #givenFor(leg: LegRequest, request: Request): Promise<CallOptions['given']> {
+    if (!leg.bound || new URL(request.url).searchParams.get('dialled') !== 'true') return null;
+    const queue = dialsOf(this.env, this.#config, leg.callId);
+    const found = await orNull(
+      'given',
+      within(systemClock, GIVEN_MS, async () => ({ dial: await queue.find(leg.callId) })),
+    );
+    const dial = found?.dial ?? null;
+    return dial === null ? null : { userId: dial.userId, metadata: metadataOf(dial) };
+  }
+
+  #accept(
+    socket: LegSocket,
+    connection: Leg,
+    leg: LegRequest,
+    detectors: VoiceActivityFactory,
+    given: CallOptions['given'],
+  ): void {
+    const call = this.#createCall(connection, leg, detectors, systemRandom.id(), undefined, given);
     socket.listen({
       message: (data) => call.receive(data, connection),
       closed: (inOrder) => call.disconnected(connection, inOrder),
@@ -270,6 +295,7 @@ export class CallSessionDO extends DurableObject<Env> {
     detectors: VoiceActivityFactory,
     resumeToken: string,
     past?: PastCall,
+    given: CallOptions['given'] = null,
   ): Call {
     const config = this.#config;
     const claimant = systemRandom.id();
@@ -341,6 +367,7 @@ export class CallSessionDO extends DurableObject<Env> {
           trace,
         }),
       storeAudio: (chunk) => this.#archive?.storeAudio(chunk),
+      given,
       ...(past === undefined ? {} : { past }),
     });
     this.#call = call;
@@ -377,9 +404,14 @@ export class CallSessionDO extends DurableObject<Env> {
     if (jurisdiction !== null) this.#entries.put<Jurisdiction>('jurisdiction', jurisdiction);
     if (leg.bound && !this.claim(claimant, until)) return false;
     if (leg.bound && jurisdiction === null) return true;
-    const claimed = await this.#named(callId).claim(claimant, until);
-    if (!claimed && leg.bound) this.release(claimant);
-    return claimed;
+    let claimed = false;
+    try {
+      claimed = await this.#named(callId).claim(claimant, until);
+      return claimed;
+    } finally {
+      // Also where nobody answered: the client may try again.
+      if (!claimed && leg.bound) this.release(claimant);
+    }
   }
 
   #funds(leg: LegRequest): CallFunds {

@@ -86,6 +86,8 @@ export interface CallOptions {
   /** How many calls its user has at once; null: nobody counts. */
   slots: CallSlots | null;
   storeAudio(chunk: AudioChunk): void;
+  /** What a call that we placed was given along with its request: for its user's call alone. */
+  given?: { userId: string; metadata: Record<string, unknown> } | null;
   /** Judges who answers a call that we placed. Default: by words and time. */
   createAnswerDetection?: CreateAnswerDetection;
 }
@@ -265,13 +267,19 @@ export class Call implements LegHandler {
         campaignId,
         phoneNumber: textOf(request.metadata.phoneNumber),
         startTime: clock.now() - (request.earlyMs ?? 0),
-        metadata: request.metadata,
+        metadata: this.#metadataOf(request),
         sampleRate: request.sampleRate,
         startedBy: principalName(principal),
       };
       this.#active = this.#activate(call);
       void this.#setUp(call, this.#active);
     }
+  }
+
+  /** What the leg tells counts before what the call was given. */
+  #metadataOf({ userId, metadata }: StartRequest): Record<string, unknown> {
+    const { given } = this.#options;
+    return given?.userId === userId ? { ...given.metadata, ...metadata } : metadata;
   }
 
   audio(samples: Int16Array): void {

