@@ -18,6 +18,8 @@ function inWorkerd(
             OPENAI_API_KEY: 'test-key',
             // Nobody listens there: what no test answers goes no further.
             OPENAI_BASE_URL: 'http://127.0.0.1:1/v1',
+            // What answers there stands for OpenAI.
+            PRICES: '{"openai/*": "list"}',
             SUPABASE_URL: inject('supabaseUrl'),
             SUPABASE_DIRECT_URL: inject('supabaseDirectUrl'),
             FAULT_CONTROL_URL: inject('faultControlUrl'),

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, loadConfig } from '../src/config.ts';
 import { readSettings, SettingsError } from './doctor/settings.ts';
-import { BucketError, recordingsBucket } from './recordings/bucket.ts';
+import { BucketError, recordingsBuckets } from './recordings/bucket.ts';
 import {
   callerBy,
   ForgetError,
@@ -46,24 +46,28 @@ async function main(args: readonly string[]): Promise<number> {
     console.error('SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY are not set.');
     return 1;
   }
-  const bucket = options.bucket ?? (await recordingsBucket(root, options.env));
+  const buckets = await recordingsBuckets(root, options.env, options.bucket);
   const wrangler = wranglerIn(root);
   const { calls, recordings, left, failed } = await forgetCaller({
     database: { url, key },
     caller: options.user === undefined ? await callerBy(options.phone!, config) : { user: options.user },
     async deleteObject(object, signal) {
-      const { code, output } = await wrangler(
-        ['r2', 'object', 'delete', `${bucket}/${object}`, '--remote', '--force'],
-        signal,
-      );
-      if (code !== 0) throw new Error(output.trim().slice(-500));
+      // Which of them it is in is not written down; to delete what is not there is no failure.
+      for (const { name, jurisdiction } of buckets) {
+        const place = jurisdiction === null ? [] : ['-J', jurisdiction];
+        const { code, output } = await wrangler(
+          ['r2', 'object', 'delete', `${name}/${object}`, '--remote', '--force', ...place],
+          signal,
+        );
+        if (code !== 0) throw new Error(output.trim().slice(-500));
+      }
     },
     apply: options.apply,
     now: Date.now(),
     print: console.log,
     signal: abort.signal,
   });
-  const what = `${calls} calls and ${recordings} recordings (bucket ${bucket})`;
+  const what = `${calls} calls and ${recordings} recordings (buckets ${buckets.map(({ name }) => name).join(', ')})`;
   console.log(options.apply ? `Deleted ${what}.` : `${what} would be deleted; --apply does it.`);
   if (left > 0) console.log(`${left} calls are left: they are not over, or ended less than an hour ago.`);
   if (failed > 0) console.log(`${failed} calls are left: their recording could not be deleted.`);

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BucketError, recordingsBucket } from './recordings/bucket.ts';
+import { BucketError, recordingsBuckets } from './recordings/bucket.ts';
 import {
   addRule,
   lifecycleUsage,
@@ -28,11 +28,18 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(lifecycleUsage);
     return 0;
   }
-  const bucket = options.bucket ?? (await recordingsBucket(root, options.env));
+  const buckets = await recordingsBuckets(root, options.env, options.bucket);
   if (!options.apply) {
-    console.log(`npx wrangler ${addRule(bucket, options).join(' ')}`);
+    for (const { name, jurisdiction } of buckets) {
+      console.log(`npx wrangler ${addRule(name, options, jurisdiction).join(' ')}`);
+    }
     console.log('\nNothing was changed; --apply runs it, in place of the rule of an earlier run.');
     return 0;
   }
-  return (await setRule(wranglerIn(root), bucket, options, console.log, abort.signal)) ? 0 : 1;
+  const wrangler = wranglerIn(root);
+  let failed = false;
+  for (const { name, jurisdiction } of buckets) {
+    if (!(await setRule(wrangler, name, options, console.log, abort.signal, jurisdiction))) failed = true;
+  }
+  return failed ? 1 : 0;
 }

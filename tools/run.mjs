@@ -19,9 +19,6 @@ const PINNED_NODE = {
 };
 /** The oldest Node that runs TypeScript without a flag. */
 const OLDEST_NODE = [22, 18];
-const NAMESPACES = ['CACHE_KV', 'RATE_LIMIT_KV'];
-const SECRETS = ['OPENAI_API_KEY', 'SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY'];
-
 /** What the Worker is bundled from and is not in the repository. Of `wrangler.toml`'s [build]; whatever runs wrangler's deploy or dev need not. */
 const PARTS = [['tools/console/build.ts'], ['tools/opus-wasm.ts']];
 
@@ -37,6 +34,7 @@ const TASKS = {
   ],
   call: ['Place a call: --say "…", --wav FILE or --script FILE', (args) => [['tools/call.ts', ...args]]],
   doctor: ['Try each configured provider and the database', (args) => [['tools/doctor.ts', ...args]]],
+  cost: ['Print what a month costs: --calls N and more', (args) => [['tools/cost.ts', ...args]]],
   chaos: ['Kill the Worker under running calls', (args) => [['test/chaos/main.ts', ...args]]],
   bench: [
     'Run a benchmark',
@@ -54,8 +52,12 @@ const TASKS = {
   parts: ['Make in dist/ what the Worker is bundled from', () => PARTS],
   wrangler: ['Run wrangler with the arguments', (args) => [['wrangler:wrangler', ...args]]],
   namespaces: [
-    `Make the KV namespaces ${NAMESPACES.join(', ')}, and print their ids`,
-    (args) => NAMESPACES.map((name) => ['wrangler:wrangler', 'kv', 'namespace', 'create', name, ...args]),
+    'Make the KV namespaces of an environment: --env NAME',
+    (args) => [['tools/cloudflare.ts', 'kv', ...args]],
+  ],
+  buckets: [
+    'Make the R2 buckets of an environment, with their rules: --env NAME',
+    (args) => [['tools/cloudflare.ts', 'r2', ...args]],
   ],
   lifecycle: [
     'Set how long recordings are kept (tells first; --apply does it)',
@@ -65,18 +67,23 @@ const TASKS = {
     'Delete what is kept of one caller: --user ID or --phone NUMBER (tells first; --apply does it)',
     (args) => [['tools/forget.ts', ...args]],
   ],
+  report: [
+    'Answer from the log: calls a second, average length, most common errors, top users',
+    (args) => [['tools/report.ts', ...args]],
+  ],
   token: ['Make a token: node NAME, service or metrics', (args) => [['tools/token.ts', ...args]]],
   deploy: [
-    'Look whether a deployment would let in who it should, then deploy with wrangler',
-    (args) => [
-      ['tools/deploy-check.ts', ...args],
-      ['wrangler:wrangler', 'deploy', ...args],
-    ],
+    'Look whether all is there that a deployment needs, then deploy: to staging, or --env NAME',
+    (args) => [['tools/cloudflare.ts', 'deploy', ...args]],
+  ],
+  rollback: [
+    'Deploy the version before again: --env NAME',
+    (args) => [['tools/cloudflare.ts', 'rollback', ...args]],
   ],
   biome: ['Run biome with the arguments', (args) => [['@biomejs/biome:biome', ...args]]],
   secrets: [
-    `Ask for ${SECRETS.join(', ')} and store them with Cloudflare`,
-    (args) => SECRETS.map((name) => ['wrangler:wrangler', 'secret', 'put', name, ...args]),
+    'Store secrets with Cloudflare: --env NAME',
+    (args) => [['tools/cloudflare.ts', 'secrets', ...args]],
   ],
 };
 

@@ -48,6 +48,8 @@ local function connect()
   local module = stream.setting("stream_module")
   -- The older service has not asked for it.
   local url, authorization, isOlder = (placed and stream.ownTarget or stream.target)(id, module)
+  -- The service looks up what was given along with the request for it.
+  if placed then url = url .. "&dialled=true" end
 
   session:setVariable("agent_module", module)
   session:setVariable("agent_url", url)

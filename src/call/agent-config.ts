@@ -1,5 +1,6 @@
 import type { RedactionKind } from '../privacy/kinds.ts';
 import type { AgentTools } from '../tools/call-tools.ts';
+import type { MachineDetectionOptions } from './answer-detection.ts';
 import type { DtmfOptions } from './dtmf.ts';
 import type { FaqEntry } from './faq.ts';
 import type { ModelRule } from './model-rule.ts';
@@ -40,6 +41,8 @@ export interface AgentConfig {
   silence: SilenceOptions;
   dtmf: DtmfOptions;
   speculation: SpeculationOptions;
+  /** Whether it is judged who answers a call that we place, and what follows from it; null: it is not. */
+  machineDetection: MachineDetectionOptions | null;
   /** Whether the call is recorded. */
   recording: boolean;
   /** Said first where it is, and not to be interrupted: that the call is recorded. Empty: nothing is said. */

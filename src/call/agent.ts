@@ -22,7 +22,7 @@ import { Reply, type ReplyOptions, type Thinking } from './reply.ts';
 import { Speculation } from './speculation.ts';
 import { SpeechModel } from './speech-model.ts';
 import { languageTag, promptIn, spokenAs } from './spoken-language.ts';
-import type { Turn } from './turn.ts';
+import type { Turn, Turns } from './turn.ts';
 import type { TurnRecord } from './turn-record.ts';
 
 /** The call's tool box: it outlives the turns, and ends with the call. */
@@ -45,7 +45,10 @@ export interface AgentOptions {
   createTools(onRun: (run: ToolRun) => void): CallTools | null;
   /** What tools want done once the agent's words were heard. */
   later: LaterActs;
-  onUsage(usage: Usage): void;
+  /** Numbers the call's turns. */
+  turns: Turns;
+  /** @param turn the number of the turn that caused it; null: none alone. */
+  onUsage(usage: Usage, turn: number | null): void;
   onFailure(error: ProviderError): void;
 }
 
@@ -89,11 +92,13 @@ export class Agent {
       textToSpeech: providers.textToSpeech,
       cache: options.speechCache,
       onLookup: (hit) => events.emit({ type: 'cache', hit }),
+      onUsage: (usage) => options.onUsage(usage, null),
     });
     this.#speculation = new Speculation({
       options: agent.speculation,
       providers: { languageModel: providers.languageModel, textToSpeech: this.#speech.textToSpeech },
       speechRequest: (text) => ({ ...this.#spokenAs, text }),
+      turn: () => options.turns.nextId,
       onOutcome: (used, characters) => events.emit({ type: 'speculation', used, characters }),
       onUsage: options.onUsage,
     });
@@ -212,8 +217,9 @@ export class Agent {
       playout,
       clock,
       onUsage: (usage) => {
-        turn.ledger.served(usage.provider);
-        onUsage(usage);
+        // Whoever was given up has not served.
+        if (usage.estimated === undefined) turn.ledger.served(usage.provider);
+        onUsage(usage, turn.id);
       },
       onFailure: (error) => onFailure(error),
       onWording: (asked, said) => events.emit({ type: 'wording', asked, said }),

@@ -5,6 +5,12 @@ import type { Providers } from '../providers/registry.ts';
 import type { CallActions, ToolCallFacts, ToolRun } from '../tools/tool.ts';
 import type { CallTools } from './agent.ts';
 import type { AgentConfig } from './agent-config.ts';
+import {
+  type AnswerDetection,
+  type AnswerVerdict,
+  type CreateAnswerDetection,
+  wordsAndTime,
+} from './answer-detection.ts';
 import { CallCounter } from './call-counts.ts';
 import type { CallSlots } from './call-slots.ts';
 import { CallTimers } from './call-timers.ts';
@@ -23,6 +29,7 @@ import { mayStartCall, type Principal, principalName } from './principal.ts';
 import { RecordingTimeline } from './recording-timeline.ts';
 import { type Refusal, refusalToReturn } from './returning-leg.ts';
 import { type TransferReport, Transfers } from './transfer.ts';
+import { Turns } from './turn.ts';
 
 export interface CallLimits {
   /** The longest call. */
@@ -79,6 +86,10 @@ export interface CallOptions {
   /** How many calls its user has at once; null: nobody counts. */
   slots: CallSlots | null;
   storeAudio(chunk: AudioChunk): void;
+  /** What a call that we placed was given along with its request: for its user's call alone. */
+  given?: { userId: string; metadata: Record<string, unknown> } | null;
+  /** Judges who answers a call that we placed. Default: by words and time. */
+  createAnswerDetection?: CreateAnswerDetection;
 }
 
 type OnToolRun = (run: ToolRun) => void;
@@ -124,6 +135,10 @@ export class Call implements LegHandler {
   /** What tools did in this call, whichever engine asked for it. */
   readonly #runs: ToolRun[] = [];
   #recording = false;
+  /** Judges who has answered. */
+  #answerDetection: AnswerDetection | null = null;
+  #answerJudged: 'service' | 'node' | null = null;
+  #agent: AgentConfig | null = null;
   /** What was told last of a speech under way. */
   #toldHeard = '';
 
@@ -252,13 +267,19 @@ export class Call implements LegHandler {
         campaignId,
         phoneNumber: textOf(request.metadata.phoneNumber),
         startTime: clock.now() - (request.earlyMs ?? 0),
-        metadata: request.metadata,
+        metadata: this.#metadataOf(request),
         sampleRate: request.sampleRate,
         startedBy: principalName(principal),
       };
       this.#active = this.#activate(call);
       void this.#setUp(call, this.#active);
     }
+  }
+
+  /** What the leg tells counts before what the call was given. */
+  #metadataOf({ userId, metadata }: StartRequest): Record<string, unknown> {
+    const { given } = this.#options;
+    return given?.userId === userId ? { ...given.metadata, ...metadata } : metadata;
   }
 
   audio(samples: Int16Array): void {
@@ -305,6 +326,12 @@ export class Call implements LegHandler {
 
   hangUp(): void {
     this.#end('hangup');
+  }
+
+  answeredBy(verdict: 'human' | 'machine', confidence: number): void {
+    if (this.#state !== 'active' || this.#answerDetection === null || this.#answerJudged === 'node') return;
+    this.#answerDetection.decided(verdict);
+    this.#judged({ verdict, confidence, because: 'told' }, 'node');
   }
 
   protocolError(code: ErrorCode, message: string): void {
@@ -481,6 +508,7 @@ export class Call implements LegHandler {
       this.#keepSlot(started);
       this.#endWhenSpent(started);
       this.#engine = this.#createEngine(agent, active);
+      this.#judgeAnswer(agent, call);
       this.#engine.begin();
       this.#deliverEarly();
     } catch (error) {
@@ -495,6 +523,42 @@ export class Call implements LegHandler {
         counted.then((slot) => slot?.granted && slots?.release(call)).catch(() => {});
       }
     }
+  }
+
+  /** Who has answered a call that we placed: a person, or a machine to which nobody wants to talk. */
+  #judgeAnswer(agent: AgentConfig, { metadata }: RequestedCall): void {
+    if (agent.machineDetection === null || metadata.direction !== 'outbound') return;
+    const { clock, events, createAnswerDetection = wordsAndTime } = this.#options;
+    const { message, onMachine } = agent.machineDetection;
+    this.#agent = agent;
+    const detection = createAnswerDetection({
+      clock,
+      onVerdict: (verdict) => this.#judged(verdict, 'service'),
+      onGreetingEnded: () => {
+        if (this.#state !== 'active' || onMachine !== 'leave message') return;
+        if (message === '') this.#end('answering machine');
+        else this.#engine?.leave(message);
+      },
+    });
+    this.#answerDetection = detection;
+    events.listen((event) => {
+      if (event.type === 'caller.voice') detection.voice(event.speaking);
+      else if (event.type === 'transcript' && event.role === 'caller')
+        detection.words(event.text, event.final);
+      else if (event.type === 'turn.recorded' && event.turn.role === 'caller')
+        detection.words(event.turn.text, true);
+    });
+  }
+
+  #judged(verdict: AnswerVerdict, by: 'service' | 'node'): void {
+    const { clock, events } = this.#options;
+    const startTime = this.#active?.call.startTime ?? clock.now();
+    this.#answerJudged = by;
+    events.emit({ type: 'answer.judged', ...verdict, by, afterMs: clock.now() - startTime });
+    if (verdict.verdict !== 'machine') return;
+    const onMachine = this.#agent?.machineDetection?.onMachine;
+    if (onMachine === 'hang up') this.#end('answering machine');
+    else if (onMachine === 'leave message') this.#engine?.hush();
   }
 
   /** A call that lives is counted among its user's. */
@@ -541,6 +605,8 @@ export class Call implements LegHandler {
       sampleRate,
       startTime,
       languageHeard: this.#options.past?.language ?? null,
+      // One count for the whole call, whichever engine holds it and however often its object was lost.
+      turns: new Turns(this.#options.past?.nextTurn ?? 0),
       actions,
       leg: {
         get canClear() {
@@ -586,6 +652,7 @@ export class Call implements LegHandler {
     const started = this.#state === 'active';
     this.#state = 'ended';
     this.#timers.end();
+    this.#answerDetection?.stop();
     const { clock, events, slots } = this.#options;
     // A caller who was cut off and did not come back was there until then.
     const endTime = this.#lostAt ?? clock.now();

@@ -17,7 +17,6 @@ import { delegatedPrompt, duplexInstructions } from './duplex-prompts.ts';
 import type { DuplexSpeech, TextFragment } from './duplex-speech.ts';
 import { DuplexVoice, type DuplexVoiceHandler } from './duplex-voice.ts';
 import type { Engine } from './engine.ts';
-import type { FailureCode } from './events.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { MissingLine } from './missing-line.ts';
@@ -26,6 +25,7 @@ import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import type { OverlapKind } from './overlap.ts';
 import type { HeardSentence, PastCall } from './past-call.ts';
 import type { PipelineLeg } from './pipeline.ts';
+import { providerFailure } from './provider-failure.ts';
 import type { Reply } from './reply.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { TalkOver } from './talk-over.ts';
@@ -100,8 +100,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#caller = new CallerTranscript({
       ...options,
       record: this.#record,
-      answeringTurn: () =>
-        (this.#caller.settling ? this.#voice.speech?.turn.id : undefined) ?? this.#voice.turns.nextId,
+      answeringTurn: () => this.#answeringTurn,
       voice: () => (this.#ear.speaking ? { from: this.#ear.voicedFrom, until: this.#ear.voicedUntil } : null),
       onClosed: (words) => {
         if (words) this.#silence.reset();
@@ -138,7 +137,8 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
       onAfterwards: (act) => this.#afterwards.plan(act),
       onTold: () => this.#afterwards.tell(this.#voice.speeches),
       onDone: () => this.#listenIfIdle(),
-      onUsage: (usage) => this.usage(usage),
+      turn: () => this.#answeringTurn,
+      onUsage: (usage, turn) => this.usage(usage, turn),
       onFailure: (error) => this.#tell(error),
     });
     this.#afterwards = new AfterSpeech(clock, new LaterActs(options), (problem) =>
@@ -273,6 +273,15 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#voice.say(line, true);
   }
 
+  /** A model that speaks when it wants to cannot be had to be silent: the call ends. */
+  hush(): void {
+    this.#options.leg.hangUp('answering machine');
+  }
+
+  leave(_text: string): void {
+    this.hush();
+  }
+
   suspend(): void {
     this.#suspended = true;
     this.#silence.suspend();
@@ -375,10 +384,10 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
   // --- the model -------------------------------------------------------------------------------------------------
 
   #take(event: DuplexEvent): void {
-    const { events } = this.#options;
     switch (event.type) {
       case 'usage':
-        events.emit({ type: 'usage', usage: event.usage });
+        // The session is charged by its length, whoever speaks.
+        this.usage(event.usage, null);
         return;
       case 'callerText':
         this.#hear(event);
@@ -466,8 +475,13 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#listenIfIdle();
   }
 
-  usage(usage: Usage): void {
-    this.#options.events.emit({ type: 'usage', usage });
+  usage(usage: Usage, turn: number | null): void {
+    this.#options.events.emit({ type: 'usage', usage, turn });
+  }
+
+  /** The turn that answers what the caller says, or has said last. */
+  get #answeringTurn(): number {
+    return (this.#caller.settling ? this.#voice.speech?.turn.id : undefined) ?? this.#voice.turns.nextId;
   }
 
   failed(error: ProviderError): void {
@@ -522,12 +536,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
   }
 
   #tell(error: ProviderError): void {
-    this.#options.events.emit({
-      type: 'failure',
-      code: `PROVIDER_${error.failure.toUpperCase()}` as FailureCode,
-      provider: error.provider,
-      message: error.message,
-    });
+    this.#options.events.emit(providerFailure(error));
   }
 
   /** What was said so far, with what the caller is saying. */

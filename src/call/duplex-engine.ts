@@ -52,6 +52,14 @@ export class DuplexEngine implements Engine {
     this.#engine.transferFailed(fact);
   }
 
+  hush(): void {
+    this.#engine.hush();
+  }
+
+  leave(text: string): void {
+    this.#engine.leave(text);
+  }
+
   suspend(): void {
     this.#suspended = true;
     this.#engine.suspend();

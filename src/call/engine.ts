@@ -23,6 +23,10 @@ export interface Engine {
   dtmf(digit: string): void;
   /** The agent is to be silent and to listen, where it may be interrupted at all. */
   interrupt(): void;
+  /** Whoever is there is no person, or does not listen: from now on nothing is said and nothing answered, but what `leave` says. */
+  hush(): void;
+  /** Says a text to its end and hangs up, as the last thing in the call. */
+  leave(text: string): void;
   /** In place of `begin`: the call goes on from what was written down of it, once `resume` says that somebody listens. */
   recall(past: PastCall): void;
   /**

@@ -35,6 +35,8 @@ export interface PastCall {
   /** The language that the caller was last heard to speak; null: none was told. */
   language: string | null;
   counts: CallCounts | null;
+  /** The number of the turn that comes next. */
+  nextTurn: number;
   /** Samples of the recording that are stored: all of it before this one. */
   spooledSamples: number;
   /** The caller's side of it from a sample on, in order. */

@@ -8,7 +8,7 @@ import { CallerTurn, type FinishedTurn } from './caller-turn.ts';
 import type { Timer } from './clock.ts';
 import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import type { Engine } from './engine.ts';
-import type { EndReason, FailureCode } from './events.ts';
+import type { EndReason } from './events.ts';
 import { LastWords } from './last-words.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
@@ -16,10 +16,11 @@ import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import { isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
 import type { HeardSentence, OwedAnswer, PastCall } from './past-call.ts';
+import { providerFailure } from './provider-failure.ts';
 import type { Reply, Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
-import { Turns } from './turn.ts';
+import type { Turns } from './turn.ts';
 import { TurnEnd } from './turn-end.ts';
 import { TurnRecord } from './turn-record.ts';
 
@@ -51,7 +52,7 @@ const BROKEN_OFF =
 export class Pipeline implements Engine, ListenerHandler {
   readonly #options: PipelineOptions;
   readonly #record: TurnRecord;
-  readonly #turns = new Turns();
+  readonly #turns: Turns;
   readonly #listener: Listener;
   readonly #callerTurn: CallerTurn;
   readonly #silence: SilenceWatch;
@@ -84,6 +85,8 @@ export class Pipeline implements Engine, ListenerHandler {
   #toldOfProblem = false;
   /** Who has transcribed since the last turn of the caller's. */
   readonly #heardBy = new Set<string>();
+  /** Nobody listens: nothing is said any more. */
+  #hushed = false;
   /** The line is down. */
   #suspended = false;
   #finished = false;
@@ -91,13 +94,14 @@ export class Pipeline implements Engine, ListenerHandler {
   constructor(options: PipelineOptions) {
     this.#options = options;
     const { clock, agent } = options;
+    this.#turns = options.turns;
     this.#record = options.record ?? new TurnRecord(options);
     this.#later = new LaterActs(options);
     this.#agent = new Agent({
       ...options,
       record: this.#record,
       later: this.#later,
-      onUsage: (usage) => this.usage(usage),
+      onUsage: (usage, turn) => options.events.emit({ type: 'usage', usage, turn }),
       onFailure: (error) => this.#fail(error),
     });
     this.#listener = new Listener({
@@ -280,6 +284,28 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#callerMayFinish();
   }
 
+  hush(): void {
+    if (this.#hushed) return;
+    this.#hushed = true;
+    this.#silence.stop();
+    this.#lateTimer?.cancel();
+    this.#later.forget();
+    this.#owe(null);
+    this.#stopReply();
+    this.#agent.stopThinking();
+  }
+
+  leave(text: string): void {
+    this.hush();
+    const { leg } = this.#options;
+    this.#run(
+      new LatencyLedger(),
+      false,
+      (reply) => reply.speak(text),
+      () => leg.hangUp('answering machine'),
+    );
+  }
+
   async finish(timeoutMs: number): Promise<void> {
     this.#finished = true;
     this.#abort.abort();
@@ -301,6 +327,7 @@ export class Pipeline implements Engine, ListenerHandler {
   // --- ListenerHandler: the caller -----------------------------------------------------------------------------
 
   speechStarted(): void {
+    this.#options.events.emit({ type: 'caller.voice', speaking: true });
     this.#silence.suspend();
     this.#lateTimer?.cancel();
     this.#callerTurn.hold();
@@ -310,6 +337,7 @@ export class Pipeline implements Engine, ListenerHandler {
 
   utteranceEnded(utterance: Utterance): void {
     this.#awaited++;
+    this.#options.events.emit({ type: 'caller.voice', speaking: false });
     this.#sound.ends();
     if (this.#finished) return;
     if (this.#reply === null) {
@@ -331,7 +359,7 @@ export class Pipeline implements Engine, ListenerHandler {
     if (reply?.interruptible === true && this.#listener.speaking && !isTooEarly(text, reply.spoken.latest)) {
       if (this.#overlapOf(text, reply) === 'speech') this.#interrupt('speech', text);
     }
-    if (this.#reply === null && !this.#finished) {
+    if (this.#reply === null && !this.#finished && !this.#hushed) {
       this.#agent.heardSoFar(this.#callerTurn.textWith(text), stable);
     }
   }
@@ -378,7 +406,7 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#callerTurn.add(utterance, text);
     this.#callerMayFinish();
     // More of the turn is waited for.
-    if (this.#callerTurn.open && this.#reply === null && !this.#finished) {
+    if (this.#callerTurn.open && this.#reply === null && !this.#finished && !this.#hushed) {
       this.#agent.heardSoFar(this.#callerTurn.textWith(''), !this.#callerPending);
     }
   }
@@ -393,9 +421,13 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#callerMayFinish();
   }
 
+  /** What the caller said. Its turn is the next one until that begins; what is told later was still for it. */
   usage(usage: Usage): void {
-    if (usage.audioSeconds !== undefined) this.#heardBy.add(usage.provider);
-    this.#options.events.emit({ type: 'usage', usage });
+    // Whoever was given up has heard nothing.
+    if (usage.audioSeconds !== undefined && usage.estimated === undefined) this.#heardBy.add(usage.provider);
+    const { nextId } = this.#turns;
+    const pending = this.#callerPending || this.#callerTurn.open;
+    this.#options.events.emit({ type: 'usage', usage, turn: pending ? nextId : Math.max(0, nextId - 1) });
   }
 
   failedOver(error: ProviderError): void {
@@ -431,6 +463,7 @@ export class Pipeline implements Engine, ListenerHandler {
     // Who says something new wants something else than what an object before this one has promised.
     this.#later.forget();
     this.#recordTurn(turn);
+    if (this.#hushed) return;
     const ledger = new LatencyLedger();
     ledger.mark('lastVoiced', turn.lastVoicedAt);
     ledger.mark('decided', turn.decidedAt);
@@ -480,6 +513,7 @@ export class Pipeline implements Engine, ListenerHandler {
 
   /** Says a fixed text. */
   #speak(text: string, interruptible: boolean, then?: () => void): void {
+    if (this.#hushed) return;
     this.#run(new LatencyLedger(), interruptible, (reply) => reply.speak(text), then);
   }
 
@@ -661,7 +695,7 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   #listenIfIdle(): void {
-    if (this.#finished || this.#suspended || this.#dtmf.pending !== '') return;
+    if (this.#finished || this.#suspended || this.#hushed || this.#dtmf.pending !== '') return;
     if (this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
     this.#options.events.emit({ type: 'listening' });
     this.#silence.start();
@@ -672,11 +706,6 @@ export class Pipeline implements Engine, ListenerHandler {
     const failure = error.cause instanceof ProviderError ? error.cause : error;
     if (this.#told.has(failure)) return;
     this.#told.add(failure);
-    this.#options.events.emit({
-      type: 'failure',
-      code: `PROVIDER_${error.failure.toUpperCase()}` as FailureCode,
-      provider: error.provider,
-      message: error.message,
-    });
+    this.#options.events.emit(providerFailure(error));
   }
 }

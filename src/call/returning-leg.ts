@@ -27,6 +27,8 @@ export interface ReturningLegOptions {
   /** Takes the leg into its call, which hears from now on what comes from it. */
   accept(leg: Leg, request: StartRequest): LegHandler;
   sendError(code: ErrorCode, message: string): void;
+  /** It is being turned away; once. */
+  onRefused(code: ErrorCode): void;
   /** It was accepted or turned away, or is gone; once. */
   onOver(): void;
 }
@@ -111,6 +113,10 @@ export class ReturningLeg implements LegHandler {
     else this.protocolError('NOT_STARTED', 'A transfer was told of before start_call');
   }
 
+  answeredBy(verdict: 'human' | 'machine', confidence: number): void {
+    this.#call?.answeredBy(verdict, confidence);
+  }
+
   hangUp(): void {
     if (this.#call !== null) {
       this.#call.hangUp();
@@ -137,6 +143,7 @@ export class ReturningLeg implements LegHandler {
   turnAway(code: ErrorCode, message: string, closing: Closing): void {
     if (this.#over) return;
     this.closed();
+    this.#options.onRefused(code);
     this.#options.sendError(code, message);
     this.leg.close(closing);
   }

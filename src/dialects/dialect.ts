@@ -28,6 +28,8 @@ export interface LegHandler {
   /** How a transfer goes that was asked for by `Dialect.transfer`. */
   transfer(report: TransferReport): void;
   hangUp(): void;
+  /** The far end has judged by itself who answered. `confidence`: 0 to 1. */
+  answeredBy(verdict: 'human' | 'machine', confidence: number): void;
   /** The message broke the protocol; the call goes on. */
   protocolError(code: ErrorCode, message: string): void;
   /** No call can be made of what the leg has told: nobody is named for whom it calls, or its audio is of no known kind. */

@@ -64,6 +64,12 @@ export abstract class FreeSwitchLeg extends CarrierDialect {
         else handler.protocolError('BAD_MESSAGE', 'transfer: state must be ringing, answered or failed');
         return;
       }
+      case 'answered_by': {
+        const { verdict } = message;
+        const confidence = Math.min(1, Math.max(0, Number(message.confidence ?? 1) || 0));
+        if (verdict === 'human' || verdict === 'machine') handler.answeredBy(verdict, confidence);
+        return;
+      }
       default:
         if (!this.started) this.#start(message, handler);
     }

@@ -24,6 +24,8 @@ interface Progress {
   /** That came to nothing, and the agent has not begun to say so. */
   untold: RecordedTransfer | null;
   counts: CallCounts | null;
+  /** The number after the highest that a turn has had. */
+  nextTurn: number;
 }
 
 /** What it needs of an object's `storage.kv`. */
@@ -50,7 +52,8 @@ export class CallProgress {
   constructor(kv: ValueStore) {
     this.#kv = kv;
     const turn = { heard: [], unheard: [], written: true, partly: false };
-    const empty = { ...turn, owed: null, acts: [], keys: '', transfer: null, untold: null, counts: null };
+    const none = { transfer: null, untold: null, counts: null, nextTurn: 0 };
+    const empty = { ...turn, owed: null, acts: [], keys: '', ...none };
     // One that was written by an older version lacks the newer ones.
     this.#progress = { ...empty, ...kv.get<Progress>(KEY) };
     this.#counter = new CallCounter(this.#progress.counts);
@@ -60,8 +63,17 @@ export class CallProgress {
     return this.#progress;
   }
 
+  /** How the conversation has gone so far. */
+  get counts(): CallCounts {
+    return this.#counter.counts;
+  }
+
   hear(event: CallEvent): void {
     this.#counter.hear(event);
+    // Told of a turn that has begun. Kept with whatever is next: nothing is said of it that is not.
+    if (event.type === 'transcript' && event.role === 'agent') {
+      this.#progress.nextTurn = Math.max(this.#progress.nextTurn, event.turn + 1);
+    }
     if (!this.#take(event)) return;
     this.#progress.counts = this.#counter.counts;
     this.#kv.put(KEY, this.#progress);

@@ -72,6 +72,11 @@ export class DialDeliveries {
   }
 }
 
+/** What the client gave along with its request. */
+export function metadataOf({ metadata }: Pick<Dial, 'metadata'>): Record<string, unknown> {
+  return metadata === null ? {} : (JSON.parse(metadata) as Record<string, unknown>);
+}
+
 /** @param streamless whether an answered call is taken for one that had no stream, unless it has a row. */
 export function endedDial(dial: Dial, endTime: number, streamless: boolean): EndedDial {
   const { callId, userId, campaignId, to, callerId, state, queuedAt, begunAt, ringingAt } = dial;
@@ -83,7 +88,7 @@ export function endedDial(dial: Dial, endTime: number, streamless: boolean): End
     campaignId,
     phoneNumber: to,
     startTime: queuedAt,
-    metadata: { direction: 'outbound', from: callerId, to, phoneNumber: to },
+    metadata: { ...metadataOf(dial), direction: 'outbound', from: callerId, to, phoneNumber: to },
     endTime,
     end: reason === null ? null : { status: state === 'cancelled' ? 'ended' : 'failed', reason },
     dial: {

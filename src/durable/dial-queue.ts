@@ -23,6 +23,8 @@ export interface NewDial {
   trunk: string | null;
   ringMs: number;
   expiresAt: number;
+  /** What the client gave along, as JSON. */
+  metadata: string | null;
 }
 
 /** A dial as it stands. */
@@ -82,7 +84,7 @@ const LAST_RETRY_MS = 5 * 60_000;
 const migrations: readonly string[] = [
   `CREATE TABLE dials (
      call_id TEXT PRIMARY KEY, digest TEXT NOT NULL, user_id TEXT NOT NULL, campaign_id TEXT, destination TEXT NOT NULL,
-     caller_id TEXT NOT NULL, trunk TEXT, ring_ms INTEGER NOT NULL, expires_at INTEGER NOT NULL, state TEXT NOT NULL,
+     caller_id TEXT NOT NULL, trunk TEXT, metadata TEXT, ring_ms INTEGER NOT NULL, expires_at INTEGER NOT NULL, state TEXT NOT NULL,
      queued_at INTEGER NOT NULL, seq INTEGER NOT NULL, due INTEGER NOT NULL, node TEXT, claim TEXT, begun_at INTEGER,
      ringing_at INTEGER, over_at INTEGER, cancelled INTEGER NOT NULL DEFAULT 0, reason TEXT, cause TEXT, sip_status INTEGER,
      q850 INTEGER, told INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0);
@@ -147,8 +149,8 @@ export class DialQueue {
     );
     if ((all?.waiting ?? 0) >= most) return 'full';
     this.#sql.exec(
-      `INSERT INTO dials (call_id, digest, user_id, campaign_id, destination, caller_id, trunk, ring_ms, expires_at, state, queued_at, seq, due)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)`,
+      `INSERT INTO dials (call_id, digest, user_id, campaign_id, destination, caller_id, trunk, metadata, ring_ms, expires_at, state, queued_at, seq, due)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)`,
       ...[
         dial.callId,
         dial.digest,
@@ -157,6 +159,7 @@ export class DialQueue {
         dial.to,
         dial.callerId,
         dial.trunk,
+        dial.metadata,
         dial.ringMs,
       ],
       ...[dial.expiresAt, now, this.#next(), dial.expiresAt],
@@ -304,7 +307,7 @@ export class DialQueue {
   /** It has arrived: the number is not needed any more. */
   told(callId: string, now: number): void {
     this.#sql.exec(
-      `UPDATE dials SET told = 1, destination = '', due = ? WHERE call_id = ? AND told = 0`,
+      `UPDATE dials SET told = 1, destination = '', metadata = NULL, due = ? WHERE call_id = ? AND told = 0`,
       ...[now + KEPT_MS, callId],
     );
   }
@@ -403,6 +406,7 @@ type Row = {
   destination: string;
   caller_id: string;
   trunk: string | null;
+  metadata: string | null;
   ring_ms: number;
   expires_at: number;
   state: DialState;
@@ -430,6 +434,7 @@ function dialOf(row: Row): Dial {
     to: row.destination,
     callerId: row.caller_id,
     trunk: row.trunk,
+    metadata: row.metadata,
     ringMs: row.ring_ms,
     expiresAt: row.expires_at,
     state: row.state,

@@ -11,6 +11,7 @@ const codeOf: Record<Closing, number> = {
   'caller silent': closeCodes.ended,
   'agent hangup': closeCodes.ended,
   transferred: closeCodes.ended,
+  'answering machine': closeCodes.ended,
   protocol: closeCodes.badMessages,
   error: closeCodes.internal,
   refused: closeCodes.refused,

@@ -31,12 +31,19 @@ const NUMBER_FIELDS = ['phoneNumber', 'from'];
 
 /**
  * A call as the database gets it: its number by `STORED_PHONE_NUMBERS`, and likewise in the metadata, where carriers have it once more
- * (`dialects/identity.ts`): under the names that it has, and in whatever else holds its digits.
+ * (`dialects/identity.ts`): under the names that it has, and in whatever else holds its digits. The metadata has the call's trace
+ * besides, as `traceId`.
  */
-export async function storedCall<Call extends Pick<StartedCallFacts, 'phoneNumber' | 'metadata'>>(
-  call: Call,
-  config: Config,
-): Promise<Call> {
+export async function storedCall<Call extends StoredFields>(call: Call, config: Config): Promise<Call> {
+  const stored = await withStoredNumber(call, config);
+  if (call.trace === undefined) return stored;
+  return { ...stored, metadata: { ...stored.metadata, traceId: call.trace.traceId } };
+}
+
+/** What of a call is stored otherwise than it was said. */
+type StoredFields = Pick<StartedCallFacts, 'phoneNumber' | 'metadata' | 'trace'>;
+
+async function withStoredNumber<Call extends StoredFields>(call: Call, config: Config): Promise<Call> {
   const { phoneNumber } = call;
   if (config.STORED_PHONE_NUMBERS === 'plain') return call;
   const store = (number: string) => storedNumber(number, config);

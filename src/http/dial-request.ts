@@ -20,6 +20,11 @@ export const dialFields = {
   ringTimeoutMs: z.number().int().min(5_000).max(120_000).optional(),
   /** How long it may wait for a node. */
   expiresInMs: z.number().int().min(1_000).max(86_400_000).optional(),
+  /** What the agent's tools and the call's log are to know of it. */
+  metadata: z
+    .record(z.string().min(1).max(64), z.union([z.string().max(500), z.number(), z.boolean()]))
+    .refine((metadata) => JSON.stringify(metadata).length <= 1_500, 'has more than 1500 characters')
+    .optional(),
   /** The carrier's trunk, as the proxy's lists name it. */
   trunk: z
     .string()
@@ -83,10 +88,20 @@ export async function dialAsked(
   const now = systemClock.now();
   const ringMs = request.ringTimeoutMs ?? config.DIAL_RING_TIMEOUT;
   const trunk = request.trunk ?? null;
+  const metadata = request.metadata === undefined ? null : JSON.stringify(request.metadata);
   return {
     callId: key === null ? systemRandom.id() : await namedAfter([principalName(principal), userId, key]),
-    digest: await hexOf([userId, campaignId, to, callerId, ringMs, trunk, request.expiresInMs ?? null]),
-    ...{ userId, campaignId, to, callerId, trunk, ringMs },
+    digest: await hexOf([
+      userId,
+      campaignId,
+      to,
+      callerId,
+      ringMs,
+      trunk,
+      request.expiresInMs ?? null,
+      metadata,
+    ]),
+    ...{ userId, campaignId, to, callerId, trunk, ringMs, metadata },
     expiresAt: now + (request.expiresInMs ?? config.DIAL_EXPIRES),
   };
 }

@@ -1,3 +1,5 @@
+import type { CallCost, PricedUsage } from '../cost/call-cost.ts';
+import type { MicroUsd } from '../cost/price.ts';
 import type {
   EndedCall,
   RecordedFailure,
@@ -29,6 +31,8 @@ export const recordLimits = {
   failureMessageCharacters: 2_000,
   providerCharacters: 128,
   usageEntries: 200,
+  /** Of a call's usage by turn: five hours of turns with three providers each. */
+  turnUsageEntries: 5_000,
   transfers: 20,
   transferToCharacters: 512,
   /** `metadata` as JSON; the native dialect takes a quarter of it. */
@@ -121,6 +125,38 @@ export function endedPayload(call: EndedCall): EndedPayload {
     usage,
     counts: call.counts,
   };
+}
+
+/** The argument of the SQL function `call_costed`; amounts in US dollars. */
+export interface CostPayload {
+  cost: number | null;
+  unpriced: string[];
+  providers: { provider: string; cost: number | null }[];
+  turns: (Omit<PricedUsage, 'costMicroUsd'> & { cost: number | null })[];
+}
+
+/** What is beyond the bounds is left out of the lists, never of the sum. */
+export function costPayload({ costMicroUsd, unpriced, providers, turns }: CallCost): CostPayload {
+  const { usageEntries, turnUsageEntries } = recordLimits;
+  const name = (provider: string) => cut(provider, recordLimits.providerCharacters);
+  return {
+    cost: dollars(costMicroUsd),
+    unpriced: unpriced.slice(0, usageEntries).map(name),
+    providers: providers.slice(0, usageEntries).map((part) => ({
+      provider: name(part.provider),
+      cost: dollars(part.costMicroUsd),
+    })),
+    turns: turns.slice(0, turnUsageEntries).map(({ costMicroUsd: cost, ...usage }) => ({
+      ...usage,
+      provider: name(usage.provider),
+      cost: dollars(cost),
+    })),
+  };
+}
+
+/** The nearest number to a decimal of six places is written as that decimal. */
+function dollars(microUsd: MicroUsd): number | null {
+  return microUsd === null ? null : microUsd / 1_000_000;
 }
 
 /** @throws RangeError where a time is none. */

@@ -1,4 +1,5 @@
 import type { CallCounts } from '../call/call-counts.ts';
+import type { CallCost } from '../cost/call-cost.ts';
 import type { TurnLatency } from '../dialects/native-messages.ts';
 import type { Usage } from '../providers/ports.ts';
 
@@ -19,6 +20,8 @@ export interface CallRecords {
    * The first end stands.
    */
   ended(call: EndedCall, signal: AbortSignal): Promise<void>;
+  /** Adds what the call cost to its row; the first stands. Of a call whose `ended` has not arrived yet it fails, retryable. */
+  costed(callId: string, cost: CallCost, signal: AbortSignal): Promise<void>;
 }
 
 export interface StartedCall {

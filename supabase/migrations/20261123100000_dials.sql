@@ -7,6 +7,9 @@ alter table public.call_logs
 comment on column public.call_logs.dial is
   'Of a call that we placed: {state, reason, queuedMs, ringMs, node, trunk, callerId, cause, sipStatus, q850}; queuedMs: from the request to the dialling, ringMs: from the first ringing to the end of it. Null: a call that came in.';
 
+comment on column public.campaigns.agent is
+  'What its agent has otherwise than the default one: {prompt, greeting, voice, language, recording, recordingNotice, redaction, machineDetection}, all optional.';
+
 -- Whether somebody may have calls placed. Answers {account, blocked, seconds, campaign: {owner, status}}: seconds that the account can pay for at the
 -- service's price, where it has none of its own; null where that is 0; campaign is null where there is none of that id.
 create function public.may_dial(of_user text, of_campaign text, price_per_second numeric) returns jsonb

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { spokenKeys } from '../../src/call/dtmf.ts';
 import { voicedSpan, wavToSamples } from '../../tools/caller/audio.ts';
 import { humanClips } from '../support/human-clips.ts';
 import { at, type CallRow, type RecordedTurn } from '../support/laptop.ts';
 import { startModelWithTools } from '../support/model-with-tool.ts';
+import { OtlpCollector } from '../support/otlp-collector.ts';
 import { callerNumber, type PhoneCall } from '../support/sip/phone.ts';
 import { called, Telephony } from '../support/telephony.ts';
 import { bestPrefix, pooledWordErrors, wordErrors } from '../support/word-errors.ts';
@@ -16,9 +17,11 @@ import { bestPrefix, pooledWordErrors, wordErrors } from '../support/word-errors
 const stop = new AbortController();
 let telephony: Telephony;
 let model: Awaited<ReturnType<typeof startModelWithTools>>;
+let collector: OtlpCollector;
 
 beforeAll(async () => {
   // A caller who says nothing is asked, and hung up upon, sooner than by default.
+  collector = await OtlpCollector.start();
   const lines = {
     SILENCE_PROMPT_MS: '6000',
     SILENCE_HANGUP_MS: '3000',
@@ -40,6 +43,7 @@ beforeAll(async () => {
     ...lines,
     ...dialling,
     LLM_BASE_URL: model.url,
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     AGENT_TOOLS: JSON.stringify({ transfer }),
   };
   telephony = await Telephony.start({ signal: stop.signal, settings });
@@ -51,6 +55,7 @@ afterAll(async () => {
   stop.abort();
   await telephony?.close();
   model?.close();
+  await collector?.close();
 });
 
 /** After so long without a sound the agent's turn is over: between two sentences it is silent for less, also on a busy machine. */
@@ -114,6 +119,23 @@ async function endedRow(callId: string): Promise<CallRow> {
   return telephony.laptop.rowOf(callId, (row) => row.hangup !== null);
 }
 
+/** The call's one id, from the proxy's lines to the collector's spans. Answers with the names of the latter. */
+async function followed(callId: string, row: CallRow): Promise<string[]> {
+  const [, atTheProxy] = /^(.{36})-\d+$/.exec(callId) ?? [];
+  await telephony.proxy.line(new RegExp(`event=call\\.answered call=${atTheProxy} `));
+  await telephony.node.line(new RegExp(`event=call\\.answered call=${callId} `));
+  const traceId = atTheProxy?.replaceAll('-', '');
+  expect(row.metadata).toMatchObject({ traceId });
+  return await vi.waitFor(
+    () => {
+      const names = collector.spans.filter((span) => span.traceId === traceId).map(({ name }) => name);
+      expect(names).toContain('call');
+      return names;
+    },
+    { timeout: 15_000, interval: 100 },
+  );
+}
+
 function turns({ transcript }: CallRow, role: RecordedTurn['role']): RecordedTurn[] {
   return transcript.filter((turn) => turn.role === role);
 }
@@ -157,6 +179,10 @@ describe.concurrent('a telephone call', () => {
     console.log(`heard ${JSON.stringify(heard)}, said ${JSON.stringify(answers.map(({ text }) => text))}`);
     expect(pooledWordErrors(errors).rate).toBeLessThanOrEqual(0.34);
     expect(call.reception.lost).toBe(0);
+
+    const spans = await followed(placed.callId, row);
+    expect(spans.filter((name) => name === 'turn')).toHaveLength(answers.length);
+    expect(spans.filter((name) => name === 'endpointing')).toHaveLength(clips.length);
 
     // The recording: as long as the call, and both are in it.
     const recording = await telephony.laptop.recordingOf(row.recording as string);

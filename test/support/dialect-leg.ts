@@ -46,6 +46,7 @@ export class DialectLeg {
       markPlayed: (name) => this.events.push({ mark: name }),
       interrupt: () => this.events.push('interrupt'),
       transfer: (report) => this.events.push({ transfer: report }),
+      answeredBy: (verdict, confidence) => this.events.push({ answeredBy: verdict, confidence }),
       hangUp: () => this.events.push('hang up'),
       protocolError: (code) => this.errors.push(code),
       refuse: (code, message) => this.refusals.push({ code, message }),

@@ -62,6 +62,15 @@ const shard = () => bindings.DIALS.get(bindings.DIALS.idFromName('1/0'));
 const logged = async (callId: string) =>
   (await database().from('call_logs').select('*').eq('call_id', callId).maybeSingle()).data;
 
+/** The row, as soon as the queue has told of it; its alarm may be under way already. */
+const told = (callId: string) =>
+  vi.waitFor(async () => {
+    await runDurableObjectAlarm(shard());
+    const row = await logged(callId);
+    expect(row).not.toBeNull();
+    return row;
+  }, 10_000);
+
 const beat = (name: string, more: object = {}) =>
   writeHeartbeat(bindings, 4, {
     ...{ state: 'up', calls: 0, maxCalls: 100, callsPerSecond: 1, idleCpu: 90, loadAverage: 0.5, cores: 8 },
@@ -85,7 +94,12 @@ beforeEach(async () => {
 
 describe('POST /api/v1/calls with a number', () => {
   it('puts the call into the queue; a node takes it, dials, and tells; the log has how it ended', async () => {
-    const { callId, token, url, status } = await placed({ trunk: 'carrier-a', ringTimeoutMs: 20_000 });
+    const metadata = { orderId: 'A-17', from: 'forged' };
+    const { callId, token, url, status } = await placed({
+      trunk: 'carrier-a',
+      ringTimeoutMs: 20_000,
+      metadata,
+    });
     expect([status, url]).toEqual(['queued', `wss://calls.example/ws/call-session?callId=${callId}`]);
     expect(token).toMatch(/^ach_call_/);
     const { dials, cancelled } = await work();
@@ -104,10 +118,9 @@ describe('POST /api/v1/calls with a number', () => {
     expect(await tell(dial, { state: 'failed', cause: 'USER_BUSY', sipStatus: 486, q850: 17 })).toBe(204);
     expect((await seen(callId)).body).toMatchObject({ status: 'failed', reason: 'busy', sipStatus: 486 });
 
-    expect(await runDurableObjectAlarm(shard())).toBe(true);
-    expect(await logged(callId)).toMatchObject({
+    expect(await told(callId)).toMatchObject({
       ...{ user_id: 'user-1', campaign_id: null, phone_number: to, status: 'failed', end_reason: 'busy' },
-      metadata: { direction: 'outbound', from: '+493012345', to },
+      metadata: { orderId: 'A-17', direction: 'outbound', from: '+493012345', to },
       dial: {
         ...{ state: 'failed', reason: 'busy', node: 'fs-1', trunk: 'carrier-a', callerId: '+493012345' },
         ...{
@@ -163,6 +176,8 @@ describe('POST /api/v1/calls with a number', () => {
     expect(await refused({ callerId: '+493099999' })).toEqual([403, 'FORBIDDEN']);
     expect(await refused({ userId: 'user-3' })).toEqual([403, 'FORBIDDEN']);
     expect(await refused({ ringTimeoutMs: 1 })).toEqual([400, 'BAD_MESSAGE']);
+    expect(await refused({ metadata: { a: { b: 1 } } })).toEqual([400, 'BAD_MESSAGE']);
+    expect(await refused({ metadata: { a: 'x'.repeat(501) } })).toEqual([400, 'BAD_MESSAGE']);
     expect(await refused({ campaignId: 'nobody’s' })).toEqual([400, 'BAD_MESSAGE']);
     expect(await refused({ campaignId: 'unknown' })).toEqual([404, 'NOT_FOUND']);
     expect((await work()).dials).toEqual([]);
@@ -235,8 +250,7 @@ describe('DELETE /api/v1/calls/{callId}', () => {
     const { callId } = await placed();
     expect(await (await cancel(callId)).json()).toMatchObject({ status: 'cancelled' });
     expect((await work()).dials).toEqual([]);
-    await runDurableObjectAlarm(shard());
-    expect(await logged(callId)).toMatchObject({
+    expect(await told(callId)).toMatchObject({
       status: 'ended',
       end_reason: 'cancelled',
       dial: { queuedMs: null },
@@ -341,6 +355,40 @@ describe('a node', () => {
     });
     client.send({ type: 'end_call' });
     await client.closed;
+  });
+});
+
+describe('a call that was placed and answered', () => {
+  it('has what it was given along with its request, as any metadata; nobody else’s call has', async () => {
+    const { callId } = await placed({ metadata: { orderId: 'A-17' } });
+    const [dial] = (await work()).dials as [Work['dials'][0]];
+    await begin(dial);
+    await tell(dial, { state: 'answered' });
+    const path = `/ws/call-session?callId=${callId}&dialled=true`;
+    const client = await connect(path, bearer(tokens.node));
+    client.send({ type: 'start_call', callId, userId: 'user-1', metadata: { node: 'fs-1' } });
+    await client.untilStatus('Listening');
+    client.send({ type: 'end_call' });
+    await client.closed;
+    await vi.waitFor(async () => {
+      expect(await logged(callId)).toMatchObject({
+        status: 'ended',
+        metadata: { orderId: 'A-17', node: 'fs-1' },
+      });
+    }, 10_000);
+    const other = await placed({ metadata: { orderId: 'A-18' } });
+    const stranger = await connect(
+      `/ws/call-session?callId=${other.callId}&dialled=true`,
+      bearer(tokens.otherNode),
+    );
+    stranger.send({ type: 'start_call', callId: other.callId, userId: 'user-2', metadata: {} });
+    await stranger.untilStatus('Listening');
+    stranger.send({ type: 'end_call' });
+    await stranger.closed;
+    await vi.waitFor(async () => {
+      expect(await logged(other.callId)).toMatchObject({ user_id: 'user-2', metadata: {} });
+      expect((await logged(other.callId))?.metadata).not.toHaveProperty('orderId');
+    }, 10_000);
   });
 });
 

@@ -1,12 +1,17 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { environmentNames } from '../deploy/environment.ts';
 
 export const doctorUsage = `npm run doctor [-- options]
 
-Tries each configured provider, and the database, with one tiny request, and prints how long each took.
-Settings come from the environment, then .dev.vars, then the [vars] of wrangler.toml.
+Tries each configured provider, and the database, with one tiny request, and prints how long each took. With --env it looks
+into Cloudflare's account as well, and with --url at the running service; it changes nothing there. What is broken is told
+with what mends it. Settings come from the environment, then .dev.vars, then the [vars] of wrangler.toml.
 
-  --env NAME     an environment of wrangler.toml, e.g. production (.dev.vars.NAME goes before .dev.vars)
+  --env NAME     development, staging or production: its namespaces, buckets, secrets and deployment in the account
+                 (\`npx wrangler login\` or CLOUDFLARE_API_TOKEN; .dev.vars.NAME goes before .dev.vars)
+  --url URL      of a running service: its health, clock, who may, metrics and nodes. What strangers are not told needs
+                 a token in the environment variable DOCTOR_TOKEN (\`npm run token -- metrics\`)
   --local        try the embedded engines and database of the running \`npm start\` instead
   --data DIR     where that \`npm start\` keeps its data [.data]
   --json         print one JSON object, and nothing else, on standard output
@@ -19,11 +24,9 @@ export class DoctorUsageError extends Error {
 }
 
 const schema = z.object({
-  env: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be the name of an environment')
-    .optional(),
+  env: z.enum(environmentNames, `must be ${environmentNames.join(', ')}`).optional(),
   local: z.boolean().default(false),
+  url: z.url({ protocol: /^https?$/ }).optional(),
   data: z.string().min(1).default('.data'),
   json: z.boolean().default(false),
   help: z.boolean().default(false),
@@ -39,6 +42,7 @@ export function parseDoctorArguments(args: readonly string[]): DoctorArguments {
       args: [...args],
       options: {
         env: { type: 'string' },
+        url: { type: 'string' },
         local: { type: 'boolean' },
         data: { type: 'string' },
         json: { type: 'boolean' },

@@ -2,11 +2,17 @@ import { createClient } from '@supabase/supabase-js';
 import type { Clock } from '../../src/call/clock.ts';
 import { unlessAborted } from '../../src/providers/attempts.ts';
 import { hostOf } from './advice.ts';
+import type { SchemaProbe } from './schema.ts';
 import { systemCode } from './system-code.ts';
 
 /** What the database answered. */
 export type DatabaseTrial =
-  | { result: 'ok'; totalMs: number }
+  | {
+      result: 'ok';
+      totalMs: number;
+      /** The newest migration that it has had, as far as tables and columns tell; null: none was asked for. */
+      schema: string | null;
+    }
   | { result: 'missing'; settings: string[] }
   | {
       result: 'failed';
@@ -22,6 +28,8 @@ export interface DatabaseOptions {
   url: string | undefined;
   key: string | undefined;
   clock: Clock;
+  /** What its migrations have added, in order. */
+  probes: readonly SchemaProbe[];
   /** The longest that it may take. */
   limitMs: number;
   signal: AbortSignal;
@@ -30,13 +38,11 @@ export interface DatabaseOptions {
 /** Longest piece of the database's message that is passed on, in characters. */
 const longestMessage = 300;
 
-/** Of the newest of `supabase/migrations` that adds a column: a database without it has not had them all. */
-const newestColumn = 'counts';
-
-/** Reads one row of the log of calls, as the service would. Never throws, but the reason of `signal` once that has fired. */
+/** Reads one row of the log of calls, as the service would, and then what each migration has added. Never throws, but the reason of `signal` once that has fired. */
 export async function tryDatabase({
   url,
   key,
+  probes,
   clock,
   limitMs,
   signal,
@@ -71,22 +77,35 @@ export async function tryDatabase({
           }),
       },
     });
-    const asking = client
-      .from('call_logs')
-      .select(`call_id,${newestColumn}`)
-      .limit(1)
-      .abortSignal(inTime)
-      // Its own repeats would only make a failure seconds later.
-      .retry(false);
-    const { status, error, data } = await unlessAborted(Promise.resolve(asking), inTime);
-    if (error === null && status === 200 && Array.isArray(data)) {
-      return { result: 'ok', totalMs: clock.now() - began };
+    const ask = async (table: string, columns: string): Promise<DatabaseTrial | null> => {
+      const asking = client
+        .from(table)
+        .select(columns)
+        .limit(1)
+        .abortSignal(inTime)
+        // Its own repeats would only make a failure seconds later.
+        .retry(false);
+      const { status, error, data } = await unlessAborted(Promise.resolve(asking), inTime);
+      if (error === null && status === 200 && Array.isArray(data)) return null;
+      const { message = '', code = '' } = error ?? {};
+      if (error === null)
+        return failed('unreachable', `the answer (${status}) is not that of a Supabase project`);
+      const said = `${status === 0 ? '' : `status ${status}: `}${message}`;
+      return failed(failureOf(status, code), broken === null ? said : `${said} (${broken})`);
+    };
+    const wrong = await ask('call_logs', 'call_id');
+    if (wrong !== null) return wrong;
+    const totalMs = clock.now() - began;
+    let schema: string | null = null;
+    for (const { migration, table, columns } of probes) {
+      const missing = await ask(table, columns.length === 0 ? '*' : columns.join(','));
+      if (missing?.result === 'failed' && missing.failure === 'unmigrated') {
+        return { ...missing, message: `the migration ${migration} is missing (${missing.message})` };
+      }
+      if (missing !== null) return missing;
+      schema = migration;
     }
-    const { message = '', code = '' } = error ?? {};
-    if (error === null)
-      return failed('unreachable', `the answer (${status}) is not that of a Supabase project`);
-    const said = `${status === 0 ? '' : `status ${status}: `}${message}`;
-    return failed(failureOf(status, code), broken === null ? said : `${said} (${broken})`);
+    return { result: 'ok', totalMs, schema };
   } catch (error) {
     signal.throwIfAborted();
     if (over.signal.aborted) return failed('timeout', `no answer within ${limitMs} ms`);

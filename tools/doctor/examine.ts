@@ -7,8 +7,10 @@ import { voiceFor } from '../../src/providers/voices.ts';
 import { type SettingWithoutEffect, settingsWithoutEffect } from '../../src/settings-without-effect.ts';
 import { adviceOn } from './advice.ts';
 import { type DatabaseTrial, tryDatabase } from './database.ts';
+import type { Finding } from './finding.ts';
 import { type Member, membersOf } from './members.ts';
 import { type ModelEnd, ModelEnds } from './model-ends.ts';
+import type { SchemaProbe } from './schema.ts';
 import type { FoundSettings, SettingSource } from './settings.ts';
 import { type Trial, tryMember } from './trial.ts';
 
@@ -42,6 +44,8 @@ export interface Examination {
   sources: Partial<Record<SettingSource, string[]>>;
   rows: Row[];
   database: DatabaseTrial;
+  /** Of Cloudflare's account, and of the running deployment, where these were looked at. */
+  findings: readonly Finding[];
 }
 
 export interface ExamineOptions {
@@ -50,6 +54,11 @@ export interface ExamineOptions {
   dial: Dial;
   /** The longest that one trial may take, in milliseconds. */
   limitMs: number;
+  /** What the database's migrations have added. */
+  probes: readonly SchemaProbe[];
+  findings: readonly Finding[];
+  /** Names of secrets that are stored with Cloudflare: they are there, and cannot be tried. */
+  stored: readonly string[];
   /** Stops everything: `examine` rejects with its reason. */
   signal: AbortSignal;
   /** Each row as it is known: trials run one after the other, so that they do not slow each other. */
@@ -61,7 +70,7 @@ const workersAi =
 
 /** Tries every provider that is configured, then the database. Throws `ConfigError` where a setting is wrong. */
 export async function examine(options: ExamineOptions): Promise<Examination> {
-  const { settings, clock, limitMs, signal } = options;
+  const { settings, probes, findings, stored, clock, limitMs, signal } = options;
   const config = loadConfig(settings.values);
   const ends = new ModelEnds(clock, signal);
   const rows: Row[] = [];
@@ -73,15 +82,21 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   const database = await tryDatabase({
     url: config.SUPABASE_URL,
     key: config.SUPABASE_SERVICE_ROLE_KEY,
+    probes,
     clock,
     limitMs,
     signal,
   });
-  const missing = missingSettings(config, settings.bindings);
-  const works = rows.every(({ outcome: { result } }) => result === 'ok' || result === 'untried');
+  const missing = missingSettings(config, settings.bindings).filter((name) => !stored.includes(name));
+  const works =
+    rows.every(({ outcome: { result } }) => result === 'ok' || result === 'untried') &&
+    (database.result === 'ok' ||
+      (database.result === 'missing' && database.settings.every((name) => stored.includes(name)))) &&
+    findings.every(({ result }) => result !== 'failed');
   return {
-    ok: works && database.result === 'ok' && missing.length === 0,
+    ok: works && missing.length === 0,
     missing,
+    findings,
     unguarded: config.AUTH === 'none',
     // What stands in the environment of this process may be meant for other programs.
     withoutEffect: settingsWithoutEffect(settings.values).filter(
@@ -99,7 +114,12 @@ async function rowOf(member: Member, config: Config, ends: ModelEnds, options: E
   const missing = configuredProviders(config)
     .filter(({ prefix }) => prefix === member.prefixes[0])
     .flatMap((provider) => missingKeysOf(config, provider));
-  if (missing.length > 0) return { ...row, outcome: { result: 'missing', settings: missing }, end: null };
+  if (missing.length > 0) {
+    const outcome: Row['outcome'] = missing.every((name) => options.stored.includes(name))
+      ? { result: 'untried', why: withCloudflare(missing) }
+      : { result: 'missing', settings: missing };
+    return { ...row, outcome, end: null };
+  }
   if (settings.vendor === 'workers-ai') {
     return { ...row, outcome: { result: 'untried', why: workersAi }, end: null };
   }
@@ -121,6 +141,11 @@ async function rowOf(member: Member, config: Config, ends: ModelEnds, options: E
   const end = await ends.of(member);
   signal.throwIfAborted();
   return { ...row, outcome, end };
+}
+
+/** Why what is stored there was not tried. */
+export function withCloudflare(names: readonly string[]): string {
+  return `Stored with Cloudflare, which gives them to nobody: ${names.join(', ')}. Repeat them in .dev.vars to try them.`;
 }
 
 function sourcesOf({ sources }: FoundSettings): Examination['sources'] {

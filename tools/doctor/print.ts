@@ -1,4 +1,5 @@
-import type { Examination, Row } from './examine.ts';
+import { type Examination, type Row, withCloudflare } from './examine.ts';
+import type { Finding } from './finding.ts';
 import { type ModelEnd, warningDays } from './model-ends.ts';
 import type { FoundSettings } from './settings.ts';
 
@@ -44,13 +45,29 @@ function endLine({ date, days }: ModelEnd): string | null {
   return `WARNING: the vendor ends this model on ${day}, in ${days} ${days === 1 ? 'day' : 'days'}. Choose another one.`;
 }
 
+const words = { ok: 'ok', warning: 'WARNING', failed: 'FAILED', untried: 'not looked at' } as const;
+
+/** One thing of the account or of the running deployment, as lines for a person. */
+export function findingLines({ what, result, says, mend }: Finding): string[] {
+  const line = `  ${what.padEnd(titleWidth)}${words[result]}: ${says}`;
+  return mend === null ? [line] : [line, `${indent}To mend: ${mend}`];
+}
+
 /** The database, and what there is to do. */
 export function summaryLines(examination: Examination): string[] {
   const { database, missing, unguarded, withoutEffect, sources, rows } = examination;
   const head = `  ${'database'.padEnd(titleWidth)}${'supabase'.padEnd(vendorWidth + modelWidth + 2)}`;
   const lines: string[] = [];
-  if (database.result === 'ok') lines.push(`${head}ok, all ${ms(database.totalMs)}`);
-  if (database.result === 'missing') lines.push(`${head}MISSING: ${database.settings.join(', ')}`);
+  if (database.result === 'ok') {
+    const schema = database.schema === null ? '' : `, migrations up to ${database.schema}`;
+    lines.push(`${head}ok, all ${ms(database.totalMs)}${schema}`);
+  }
+  if (database.result === 'missing') {
+    const there = database.settings.filter((name) => !missing.includes(name));
+    if (there.length === database.settings.length)
+      lines.push(`${head}not tried`, `${indent}${withCloudflare(there)}`);
+    else lines.push(`${head}MISSING: ${database.settings.join(', ')}`);
+  }
   if (database.result === 'failed') {
     lines.push(
       `${head}FAILED after ${ms(database.afterMs)}: ${database.failure}`,

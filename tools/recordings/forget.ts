@@ -15,7 +15,7 @@ it only tells what that would be.
   --phone NUMBER   the calls with this phone number, as it stands in the log, or by its hash (STORED_PHONE_NUMBERS=hashed,
                    PERSONAL_DATA_KEY); masked numbers are nobody's any more, --user finds their calls
   --env NAME       an environment of wrangler.toml, e.g. production
-  --bucket NAME    the recordings' bucket [the one that wrangler.toml binds to RECORDINGS]
+  --bucket NAME    the recordings' bucket [those that wrangler.toml binds to RECORDINGS and RECORDINGS_EU]
   --apply          delete: needs \`npx wrangler login\` or CLOUDFLARE_API_TOKEN
 
 SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY come from the environment, then .dev.vars. Calls that have not ended, or ended

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { createClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedSupabase, startSupabase } from '../../../embedded/supabase/supabase.ts';
+import { systemClock } from '../../../src/call/clock.ts';
 import { hashNumber } from '../../../src/privacy/number-hash.ts';
+import { tryDatabase } from '../../../tools/doctor/database.ts';
+import { readProbes } from '../../../tools/doctor/schema.ts';
 import { type Caller, callerBy, forgetCaller } from '../../../tools/recordings/forget.ts';
 import { parseLifecycleArguments, setRule } from '../../../tools/recordings/lifecycle.ts';
 import { wranglerIn } from '../../../tools/recordings/wrangler.ts';
@@ -53,6 +56,26 @@ async function insert(calls: Given[]): Promise<void> {
   }));
   expect((await database().from('call_turns').insert(turns)).error).toBeNull();
 }
+
+describe('the doctor', () => {
+  it('finds every migration of this repository in a database that has had them', async () => {
+    const probes = readProbes(join(root, 'supabase', 'migrations'));
+    const trial = await tryDatabase({
+      ...{ url: supabase.url, key: supabase.serviceRoleKey, probes, clock: systemClock },
+      ...{ limitMs: 30_000, signal: never },
+    });
+    expect(trial).toMatchObject({ result: 'ok', schema: probes.at(-1)!.migration });
+    const unknown = [...probes, { migration: 'next', table: 'call_logs', columns: ['not_there'] }];
+    const older = await tryDatabase({
+      ...{ url: supabase.url, key: supabase.serviceRoleKey, probes: unknown, clock: systemClock },
+      ...{ limitMs: 30_000, signal: never },
+    });
+    expect(older).toMatchObject({
+      failure: 'unmigrated',
+      message: expect.stringContaining('migration next'),
+    });
+  });
+});
 
 const left = async (prefix: string) => {
   const { data } = await database()

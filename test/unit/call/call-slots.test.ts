@@ -127,6 +127,7 @@ describe('a call that is counted among its user’s', () => {
       owed: null,
       language: null,
       counts: null,
+      nextTurn: 0,
       spooledSamples: 0,
       callerAudio: () => [],
       lostAt: startTime + 20_000,

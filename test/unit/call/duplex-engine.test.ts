@@ -659,6 +659,8 @@ describe('a call held by a model that listens and speaks at the same time', () =
         dtmf: (digit) => did.push(`dtmf ${digit}`),
         interrupt: () => did.push('interrupt'),
         transferFailed: () => did.push('transfer failed'),
+        hush: () => did.push('hush'),
+        leave: (text) => did.push(`leave ${text}`),
         suspend: () => did.push('suspend'),
         resume: () => did.push('resume'),
         finish: async () => {
@@ -750,6 +752,7 @@ describe('a call held by a model that listens and speaks at the same time', () =
         language: null,
         acts: [{ act: 'hangUp' }],
         counts: null,
+        nextTurn: 0,
         spooledSamples: 16_000,
         callerAudio: function* (fromSample) {
           yield { samples: new Int16Array(1_600).fill(1_000), position: fromSample };

@@ -203,6 +203,7 @@ describe('a call that its object has lost', () => {
     owed: null,
     language: null,
     counts: null,
+    nextTurn: 0,
     spooledSamples: 0,
     callerAudio: () => [],
     lostAt: startTime + 20_000,

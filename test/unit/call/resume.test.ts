@@ -210,6 +210,22 @@ describe('an object that is killed under a call', () => {
     expect(second.ofType('call.started')).toEqual([]);
   });
 
+  it('numbers its turns on, so that what is billed later belongs to no turn of before', async () => {
+    const script = { transcripts: ['When do you open?', 'And on Sunday?'] };
+    const first = createCall({ script });
+    await first.start();
+    await first.silence(2_000);
+    await first.speak(600);
+    await first.silence(3_000);
+    const numbers = (call: TestCall) => new Set(call.ofType('usage').flatMap(({ turn }) => turn ?? []));
+    expect(numbers(first)).toEqual(new Set([1]));
+    const second = await takenUp(first, { script });
+    await second.silence(500);
+    await second.speak(600);
+    await second.silence(3_000);
+    expect(numbers(second)).toEqual(new Set([2]));
+  });
+
   it('says what the model had written while the speech of its first sentence was still being made', async () => {
     const agent = { greeting: '' };
     const first = createCall({

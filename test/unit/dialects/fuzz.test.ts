@@ -91,6 +91,9 @@ function fuzz(entry: DialectEntry, seed: number) {
       if (starts === 0) wrong.push('audio before the start');
       if (heard.length === 0 || heard.length > 16_000) wrong.push(`${heard.length} samples`);
     },
+    answeredBy: (_verdict, confidence) => {
+      if (!(confidence >= 0 && confidence <= 1)) wrong.push(`confidence ${confidence}`);
+    },
     dtmf: (digit, durationMs) => {
       if (!/^[0-9*#A-D]$/.test(digit) || !(durationMs >= 0 && durationMs <= 60_000))
         wrong.push(`key ${digit}`);

@@ -32,6 +32,7 @@ beforeEach(() => {
     markPlayed: (name) => seen.other.push({ mark: name }),
     interrupt: () => seen.other.push('interrupt'),
     transfer: (report) => seen.other.push(report),
+    answeredBy: (verdict) => seen.other.push(verdict),
     hangUp: () => seen.other.push('hang up'),
     protocolError: (code) => seen.errors.push(code),
     refuse: (code) => seen.errors.push(code),

@@ -8,7 +8,7 @@ describe('the command line of the doctor', () => {
 
   it('takes what its help names', () => {
     const names = [...doctorUsage.matchAll(/^ {2}(--[a-z]+)/gm)].map(([, name]) => name!);
-    expect(names).toEqual(['--env', '--local', '--data', '--json']);
+    expect(names).toEqual(['--env', '--url', '--local', '--data', '--json']);
     expect(parseDoctorArguments(['--env', 'production', '--json'])).toMatchObject({
       env: 'production',
       json: true,
@@ -24,6 +24,8 @@ describe('the command line of the doctor', () => {
     [['--what']],
     [['now']],
     [['--env', '../secrets']],
+    [['--env', 'prod']],
+    [['--url', 'calls.example']],
     [['--env']],
     [['--local', '--env', 'production']],
   ])('refuses %j', (args) => {

@@ -14,16 +14,16 @@ beforeEach(async () => {
 });
 afterEach(() => double.close());
 
-const path = '/rest/v1/call_logs?select=call_id%2Ccounts&limit=1';
+const path = '/rest/v1/call_logs?select=call_id&limit=1';
 function attempt(answer: Answer, options: Partial<Parameters<typeof tryDatabase>[0]> = {}) {
   double.script(path, answer);
-  const limits = { clock: systemClock, limitMs: 20_000, signal: new AbortController().signal };
+  const limits = { probes: [], clock: systemClock, limitMs: 20_000, signal: new AbortController().signal };
   return tryDatabase({ url: double.baseUrl, key: 'sb_secret_x', ...limits, ...options });
 }
 
 describe('the database', () => {
   it('is well where it gives the log of calls to its key', async () => {
-    expect(await attempt(json([]))).toEqual({ result: 'ok', totalMs: expect.any(Number) });
+    expect(await attempt(json([]))).toEqual({ result: 'ok', totalMs: expect.any(Number), schema: null });
     expect(double.requests[0]!.headers.apikey).toBe('sb_secret_x');
     expect(double.unexpected).toEqual([]);
   });
@@ -53,6 +53,26 @@ describe('the database', () => {
       failure,
       advice: expect.stringContaining(advice),
     });
+  });
+
+  it('has had the migrations whose tables and columns it has, up to the first that it has not', async () => {
+    const probes = [
+      { migration: '1_calls', table: 'call_turns', columns: [] },
+      { migration: '2_hangups', table: 'call_logs', columns: ['hangup', 'other'] },
+      { migration: '3_never', table: 'never', columns: [] },
+    ];
+    double.script('/rest/v1/call_turns?select=*&limit=1', json([]), json([]));
+    const asked = '/rest/v1/call_logs?select=hangup%2Cother&limit=1';
+    double.script(asked, error(400, '42703', 'column call_logs.hangup does not exist'), json([]));
+    expect(await attempt(json([]), { probes })).toMatchObject({
+      failure: 'unmigrated',
+      message: expect.stringContaining(
+        'the migration 2_hangups is missing (status 400: column call_logs.hangup',
+      ),
+    });
+    double.script('/rest/v1/call_logs?select=call_id&limit=1', json([]));
+    expect(await attempt(json([]), { probes: probes.slice(0, 2) })).toMatchObject({ schema: '2_hangups' });
+    expect(double.unexpected).toEqual([]);
   });
 
   it('is told from no answer', async () => {

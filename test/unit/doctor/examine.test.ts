@@ -83,11 +83,25 @@ describe('the doctor', () => {
     });
   });
 
+  it('does not miss what is stored with Cloudflare, and cannot try it', async () => {
+    const names = ['OPENAI_API_KEY', 'SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY'];
+    const examination = await run({}, { stored: names });
+    expect(examination).toMatchObject({ ok: true, missing: [] });
+    expect(examination.rows.map(({ outcome }) => outcome.result)).toEqual(['untried', 'untried', 'untried']);
+    expect(await run({}, { stored: names.slice(1) })).toMatchObject({
+      ok: false,
+      missing: ['OPENAI_API_KEY'],
+    });
+    const findings = [{ what: 'nodes', result: 'failed', says: 'none is up', mend: 'bin/healthy' }] as const;
+    expect(await run({}, { stored: names, findings })).toMatchObject({ ok: false, findings });
+    expect(openAi.requests).toEqual([]);
+  });
+
   it('is content where the providers and the database work', async () => {
     openAi.script('/audio/transcriptions', json({ text: 'x' }));
     openAi.script('/chat/completions', events(completion(['OK'])));
     openAi.script('/audio/speech', speech());
-    openAi.script('/rest/v1/call_logs?select=call_id%2Ccounts&limit=1', json([]));
+    openAi.script('/rest/v1/call_logs?select=call_id&limit=1', json([]));
     const rows: string[] = [];
     const examination = await run(
       { ...allOpenAi(openAi), SUPABASE_URL: openAi.baseUrl, SUPABASE_SERVICE_ROLE_KEY: 'sb_secret_1' },

@@ -9,7 +9,7 @@ import {
 } from '../../../src/providers/registry.ts';
 import type { Examination, Row } from '../../../tools/doctor/examine.ts';
 import { type Member, settingNames } from '../../../tools/doctor/members.ts';
-import { printable, rowLines, summaryLines } from '../../../tools/doctor/print.ts';
+import { findingLines, printable, rowLines, summaryLines } from '../../../tools/doctor/print.ts';
 
 const row: Row = {
   title: 'text to speech',
@@ -50,8 +50,34 @@ describe('the summary', () => {
     withoutEffect: [],
     sources: {},
     rows: [{ ...row, outcome: { ...missing, settings: [...missing.settings] } }],
-    database: { result: 'ok', totalMs: 12 },
+    database: { result: 'ok', totalMs: 12, schema: null },
+    findings: [],
   };
+
+  it('takes what is stored with Cloudflare for there, and says that it was not tried', () => {
+    const settings = ['SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY'];
+    const there = summaryLines({ ...examination, missing: [], database: { result: 'missing', settings } });
+    expect(there.join('\n')).toMatch(/database .*not tried\n.*gives them to nobody/);
+    const half = summaryLines({
+      ...examination,
+      missing: settings.slice(1),
+      database: { result: 'missing', settings },
+    });
+    expect(half.join('\n')).toContain('MISSING: SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY');
+  });
+
+  it('says what mends a finding', () => {
+    const lines = findingLines({
+      what: 'CACHE_KV',
+      result: 'failed',
+      says: 'not there',
+      mend: 'npm run kv:create',
+    });
+    expect(lines).toEqual([
+      expect.stringMatching(/CACHE_KV +FAILED: not there$/),
+      '      To mend: npm run kv:create',
+    ]);
+  });
 
   it('warns where nobody has to prove who they are', () => {
     expect(summaryLines(examination).join('\n')).not.toContain('AUTH');

@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+// Takes seconds to load on a busy machine: not in a test's time.
+import 'wrangler';
 import { localSettings } from '../../../tools/doctor/local.ts';
 import { readSettings, SettingsError } from '../../../tools/doctor/settings.ts';
 import { writeServiceFile } from '../../../tools/service/service-file.ts';

@@ -33,6 +33,7 @@ const dialOf = (callId: string, more: Partial<NewDial> = {}): NewDial => ({
   to: '+4930901820',
   callerId: '+493012345',
   trunk: null,
+  metadata: null,
   ringMs: 30_000,
   expiresAt: T0 + 300_000,
   ...more,
