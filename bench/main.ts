@@ -22,6 +22,10 @@ const benches: Record<string, { describe: string; load(): Promise<Bench> }> = {
       "From the caller's last word to the first audio, with vendors that take their time (--providers)",
     load: () => import('./pipeline.ts'),
   },
+  'metrics-shard': {
+    describe: 'Reports of calls a second that one object that counts takes',
+    load: () => import('./metrics-shard.ts'),
+  },
   'rate-limit': {
     describe: 'What passes of an address that asks many isolates too often, on a fake clock',
     load: () => import('./rate-limit.ts'),
@@ -34,6 +38,14 @@ const benches: Record<string, { describe: string; load(): Promise<Bench> }> = {
   deploy: {
     describe: 'Rehearses a deployment, with the real wrangler against a double of Cloudflare’s API',
     load: () => import('./deploy.ts'),
+  },
+  usage: {
+    describe: 'What a turn of a conversation uses: seconds, tokens, characters (with `npm start` running)',
+    load: () => import('./usage.ts'),
+  },
+  'sip-calls': {
+    describe: 'Telephone calls at once by SIP and RTP, through Kamailio and a media node (--calls N)',
+    load: () => import('./sip-calls.ts'),
   },
   redaction: {
     describe: 'What redaction takes for personal data that is none, and how long it takes',

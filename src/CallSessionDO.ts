@@ -17,7 +17,7 @@ import { within } from './call/within.ts';
 import { type Config, loadConfig } from './config.ts';
 import type { DialectEntry, LegContext } from './dialects/carrier.ts';
 import type { StartRequest } from './dialects/dialect.ts';
-import { closeCodes } from './dialects/native-messages.ts';
+import { closeCodes, type ErrorCode } from './dialects/native-messages.ts';
 import { dialectAt } from './dialects/registry.ts';
 import { Alarms } from './durable/alarms.ts';
 import { CallArchive } from './durable/call-archive.ts';
@@ -28,7 +28,9 @@ import { LegSocket } from './durable/leg-socket.ts';
 import { ObjectLimits } from './durable/object-limits.ts';
 import { speechStore } from './durable/speech-store.ts';
 import { hasTables } from './durable/storage.ts';
+import { traceOf } from './durable/traced-call.ts';
 import type { Env } from './env.ts';
+import { countRefusal } from './http/count-refusals.ts';
 import { dialsOf, orNull } from './http/dials.ts';
 import { apiError } from './http/errors.ts';
 import { type LegRequest, readLegRequest } from './http/leg-request.ts';
@@ -38,6 +40,8 @@ import { createProviders } from './providers/registry.ts';
 import { connectBooks } from './records/connect.ts';
 import { homeOf, type Jurisdiction, jurisdictionOf } from './regions/settings.ts';
 import { callTools } from './tools/call-tools.ts';
+import type { CallTrace } from './tracing/call-trace.ts';
+import { readTraceparent } from './tracing/trace-context.ts';
 
 /** An ended call whose deliveries found no end is taken up again after this. */
 const UNDELIVERED_MS = 1_000;
@@ -126,6 +130,7 @@ export class CallSessionDO extends DurableObject<Env> {
     if (leg.bound && comesBack) {
       this.#awaitReturn(socket, connect(), leg, detectors);
     } else if (leg.bound && known) {
+      this.#countRefusal('CALL_ID_IN_USE');
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
     } else {
       this.#accept(socket, connect(), leg, detectors, given);
@@ -167,8 +172,13 @@ export class CallSessionDO extends DurableObject<Env> {
 
   #closeLost(): void {
     const lost = this.#archive?.lost ?? null;
-    this.#archive?.closeLost();
-    if (lost !== null) this.#limits.slots?.release(lost.call);
+    const end = this.#archive?.closeLost() ?? null;
+    if (lost === null || end === null) return;
+    this.#limits.slots?.release(lost.call);
+    if (lost.call.trace === undefined) return;
+    const trace = traceOf(this.#config, (work) => this.ctx.waitUntil(work), null);
+    trace.goOn(lost.call, lost.call.trace);
+    trace.closeLost(end);
   }
 
   /** A socket that speaks the dialect of its path. */
@@ -228,6 +238,7 @@ export class CallSessionDO extends DurableObject<Env> {
         return call;
       },
       sendError: (code, message) => dialect.show({ type: 'leg.error', code, message }),
+      onRefused: (code) => this.#countRefusal(code),
       onOver: () => this.#returning.delete(returning),
     });
     // The owner's proof follows its socket at once: who has waited longest goes.
@@ -289,15 +300,22 @@ export class CallSessionDO extends DurableObject<Env> {
     const config = this.#config;
     const claimant = systemRandom.id();
     let call: Call | null = null;
+    const trace = traceOf(config, (work) => this.ctx.waitUntil(work), readTraceparent(leg.traceparent));
+    if (past?.call.trace !== undefined) trace.goOn(past.call, past.call.trace);
     const events = new CallEvents(systemClock.now, (error) =>
       log('error', 'a listener of the call failed', {
         callId: personalId(leg.callId),
+        trace: trace.facts?.traceId,
         error: describeError(error),
       }),
     );
     events.listen((event) => (call?.leg ?? connection).dialect.show(event));
-    events.listen((event, at) => this.#archiveEvent(event, at, resumeToken));
-    events.listen((event) => logCallEvent(leg.callId, event));
+    events.listen((event, at) => trace.hear(event, at));
+    events.listen((event, at) => this.#archiveEvent(traced(event, trace), at, resumeToken));
+    events.listen((event) => logCallEvent(leg.callId, event, trace.facts?.traceId));
+    events.listen((event) => {
+      if (event.type === 'leg.closed' && event.refusal !== undefined) this.#countRefusal(event.refusal.code);
+    });
     const settings = providerSettings(config);
     const { vendor, baseUrl, model } = settings.textToSpeech[0];
     call = new Call({
@@ -346,6 +364,7 @@ export class CallSessionDO extends DurableObject<Env> {
           secrets: config.AGENT_HTTP_TOOL_SECRETS,
           onRun,
           results: earlier,
+          trace,
         }),
       storeAudio: (chunk) => this.#archive?.storeAudio(chunk),
       given,
@@ -354,6 +373,11 @@ export class CallSessionDO extends DurableObject<Env> {
     this.#call = call;
     this.#limits.opened();
     return call;
+  }
+
+  #countRefusal(code: ErrorCode): void {
+    const work = countRefusal(this.env, this.#config.METRICS_SHARDS, 'call', code);
+    if (work !== null) this.ctx.waitUntil(work);
   }
 
   #archiveEvent(event: CallEvent, at: number, resumeToken: string): void {
@@ -467,6 +491,12 @@ export class CallSessionDO extends DurableObject<Env> {
       random: systemRandom,
     });
   }
+}
+
+/** The start of a call, with the trace that it has from there on: it is kept with the call. */
+function traced(event: CallEvent, { facts }: CallTrace): CallEvent {
+  if (event.type !== 'call.started' || facts === null) return event;
+  return { ...event, call: { ...event.call, trace: facts } };
 }
 
 /** For whom a leg calls that names nobody: a token of a person's, or of one call, is somebody's. */

@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import { webhooksSchema } from './alerts/webhooks.ts';
 import { authSchema } from './auth/settings.ts';
 import { defaultEndpointing, defaultInterruption, defaultSilence } from './call/agent-config.ts';
 import { defaultSpeculation } from './call/speculation.ts';
 import { languageTag } from './call/spoken-language.ts';
+import { ownPricesSchema } from './cost/price-list.ts';
 import { isDialRule, isPrefix } from './dialling/destination.ts';
 import { recordingChannels, recordingFormats } from './durable/recordings/format.ts';
 import { redactionKinds, storedNumbers } from './privacy/kinds.ts';
@@ -14,6 +16,7 @@ import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from '
 import { builtInToolsSchema } from './tools/built-in.ts';
 import { httpToolsSchema } from './tools/http-tool.ts';
 import { isWebhookSecret } from './tools/webhook-signature.ts';
+import { tracingSchema } from './tracing/settings.ts';
 
 const faqSchema = z
   .array(
@@ -167,6 +170,9 @@ const configSchema = z.object({
   // --- providers ---
   ...providerSchema,
 
+  /** Prices of the operator's own contracts, JSON; they go before those of `src/cost/prices.ts`. See docs/cost.md. */
+  PRICES: z.preprocess(json, ownPricesSchema.default({})),
+
   // --- records ---
   SUPABASE_URL: url,
   SUPABASE_SERVICE_ROLE_KEY: optionalText,
@@ -203,6 +209,9 @@ const configSchema = z.object({
   // --- who may ---
   ...authSchema,
 
+  // --- traces ---
+  ...tracingSchema,
+
   // --- calls that the service places; see docs/outbound-calls.md ---
   /** Who may be dialled, comma-separated: prefixes (`+4930`), countries (`DE`), `*`, hosts of SIP addresses (`sip:192.0.2.20`). Empty: nobody. */
   DIAL_ALLOWED: list(
@@ -227,7 +236,15 @@ const configSchema = z.object({
   /** Whether `/console` is served, a page to call from. */
   CONSOLE: flag(false),
   /** Objects over which the counts of `/health` and `/metrics` are spread. Changing it starts the counts anew. */
-  METRICS_SHARDS: whole(4, 1, 256),
+  METRICS_SHARDS: whole(16, 1, 256),
+
+  // --- alerts ---
+  /** Whom to tell: JSON, see docs/alerts.md. There are secrets in it. */
+  ALERT_WEBHOOKS: z.preprocess(json, webhooksSchema.default([])),
+  /** Names the deployment in alerts. */
+  ALERT_SOURCE: z.preprocess(emptyIsUnset, z.string().max(100).default('ai-call-handler')),
+  /** After so long an alert that goes on is told again; 0: never. */
+  ALERT_REPEAT: whole(4 * 3_600_000, 0, 7 * 24 * 3_600_000),
 });
 
 /** A call's object may outlive its longest call (`WEBSOCKET_TIMEOUT`) by setting up, finishing and a restart. */

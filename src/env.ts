@@ -1,3 +1,4 @@
+import type { AlertsDO } from './AlertsDO.ts';
 import type { CallSessionDO } from './CallSessionDO.ts';
 import type { DialQueueDO } from './DialQueueDO.ts';
 import type { MetricsDO } from './MetricsDO.ts';
@@ -11,6 +12,7 @@ export interface Env {
   USER_CALLS: DurableObjectNamespace<UserCallsDO>;
   PERMITS: DurableObjectNamespace<PermitsDO>;
   DIALS: DurableObjectNamespace<DialQueueDO>;
+  ALERTS: DurableObjectNamespace<AlertsDO>;
   RECORDINGS: R2Bucket;
   /** Recordings that `REGIONS` keeps in the European Union. */
   RECORDINGS_EU?: R2Bucket;
@@ -21,6 +23,8 @@ export interface Env {
   /** The limits of one Cloudflare location: per address, and per node. */
   RATE_LIMITER?: RateLimit;
   NODE_RATE_LIMITER?: RateLimit;
+  /** Data points of calls, where `wrangler.toml` binds a data set. */
+  ANALYTICS?: AnalyticsEngineDataset;
   /** Workers AI, where `wrangler.toml` binds it. */
   AI?: Ai;
 }

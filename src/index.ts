@@ -1,8 +1,11 @@
 import { env } from 'cloudflare:workers';
+import type { Env } from './env.ts';
 import { log } from './log.ts';
 import { router } from './router.ts';
+import { scheduled } from './scheduled.ts';
 import { settingsWithoutEffect } from './settings-without-effect.ts';
 
+export { AlertsDO } from './AlertsDO.ts';
 export { CallSessionDO } from './CallSessionDO.ts';
 export { DialQueueDO } from './DialQueueDO.ts';
 export { MetricsDO } from './MetricsDO.ts';
@@ -14,4 +17,4 @@ for (const { setting, because } of settingsWithoutEffect(env)) {
   log('warn', 'a setting has no effect', { setting, because });
 }
 
-export default router;
+export default { fetch: router.fetch, scheduled } satisfies ExportedHandler<Env>;

@@ -2,6 +2,9 @@ import { Hono } from 'hono';
 import { accepts } from 'hono/accepts';
 import { cors } from 'hono/cors';
 import { version } from '../package.json';
+import { exposedAlerts } from './alerts/exposed.ts';
+import { readAlerts } from './alerts/read.ts';
+import type { AlertStatus } from './alerts/status.ts';
 import { isAddressIn } from './auth/addresses.ts';
 import { authenticate } from './auth/authenticate.ts';
 import { credentialOf } from './auth/credential.ts';
@@ -13,30 +16,41 @@ import { type Config, loadConfig, missingSettings } from './config.ts';
 import type { Env } from './env.ts';
 import { callRoutes } from './http/calls-route.ts';
 import { consoleRoutes } from './http/console.ts';
+import { countRefusals } from './http/count-refusals.ts';
 import { apiError } from './http/errors.ts';
 import { limitRequests } from './http/limit-requests.ts';
 import { nodeRoutes } from './http/nodes-route.ts';
 import { recordingRoutes } from './http/recordings-route.ts';
+import { usageRoutes } from './http/usage-route.ts';
 import { legRoutes } from './http/ws-routes.ts';
 import { describeError, log } from './log.ts';
-import { everyNodeDown, nodeCounts, prometheusNodes } from './metrics/nodes.ts';
-import { type Counts, readCounts } from './metrics/read.ts';
-import { metricsOf, prometheusText, recentErrorRate } from './metrics/totals.ts';
+import { exposed } from './metrics/exposed.ts';
+import { expositionText, textTypes } from './metrics/exposition.ts';
+import { healthReasons } from './metrics/health.ts';
+import { nodeCounts, nodeStates } from './metrics/nodes.ts';
+import { readCounts } from './metrics/read.ts';
+import { type Counts, metricsOf } from './metrics/totals.ts';
 import { settingsWithoutEffect } from './settings-without-effect.ts';
 
-/** Above this share of failed calls the service is degraded (contract). */
-const DEGRADED_ERROR_RATE = 0.05;
-
-/** Strangers may ask often, and many of them; for each answer every object that counts would read the rows of five minutes' calls. */
+/** Strangers may ask often, and many of them; each answer asks every object that counts. */
 const TOLD_FOR_MS = 5_000;
 /** What strangers were told last by this isolate, by its settings. */
-const told = new WeakMap<Config, { counts: Counts | null; at: number }>();
+const told = new WeakMap<Config, Known & { at: number }>();
+
+/** Null: the objects that know do not answer. */
+interface Known {
+  counts: Counts | null;
+  /** Undefined: nobody is to be told of alerts, and nobody asked. */
+  alerts: AlertStatus | null | undefined;
+}
 
 /** When this isolate took its first request: a Worker's clock stands still before it. */
 let upSince: number | null = null;
 
 /** The service's whole HTTP surface. */
 export const router = new Hono<{ Bindings: Env }>();
+
+router.use(countRefusals);
 
 router.use(async (c, next) => {
   upSince ??= Date.now();
@@ -70,15 +84,14 @@ router.get('/health', async (c) => {
   const config = loadConfig(c.env);
   const now = Date.now();
   const operator = await isOperator(c.req.raw, config);
-  const counts = await (operator ? countsNow : countsLately)(c.env, config, now);
+  const { counts, alerts } = await (operator ? knownNow : knownLately)(c.env, config, now);
   const nodes = counts?.nodes ?? [];
   const missing = missingSettings(config, c.env);
   const idle = settingsWithoutEffect(c.env);
   const closed = config.AUTH === 'none' && !isLoopback(c.req.raw);
-  const failing = counts === null || recentErrorRate(counts.totals) > DEGRADED_ERROR_RATE;
-  const degraded = failing || missing.length > 0 || closed || everyNodeDown(nodes, now);
+  const reasons = healthReasons({ counts, alerts, missing, closed, now });
   return c.json({
-    status: degraded ? 'degraded' : 'ok',
+    status: reasons.length > 0 ? 'degraded' : 'ok',
     timestamp: now,
     version,
     // Null: not known.
@@ -87,7 +100,9 @@ router.get('/health', async (c) => {
     // How the service is set up is not for strangers.
     ...(operator
       ? {
+          ...(reasons.length > 0 ? { reasons } : {}),
           ...(nodes.length > 0 ? { nodes: nodeCounts(nodes, now) } : {}),
+          ...(alerts ? { alerts } : {}),
           ...(missing.length > 0 ? { missingSettings: missing } : {}),
           ...(idle.length > 0 ? { settingsWithoutEffect: idle } : {}),
         }
@@ -101,22 +116,22 @@ router.get('/metrics', async (c) => {
   if (principal instanceof Response) return principal;
   if (!readsMetrics(principal)) return apiError(403, 'FORBIDDEN', 'The counts are the operator’s');
   const now = Date.now();
-  const counts = await countsNow(c.env, config, now);
+  const [counts, alerts] = await Promise.all([countsNow(c.env, config, now), readAlerts(c.env)]);
   if (counts === null) {
     return apiError(503, 'INTERNAL_ERROR', 'The counts cannot be had at the moment', { 'Retry-After': '5' });
   }
   const { totals, nodes } = counts;
   const wanted = accepts(c, {
     header: 'Accept',
-    supports: ['application/json', 'text/plain', 'application/openmetrics-text'],
+    supports: ['application/json', 'application/openmetrics-text', 'text/plain'],
     default: 'application/json',
   });
-  if (wanted !== 'application/json') {
-    return c.text(prometheusText(totals) + prometheusNodes(nodes, now), 200, {
-      'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
-    });
-  }
-  return c.json(metricsOf(totals));
+  if (wanted === 'application/json') return c.json({ ...metricsOf(totals), nodes: nodeStates(nodes, now) });
+  const format = wanted === 'text/plain' ? 'prometheus' : 'openmetrics';
+  const metrics = [...exposed(totals, nodes, now, version), ...exposedAlerts(alerts)];
+  return c.text(expositionText(metrics, format), 200, {
+    'Content-Type': textTypes[format],
+  });
 });
 
 router.route('/ws', legRoutes);
@@ -124,6 +139,7 @@ router.route('/console', consoleRoutes);
 router.route('/api/v1/calls', callRoutes);
 router.route('/api/v1/recordings', recordingRoutes);
 router.route('/api/v1/nodes', nodeRoutes);
+router.route('/api/v1/usage', usageRoutes);
 
 router.notFound(() => apiError(404, 'NOT_FOUND', 'There is nothing at this path'));
 
@@ -142,15 +158,24 @@ async function countsNow(env: Env, { METRICS_SHARDS: shards }: Config, now: numb
   }
 }
 
-/** As {@link countsNow}, up to five seconds ago. */
-async function countsLately(env: Env, config: Config, now: number): Promise<Counts | null> {
+async function knownNow(env: Env, config: Config, now: number): Promise<Known> {
+  const asksAlerts = config.ALERT_WEBHOOKS.length > 0;
+  const [counts, alerts] = await Promise.all([
+    countsNow(env, config, now),
+    asksAlerts ? readAlerts(env) : undefined,
+  ]);
+  return { counts, alerts };
+}
+
+/** As {@link knownNow}, up to five seconds ago. */
+async function knownLately(env: Env, config: Config, now: number): Promise<Known> {
   const last = told.get(config);
-  if (last !== undefined && now - last.at < TOLD_FOR_MS) return last.counts;
+  if (last !== undefined && now - last.at < TOLD_FOR_MS) return last;
   // While this request asks, others are told what was known before it.
   if (last !== undefined) last.at = now;
-  const counts = await countsNow(env, config, now);
-  told.set(config, { counts, at: now });
-  return counts;
+  const known = await knownNow(env, config, now);
+  told.set(config, { ...known, at: now });
+  return known;
 }
 
 function readsMetrics({ kind }: Principal): boolean {

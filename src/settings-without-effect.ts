@@ -223,6 +223,9 @@ function ofCalls(config: Config): Finding[] {
   unless(greets, 'AGENT_GREETING_INTERRUPTIBLE', 'AGENT_GREETING is empty');
   unless(config.AGENT_HOLD_LINE !== '', 'HOLD_LINE_MS', 'AGENT_HOLD_LINE is empty');
   unless(records, 'SPOOL_INTERVAL', 'RECORDING is off');
+  for (const setting of ['ALERT_SOURCE', 'ALERT_REPEAT']) {
+    unless(config.ALERT_WEBHOOKS.length > 0, setting, 'ALERT_WEBHOOKS is not set: nobody is told of alerts');
+  }
   unless(config.MAX_CONCURRENT_CALLS > 0, 'PERMIT_SHARDS', 'MAX_CONCURRENT_CALLS is 0');
   return findings;
 }

@@ -51,6 +51,12 @@ export const testPackages: readonly DebianPackage[] = [
     why: 'the syntax of kamailio/keepalived.conf',
     service: 'keepalived.service',
   },
+  {
+    name: 'prometheus',
+    file: '/usr/bin/promtool',
+    why: 'the judge of what /metrics answers',
+    service: 'prometheus.service',
+  },
 ];
 
 /** How one becomes root without a question, as a command to put first; null if one cannot. */

@@ -34,6 +34,7 @@ const TASKS = {
   ],
   call: ['Place a call: --say "…", --wav FILE or --script FILE', (args) => [['tools/call.ts', ...args]]],
   doctor: ['Try each configured provider and the database', (args) => [['tools/doctor.ts', ...args]]],
+  cost: ['Print what a month costs: --calls N and more', (args) => [['tools/cost.ts', ...args]]],
   chaos: ['Kill the Worker under running calls', (args) => [['test/chaos/main.ts', ...args]]],
   bench: [
     'Run a benchmark',
@@ -65,6 +66,10 @@ const TASKS = {
   forget: [
     'Delete what is kept of one caller: --user ID or --phone NUMBER (tells first; --apply does it)',
     (args) => [['tools/forget.ts', ...args]],
+  ],
+  report: [
+    'Answer from the log: calls a second, average length, most common errors, top users',
+    (args) => [['tools/report.ts', ...args]],
   ],
   token: ['Make a token: node NAME, service or metrics', (args) => [['tools/token.ts', ...args]]],
   deploy: [

@@ -9,7 +9,7 @@ export interface Transcriber {
 }
 
 /** As the service has them by default (src/config.ts, src/providers/openai/speech-to-text.ts). */
-const windows = { bufferMs: 2_000, runAhead: true, maxInFlight: 3 };
+const windows = { provider: 'embedded/moonshine', bufferMs: 2_000, runAhead: true, maxInFlight: 3 };
 
 /**
  * Speech-to-text as the service has it with a vendor of files, in a call whose clock is not the machine's: each request's text comes

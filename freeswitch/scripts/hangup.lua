@@ -3,7 +3,7 @@
 local stream = require("stream")
 local service = require("service")
 
-local call, cause, q850, by, seconds = argv[1], argv[2], argv[3], argv[4], argv[5]
+local call, cause, q850, by, seconds, transferred = argv[1], argv[2], argv[3], argv[4], argv[5], argv[6]
 local TRIES = 3
 local TIMEOUT_SECONDS = 5
 local WAIT_MS = 3000
@@ -14,6 +14,8 @@ local fields = {
   { "q850", tonumber(q850) or 0 },
   { "by", by },
   { "seconds", tonumber(seconds) or 0 },
+  -- Of these, with whom the service has connected the caller.
+  { "transferredSeconds", tonumber(transferred or "") },
 }
 
 for try = 1, TRIES do

@@ -51,6 +51,11 @@ export interface AgentConfig {
   redaction: readonly RedactionKind[];
 }
 
+/** Said word for word to a caller whose transfer came to nothing; empty: the model says it. */
+export function failedLineOf({ tools }: AgentConfig): string {
+  return tools.builtIn.transfer?.failedLine ?? '';
+}
+
 /** What happens when the caller speaks while the agent does. All times are milliseconds. */
 export interface InterruptionOptions {
   /** Whether the greeting may be interrupted. Default true. */

@@ -1,5 +1,5 @@
 import { type CachedSpeech, cachedSpeech, type SpeechStore } from '../providers/cached-speech.ts';
-import type { TextToSpeech, TextToSpeechRequest } from '../providers/ports.ts';
+import type { TextToSpeech, TextToSpeechRequest, Usage } from '../providers/ports.ts';
 import { sentencesOf } from '../text/sentences.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { openingOf } from './opening.ts';
@@ -14,6 +14,7 @@ export interface SpeechCache {
 export class AgentSpeech {
   readonly #speech: CachedSpeech;
   readonly #agent: AgentConfig;
+  readonly #onUsage: (usage: Usage) => void;
   /** The voice that the lines were made ready in. */
   #prepared: string | null = null;
 
@@ -22,8 +23,11 @@ export class AgentSpeech {
     textToSpeech: TextToSpeech;
     cache: SpeechCache;
     onLookup(hit: boolean): void;
+    /** What making lines ready costs. */
+    onUsage(usage: Usage): void;
   }) {
     this.#agent = options.agent;
+    this.#onUsage = options.onUsage;
     const { agent, cache } = options;
     const declared = agent.faq.flatMap(({ answer }) => sentencesOf(answer));
     const opening = openingOf(agent).flatMap(({ text }) => sentencesOf(text));
@@ -45,7 +49,9 @@ export class AgentSpeech {
     const key = JSON.stringify(as);
     if (this.#prepared === key) return;
     this.#prepared = key;
-    for (const text of preparedLines(this.#agent)) await this.#speech.prepare({ ...as, text }, signal);
+    for (const text of preparedLines(this.#agent)) {
+      await this.#speech.prepare({ ...as, text, onLateBill: this.#onUsage }, signal);
+    }
   }
 }
 

@@ -22,7 +22,7 @@ import { Reply, type ReplyOptions, type Thinking } from './reply.ts';
 import { Speculation } from './speculation.ts';
 import { SpeechModel } from './speech-model.ts';
 import { languageTag, promptIn, spokenAs } from './spoken-language.ts';
-import type { Turn } from './turn.ts';
+import type { Turn, Turns } from './turn.ts';
 import type { TurnRecord } from './turn-record.ts';
 
 /** The call's tool box: it outlives the turns, and ends with the call. */
@@ -45,7 +45,10 @@ export interface AgentOptions {
   createTools(onRun: (run: ToolRun) => void): CallTools | null;
   /** What tools want done once the agent's words were heard. */
   later: LaterActs;
-  onUsage(usage: Usage): void;
+  /** Numbers the call's turns. */
+  turns: Turns;
+  /** @param turn the number of the turn that caused it; null: none alone. */
+  onUsage(usage: Usage, turn: number | null): void;
   onFailure(error: ProviderError): void;
 }
 
@@ -89,11 +92,13 @@ export class Agent {
       textToSpeech: providers.textToSpeech,
       cache: options.speechCache,
       onLookup: (hit) => events.emit({ type: 'cache', hit }),
+      onUsage: (usage) => options.onUsage(usage, null),
     });
     this.#speculation = new Speculation({
       options: agent.speculation,
       providers: { languageModel: providers.languageModel, textToSpeech: this.#speech.textToSpeech },
       speechRequest: (text) => ({ ...this.#spokenAs, text }),
+      turn: () => options.turns.nextId,
       onOutcome: (used, characters) => events.emit({ type: 'speculation', used, characters }),
       onUsage: options.onUsage,
     });
@@ -170,10 +175,7 @@ export class Agent {
    */
   answerAgain(note: string | null): Answer {
     const speechModel = this.#speechModel;
-    if (note !== null) {
-      this.#options.record.note(note);
-      speechModel?.add({ role: 'system', content: note });
-    }
+    if (note !== null) this.note(note);
     if (speechModel?.lost === null) return { speak: (reply) => reply.converse(speechModel) };
     const request = this.#modelRequest();
     return { speak: (reply) => reply.answer(request) };
@@ -181,16 +183,18 @@ export class Agent {
 
   /** An answer to nobody's words: something that the caller is waiting for has gone wrong. */
   answerAbout(problem: string): Answer {
-    const { record } = this.#options;
     const speechModel = this.#speechModel;
-    record.note(problem);
-    if (speechModel?.lost === null) {
-      speechModel.add({ role: 'system', content: problem });
-      return { speak: (reply) => reply.converse(speechModel) };
-    }
+    this.note(problem);
+    if (speechModel?.lost === null) return { speak: (reply) => reply.converse(speechModel) };
     // Without tools: what has failed is not to be tried again before the caller knows.
     const { tools: _, ...request } = this.#modelRequest();
     return { speak: (reply) => reply.answer(request) };
+  }
+
+  /** Something that the model has to know, and nobody has said. */
+  note(text: string): void {
+    this.#options.record.note(text);
+    this.#speechModel?.add({ role: 'system', content: text });
   }
 
   /** A turn of the agent's, to be filled by `Answer.speak` or by a fixed text. */
@@ -213,8 +217,9 @@ export class Agent {
       playout,
       clock,
       onUsage: (usage) => {
-        turn.ledger.served(usage.provider);
-        onUsage(usage);
+        // Whoever was given up has not served.
+        if (usage.estimated === undefined) turn.ledger.served(usage.provider);
+        onUsage(usage, turn.id);
       },
       onFailure: (error) => onFailure(error),
       onWording: (asked, said) => events.emit({ type: 'wording', asked, said }),

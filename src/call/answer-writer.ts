@@ -115,7 +115,8 @@ export class AnswerWriter {
     let text = '';
     ledger.mark('modelRequested', clock.now());
     const { tools: _, ...bare } = request;
-    const asked = tools.length === 0 ? bare : { ...bare, tools };
+    const billed = { ...bare, onLateBill: onUsage };
+    const asked = tools.length === 0 ? billed : { ...billed, tools };
     try {
       const events = languageModel.reply(asked, signal)[Symbol.asyncIterator]();
       for (;;) {

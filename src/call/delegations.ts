@@ -25,7 +25,9 @@ export interface DelegationsOptions {
   onTold(): void;
   /** One is done; `busy` tells whether others are not. */
   onDone(): void;
-  onUsage(usage: Usage): void;
+  /** The number of the turn in which the caller is answered. */
+  turn(): number;
+  onUsage(usage: Usage, turn: number): void;
   onFailure(error: ProviderError): void;
 }
 
@@ -68,8 +70,9 @@ export class Delegations {
   }
 
   async #work(delegation: string, controller: AbortController): Promise<void> {
-    const { clock, onDone, onTold, onFailure, answer, request, ...model } = this.#options;
+    const { clock, onDone, onTold, onFailure, onUsage, answer, request, ...model } = this.#options;
     const { signal } = controller;
+    const turn = this.#options.turn();
     let late = false;
     const timer = clock.after(STUCK_MS, () => {
       late = true;
@@ -79,6 +82,7 @@ export class Delegations {
       ...model,
       clock,
       ledger: new LatencyLedger(),
+      onUsage: (usage) => onUsage(usage, turn),
       onFailover: onFailure,
     });
     const sentences = new AsyncQueue<string>();

@@ -5,6 +5,7 @@ import type { Providers } from '../providers/registry.ts';
 import type { CallActions } from '../tools/tool.ts';
 import { AfterSpeech } from './after-speech.ts';
 import type { AgentOptions, CallTools } from './agent.ts';
+import { failedLineOf } from './agent-config.ts';
 import { AnswerWait } from './answer-wait.ts';
 import { CallerEar, type CallerEarHandler } from './caller-ear.ts';
 import { CallerSound } from './caller-sound.ts';
@@ -16,7 +17,6 @@ import { delegatedPrompt, duplexInstructions } from './duplex-prompts.ts';
 import type { DuplexSpeech, TextFragment } from './duplex-speech.ts';
 import { DuplexVoice, type DuplexVoiceHandler } from './duplex-voice.ts';
 import type { Engine } from './engine.ts';
-import type { FailureCode } from './events.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { MissingLine } from './missing-line.ts';
@@ -25,6 +25,7 @@ import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import type { OverlapKind } from './overlap.ts';
 import type { HeardSentence, PastCall } from './past-call.ts';
 import type { PipelineLeg } from './pipeline.ts';
+import { providerFailure } from './provider-failure.ts';
 import type { Reply } from './reply.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { TalkOver } from './talk-over.ts';
@@ -99,8 +100,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#caller = new CallerTranscript({
       ...options,
       record: this.#record,
-      answeringTurn: () =>
-        (this.#caller.settling ? this.#voice.speech?.turn.id : undefined) ?? this.#voice.turns.nextId,
+      answeringTurn: () => this.#answeringTurn,
       voice: () => (this.#ear.speaking ? { from: this.#ear.voicedFrom, until: this.#ear.voicedUntil } : null),
       onClosed: (words) => {
         if (words) this.#silence.reset();
@@ -137,7 +137,8 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
       onAfterwards: (act) => this.#afterwards.plan(act),
       onTold: () => this.#afterwards.tell(this.#voice.speeches),
       onDone: () => this.#listenIfIdle(),
-      onUsage: (usage) => this.usage(usage),
+      turn: () => this.#answeringTurn,
+      onUsage: (usage, turn) => this.usage(usage, turn),
       onFailure: (error) => this.#tell(error),
     });
     this.#afterwards = new AfterSpeech(clock, new LaterActs(options), (problem) =>
@@ -259,6 +260,19 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#listenIfIdle();
   }
 
+  transferFailed(fact: string): void {
+    const line = failedLineOf(this.#options.agent);
+    // What it may have had to say to a caller who was not there.
+    this.#voice.stop();
+    this.#silence.reset();
+    if (line === '') {
+      this.#model.instruct(`Tell the caller now: ${fact}`);
+      return;
+    }
+    this.#model.note(fact);
+    this.#voice.say(line, true);
+  }
+
   /** A model that speaks when it wants to cannot be had to be silent: the call ends. */
   hush(): void {
     this.#options.leg.hangUp('answering machine');
@@ -370,10 +384,10 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
   // --- the model -------------------------------------------------------------------------------------------------
 
   #take(event: DuplexEvent): void {
-    const { events } = this.#options;
     switch (event.type) {
       case 'usage':
-        events.emit({ type: 'usage', usage: event.usage });
+        // The session is charged by its length, whoever speaks.
+        this.usage(event.usage, null);
         return;
       case 'callerText':
         this.#hear(event);
@@ -461,8 +475,13 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#listenIfIdle();
   }
 
-  usage(usage: Usage): void {
-    this.#options.events.emit({ type: 'usage', usage });
+  usage(usage: Usage, turn: number | null): void {
+    this.#options.events.emit({ type: 'usage', usage, turn });
+  }
+
+  /** The turn that answers what the caller says, or has said last. */
+  get #answeringTurn(): number {
+    return (this.#caller.settling ? this.#voice.speech?.turn.id : undefined) ?? this.#voice.turns.nextId;
   }
 
   failed(error: ProviderError): void {
@@ -517,12 +536,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
   }
 
   #tell(error: ProviderError): void {
-    this.#options.events.emit({
-      type: 'failure',
-      code: `PROVIDER_${error.failure.toUpperCase()}` as FailureCode,
-      provider: error.provider,
-      message: error.message,
-    });
+    this.#options.events.emit(providerFailure(error));
   }
 
   /** What was said so far, with what the caller is saying. */

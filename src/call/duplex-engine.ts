@@ -48,6 +48,10 @@ export class DuplexEngine implements Engine {
     this.#engine.interrupt();
   }
 
+  transferFailed(fact: string): void {
+    this.#engine.transferFailed(fact);
+  }
+
   hush(): void {
     this.#engine.hush();
   }

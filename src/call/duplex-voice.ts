@@ -5,11 +5,11 @@ import { FixedLines, type FixedLinesOptions } from './fixed-lines.ts';
 import type { LatencyLedger } from './latency.ts';
 import type { PipelineLeg } from './pipeline.ts';
 import type { Reply } from './reply.ts';
-import { Turns } from './turn.ts';
+import type { Turns } from './turn.ts';
 import type { TurnRecord } from './turn-record.ts';
 
 export interface DuplexVoiceOptions
-  extends Omit<FixedLinesOptions, 'turns' | 'waitsForCaller' | 'onSentence' | 'onUsage' | 'onFailure'> {
+  extends Omit<FixedLinesOptions, 'waitsForCaller' | 'onSentence' | 'onUsage' | 'onFailure'> {
   leg: PipelineLeg;
   record: TurnRecord;
   /** Ends what is made ready for later. */
@@ -42,7 +42,7 @@ export interface DuplexVoiceHandler {
   speechOver(speech: DuplexSpeech, interrupted: boolean): void;
   /** A line was heard to its end, and nothing was asked for after it. */
   lineOver(): void;
-  usage(usage: Usage): void;
+  usage(usage: Usage, turn: number | null): void;
   failed(error: ProviderError): void;
 }
 
@@ -54,7 +54,7 @@ export interface DuplexVoiceHandler {
  * provider's voice: configure the same one for both. A model asked to greet would choose its own words.
  */
 export class DuplexVoice {
-  readonly turns = new Turns();
+  readonly turns: Turns;
   readonly #options: DuplexVoiceOptions;
   readonly #lines: FixedLines;
   readonly #talk: DuplexTalk;
@@ -63,18 +63,17 @@ export class DuplexVoice {
 
   constructor(options: DuplexVoiceOptions) {
     this.#options = options;
+    this.turns = options.turns;
     const { handler } = options;
     this.#lines = new FixedLines({
       ...options,
-      turns: this.turns,
       waitsForCaller: () => handler.waitsForCaller(),
       onSentence: () => handler.audible(),
-      onUsage: (usage) => handler.usage(usage),
+      onUsage: (usage, turn) => handler.usage(usage, turn),
       onFailure: (error) => handler.failed(error),
     });
     this.#talk = new DuplexTalk({
       ...options,
-      turns: this.turns,
       mayPlay: () => this.#modelMaySpeak(),
       onBegin: () => handler.speechBegins(),
       onFirstSent: () => handler.audible(),

@@ -24,7 +24,8 @@ export interface FixedLinesOptions {
   waitsForCaller(): boolean;
   /** The first audio of a sentence goes out. */
   onSentence(): void;
-  onUsage(usage: Usage): void;
+  /** @param turn the line's; null: made ready for whenever it is needed. */
+  onUsage(usage: Usage, turn: number | null): void;
   onFailure(error: ProviderError): void;
 }
 
@@ -45,6 +46,7 @@ export class FixedLines {
       textToSpeech: providers.textToSpeech,
       cache: speechCache,
       onLookup: (hit) => events.emit({ type: 'cache', hit }),
+      onUsage: (usage) => options.onUsage(usage, null),
     });
   }
 
@@ -76,7 +78,7 @@ export class FixedLines {
       onWritten: () => events.emit({ type: 'agent.sentence', state: 'written' }),
       onHeard: (sentence) => events.emit({ type: 'agent.sentence', state: 'heard', ...sentence }),
       onFirstAudio: () => {},
-      onUsage,
+      onUsage: (usage) => onUsage(usage, turn.id),
       onFailure,
       onWording: (asked, said) => events.emit({ type: 'wording', asked, said }),
     });

@@ -1,5 +1,5 @@
 import type { Usage } from '../providers/ports.ts';
-import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
+import type { RecordedFailure, RecordedTransfer, RecordedTurn } from '../records/call-records.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { EndReason, StartedCallFacts } from './events.ts';
@@ -22,10 +22,17 @@ export type CallFact =
   | { type: 'renamed'; rowId: string }
   /** The caller speaks this language from now on: a BCP 47 tag. */
   | { type: 'language'; language: string }
-  | { type: 'usage'; usage: Usage }
+  /** `turn` is missing in what an older version has written. */
+  | { type: 'usage'; usage: Usage; turn?: number | null }
   | { type: 'tool'; run: ToolRun }
+  | { type: 'transfer'; transfer: RecordedTransfer }
   | { type: 'counted'; counts: CallCounts }
   | { type: 'ended'; reason: EndReason; status: 'ended' | 'failed'; endTime: number };
+
+/** What one turn has used of one provider; `turn` null: the call as a whole. */
+export interface TurnUsage extends Usage {
+  turn: number | null;
+}
 
 /** A call, read back from its facts. */
 export interface JournaledCall {
@@ -35,9 +42,15 @@ export interface JournaledCall {
   resumeToken: string;
   turns: RecordedTurn[];
   failures: RecordedFailure[];
-  /** Summed per provider. */
-  usage: Usage[];
+  /** Summed per turn and provider, guesses apart, in the order in which they were told of first. */
+  usage: TurnUsage[];
+  /** The number after the highest of a turn that was charged for. */
+  nextTurn: number;
+  /** How many answers each provider has charged for. */
+  answers: Record<string, number>;
   tools: ToolRun[];
+  /** In order; one that is being tried is not among them. */
+  transfers: RecordedTransfer[];
   /** Turns and tools' runs, in order. */
   history: ({ turn: RecordedTurn } | { run: ToolRun })[];
   /** The language that the caller was last heard to speak. */

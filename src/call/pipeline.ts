@@ -2,22 +2,25 @@ import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import { ProviderError, type Usage } from '../providers/ports.ts';
 import type { CallActions } from '../tools/tool.ts';
 import { Agent, type AgentOptions } from './agent.ts';
+import { failedLineOf } from './agent-config.ts';
 import { CallerSound } from './caller-sound.ts';
 import { CallerTurn, type FinishedTurn } from './caller-turn.ts';
 import type { Timer } from './clock.ts';
 import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import type { Engine } from './engine.ts';
-import type { EndReason, FailureCode } from './events.ts';
+import type { EndReason } from './events.ts';
+import { LastWords } from './last-words.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
-import { isEchoOfEnd, isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
+import { isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
 import type { HeardSentence, OwedAnswer, PastCall } from './past-call.ts';
+import { providerFailure } from './provider-failure.ts';
 import type { Reply, Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
-import { Turns } from './turn.ts';
+import type { Turns } from './turn.ts';
 import { TurnEnd } from './turn-end.ts';
 import { TurnRecord } from './turn-record.ts';
 
@@ -45,14 +48,11 @@ export interface PipelineLeg {
 const BROKEN_OFF =
   'The connection was lost in the middle of your answer. Go on where you stopped, without repeating what was said.';
 
-/** How long after the agent's last word its echo may still come. */
-const LATE_ECHO_MS = 500;
-
 /** Speech-to-text → language model → text-to-speech, turn by turn; who speaks when. */
 export class Pipeline implements Engine, ListenerHandler {
   readonly #options: PipelineOptions;
   readonly #record: TurnRecord;
-  readonly #turns = new Turns();
+  readonly #turns: Turns;
   readonly #listener: Listener;
   readonly #callerTurn: CallerTurn;
   readonly #silence: SilenceWatch;
@@ -71,8 +71,7 @@ export class Pipeline implements Engine, ListenerHandler {
   readonly #later: LaterActs;
   readonly #abort = new AbortController();
   readonly #watchdog: ReplyWatchdog;
-  /** What the agent said last, and until when: to know its echo. */
-  #lastReply: { text: string; until: number } | null = null;
+  readonly #lastWords = new LastWords();
   /** The question to a silent caller, or the goodbye. */
   #silenceReply: Reply | null = null;
   readonly #sound: CallerSound;
@@ -95,13 +94,14 @@ export class Pipeline implements Engine, ListenerHandler {
   constructor(options: PipelineOptions) {
     this.#options = options;
     const { clock, agent } = options;
+    this.#turns = options.turns;
     this.#record = options.record ?? new TurnRecord(options);
     this.#later = new LaterActs(options);
     this.#agent = new Agent({
       ...options,
       record: this.#record,
       later: this.#later,
-      onUsage: (usage) => this.usage(usage),
+      onUsage: (usage, turn) => options.events.emit({ type: 'usage', usage, turn }),
       onFailure: (error) => this.#fail(error),
     });
     this.#listener = new Listener({
@@ -191,12 +191,14 @@ export class Pipeline implements Engine, ListenerHandler {
     const last = past.history.at(-1);
     const spoken = past.heard.length > 0 || past.unheard.length > 0;
     const lastIsAgents = last !== undefined && 'turn' in last && last.turn.role === 'agent';
-    const unanswered = !spoken && last !== undefined && !lastIsAgents;
+    // Whoever is being connected, or comes back from it, is told of that first.
+    const transferred = past.transfers.pending !== null || past.transfers.untold !== null;
+    const unanswered = !spoken && last !== undefined && !lastIsAgents && !transferred;
     this.#owe(spoken && !past.written ? 'rest' : (past.owed ?? (unanswered ? 'whole' : null)));
     for (const act of past.acts) this.#later.add(act);
     // What comes back of the agent's last words is still its echo.
     const said = past.heard.at(-1)?.text ?? (lastIsAgents ? last.turn.text : '');
-    this.#lastReply = { text: said, until: this.#options.clock.now() };
+    this.#lastWords.were(said, this.#options.clock.now());
     this.#hearAgain(past);
     const { current, rest } = openingLeft(this.#options.agent, past);
     if (past.unheard.length > 0) {
@@ -243,6 +245,18 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#answerUnanswered();
     // A transcript may still be late.
     if (this.#awaited > 0 && this.#reply === null) this.#holdLineIfLate(this.#options.clock.now());
+  }
+
+  transferFailed(fact: string): void {
+    const line = failedLineOf(this.#options.agent);
+    this.#owe(null);
+    if (line === '') {
+      this.#toldOfProblem = false;
+      this.#tellOf(fact);
+    } else {
+      this.#agent.note(fact);
+      this.#speak(line, true);
+    }
   }
 
   /** Written down: the object may be lost again before the caller hears of it. */
@@ -370,7 +384,7 @@ export class Pipeline implements Engine, ListenerHandler {
       this.#callerMayFinish();
       return;
     }
-    if (reply === null && this.#isLateEcho(utterance, text)) {
+    if (reply === null && this.#lastWords.areEchoedBy(text, utterance.startedAt)) {
       this.#callerMayFinish();
       return;
     }
@@ -407,9 +421,13 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#callerMayFinish();
   }
 
+  /** What the caller said. Its turn is the next one until that begins; what is told later was still for it. */
   usage(usage: Usage): void {
-    if (usage.audioSeconds !== undefined) this.#heardBy.add(usage.provider);
-    this.#options.events.emit({ type: 'usage', usage });
+    // Whoever was given up has heard nothing.
+    if (usage.audioSeconds !== undefined && usage.estimated === undefined) this.#heardBy.add(usage.provider);
+    const { nextId } = this.#turns;
+    const pending = this.#callerPending || this.#callerTurn.open;
+    this.#options.events.emit({ type: 'usage', usage, turn: pending ? nextId : Math.max(0, nextId - 1) });
   }
 
   failedOver(error: ProviderError): void {
@@ -565,7 +583,7 @@ export class Pipeline implements Engine, ListenerHandler {
     if (this.#answersOwed) this.#owe(null);
     this.#answersOwed = false;
     this.#watchdog.stop();
-    this.#lastReply = { text: reply.spoken.latest, until: this.#options.clock.now() };
+    this.#lastWords.were(reply.spoken.latest, this.#options.clock.now());
     this.#reply = null;
     this.#resumeTimer?.cancel();
     this.#resumeTimer = null;
@@ -642,15 +660,6 @@ export class Pipeline implements Engine, ListenerHandler {
     return kind === 'backchannel' && isAnswer ? 'speech' : kind;
   }
 
-  /** The agent's own words, which came back while it spoke and were understood only afterwards. */
-  #isLateEcho(utterance: Utterance, text: string): boolean {
-    const last = this.#lastReply;
-    if (last === null || utterance.startedAt >= last.until + LATE_ECHO_MS) return false;
-    return utterance.startedAt < last.until
-      ? overlapKind(text, last.text) === 'echo'
-      : isEchoOfEnd(text, last.text);
-  }
-
   /** The caller speaks, or it is not yet known what was said. */
   get #callerPending(): boolean {
     return this.#sound.speaks || this.#awaited > 0;
@@ -697,11 +706,6 @@ export class Pipeline implements Engine, ListenerHandler {
     const failure = error.cause instanceof ProviderError ? error.cause : error;
     if (this.#told.has(failure)) return;
     this.#told.add(failure);
-    this.#options.events.emit({
-      type: 'failure',
-      code: `PROVIDER_${error.failure.toUpperCase()}` as FailureCode,
-      provider: error.provider,
-      message: error.message,
-    });
+    this.#options.events.emit(providerFailure(error));
   }
 }

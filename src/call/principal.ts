@@ -8,6 +8,8 @@ export interface CallGrant {
   tokenId: string;
   /** When it may not start the call any more, milliseconds since the epoch; a call that it has started may be come back to. */
   expiresAt: number;
+  /** The trace of whoever asked for the token, where they have one and are believed. */
+  traceparent?: string;
 }
 
 /** Who opened the socket or sent the request, and whose calls they may start. Resolved by the router, checked at `start_call`. */
@@ -40,6 +42,11 @@ export function maySee(principal: Principal, userId: string, campaignId: string 
   const { users, campaigns } = principal;
   const seesUser = users === '*' || users.includes(userId);
   return seesUser && (campaignId === null || campaigns === '*' || campaigns.includes(campaignId));
+}
+
+/** The user whom they mean where they name none: the only one they have. */
+export function onlyUserOf({ users }: Principal): string | null {
+  return users !== '*' && users.length === 1 ? users[0]! : null;
 }
 
 /** Whether they may start this call. A single-call token stands for one call and no other. */

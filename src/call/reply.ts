@@ -225,7 +225,8 @@ export class Reply {
     if (place === 'interjected') this.#holdLine = segment;
     try {
       mark('speechRequested');
-      const speech = providers.textToSpeech.speak({ ...spokenAs, text: sentence }, turn.signal);
+      const onLateBill = this.#options.onUsage;
+      const speech = providers.textToSpeech.speak({ ...spokenAs, text: sentence, onLateBill }, turn.signal);
       for await (const event of speech) {
         if (turn.signal.aborted) return 'spoken';
         if (event.type === 'usage') {
@@ -263,7 +264,7 @@ export class Reply {
     const { clock, turn, tools, later } = this.#options;
     const { ledger } = turn;
     ledger.mark('modelRequested', clock.now());
-    const { response, events } = model.respond(turn.signal);
+    const { response, events } = model.respond(turn.signal, turn.id);
     this.#responses.push(response);
     const segment = this.#begin('', 'next', response);
     const calls = [];

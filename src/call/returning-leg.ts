@@ -6,6 +6,7 @@ import type { Closing, Leg } from './leg.ts';
 import { MessageRate } from './message-rate.ts';
 import { mayStartCall, type Principal, principalName } from './principal.ts';
 import { sameText } from './same-text.ts';
+import type { TransferReport } from './transfer.ts';
 
 /** Errors that a client may make before it has shown that it may come back. */
 const MOST_ERRORS = 5;
@@ -26,6 +27,8 @@ export interface ReturningLegOptions {
   /** Takes the leg into its call, which hears from now on what comes from it. */
   accept(leg: Leg, request: StartRequest): LegHandler;
   sendError(code: ErrorCode, message: string): void;
+  /** It is being turned away; once. */
+  onRefused(code: ErrorCode): void;
   /** It was accepted or turned away, or is gone; once. */
   onOver(): void;
 }
@@ -105,6 +108,11 @@ export class ReturningLeg implements LegHandler {
     else this.protocolError('NOT_STARTED', 'An interruption came before start_call');
   }
 
+  transfer(report: TransferReport): void {
+    if (this.#call !== null) this.#call.transfer(report);
+    else this.protocolError('NOT_STARTED', 'A transfer was told of before start_call');
+  }
+
   answeredBy(verdict: 'human' | 'machine', confidence: number): void {
     this.#call?.answeredBy(verdict, confidence);
   }
@@ -135,6 +143,7 @@ export class ReturningLeg implements LegHandler {
   turnAway(code: ErrorCode, message: string, closing: Closing): void {
     if (this.#over) return;
     this.closed();
+    this.#options.onRefused(code);
     this.#options.sendError(code, message);
     this.leg.close(closing);
   }

@@ -28,6 +28,7 @@ interface Attempt {
   request: LanguageModelRequest;
   answer: HeadStart<LanguageModelEvent>;
   characters: number;
+  turn: number;
   usage: Usage[];
   speech: { asked: TextToSpeechRequest; audio: HeadStart<TextToSpeechEvent>; usage: Usage[] } | null;
 }
@@ -38,8 +39,10 @@ interface Dependencies {
   speechRequest(sentence: string): TextToSpeechRequest;
   /** Told of each attempt's end; `characters`: what the model had written. */
   onOutcome(used: boolean, characters: number): void;
-  /** What a vendor charges for an answer that was thrown away, where it has told. */
-  onUsage(usage: Usage): void;
+  /** The number of the turn that is being answered ahead. */
+  turn(): number;
+  /** What a vendor charges for an answer that was thrown away, and for which turn's answer it was. */
+  onUsage(usage: Usage, turn: number): void;
 }
 
 /**
@@ -98,7 +101,7 @@ export class Speculation {
           if (ready && !speech.audio.taken) return speech.audio.take(signal);
           if (speech !== null && !speech.audio.taken) {
             speech.audio.discard();
-            for (const usage of speech.usage.splice(0)) this.#options.onUsage(usage);
+            for (const usage of speech.usage.splice(0)) this.#options.onUsage(usage, attempt.turn);
           }
           return providers.textToSpeech.speak(asked, signal);
         },
@@ -119,16 +122,21 @@ export class Speculation {
     this.#attempt = null;
     attempt.answer.discard();
     attempt.speech?.audio.discard();
-    for (const usage of [...attempt.usage, ...(attempt.speech?.usage ?? [])]) this.#options.onUsage(usage);
+    for (const usage of [...attempt.usage, ...(attempt.speech?.usage ?? [])]) {
+      this.#options.onUsage(usage, attempt.turn);
+    }
     this.#options.onOutcome(false, attempt.characters);
   }
 
   #start(request: LanguageModelRequest): Attempt {
-    const { providers, options } = this.#options;
+    const { providers, options, onUsage } = this.#options;
+    const turn = this.#options.turn();
+    const onLateBill = (usage: Usage) => onUsage(usage, turn);
     const chunker = new SentenceChunker();
     const attempt: Omit<Attempt, 'answer'> & { answer?: Attempt['answer'] } = {
       request,
       characters: 0,
+      turn,
       usage: [],
       speech: null,
     };
@@ -137,13 +145,13 @@ export class Speculation {
       const asked = this.#options.speechRequest(sentence);
       const usage: Usage[] = [];
       const audio = new HeadStart(
-        (signal) => providers.textToSpeech.speak(asked, signal),
+        (signal) => providers.textToSpeech.speak({ ...asked, onLateBill }, signal),
         (event) => event.type === 'usage' && usage.push(event.usage),
       );
       attempt.speech = { asked, audio, usage };
     };
     attempt.answer = new HeadStart(
-      (signal) => providers.languageModel.reply(request, signal),
+      (signal) => providers.languageModel.reply({ ...request, onLateBill }, signal),
       (event) => {
         if (event.type === 'usage') attempt.usage.push(event.usage);
         if (event.type === 'finished') say(chunker.flush()[0]);

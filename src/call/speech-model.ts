@@ -28,17 +28,19 @@ export class SpeechModel {
   readonly speechToText: SpeechToText;
   readonly #model: SpeechToSpeech;
   readonly #options: Omit<SpeechToSpeechOptions, 'signal'>;
-  readonly #onUsage: (usage: Usage) => void;
+  readonly #onUsage: (usage: Usage, turn: number | null) => void;
   #session: SpeechToSpeechSession | null = null;
   #lost: ProviderError | null = null;
   readonly #ear = new AsyncQueue<SpeechToTextEvent | { lost: unknown }>();
   readonly #responses = new Map<number, Response>();
+  /** Which turn each response was asked for in. */
+  readonly #turns = new Map<number, number>();
 
   constructor(options: {
     model: SpeechToSpeech;
     session: Omit<SpeechToSpeechOptions, 'signal'>;
-    /** Of responses that nobody waits for any more. */
-    onUsage: (usage: Usage) => void;
+    /** Of responses, also of those that nobody waits for any more; `turn`: whose the response is. */
+    onUsage: (usage: Usage, turn: number | null) => void;
   }) {
     this.#model = options.model;
     this.#options = options.session;
@@ -56,8 +58,8 @@ export class SpeechModel {
     return this.#model.provider;
   }
 
-  /** Answers the conversation as the model has heard it. The events throw `ProviderError`. */
-  respond(signal: AbortSignal): { response: number; events: AsyncIterable<SpokenEvent> } {
+  /** Answers the conversation as the model has heard it, in a turn of that number. The events throw `ProviderError`. */
+  respond(signal: AbortSignal, turn: number): { response: number; events: AsyncIterable<SpokenEvent> } {
     const session = this.#session;
     if (session === null || this.#lost !== null) {
       throw this.#lost ?? new ProviderError('speech-to-speech', 'unavailable', 'There is no session');
@@ -65,6 +67,7 @@ export class SpeechModel {
     const response = session.respond();
     const queue: Response = new AsyncQueue();
     this.#responses.set(response, queue);
+    this.#turns.set(response, turn);
     return { response, events: this.#receive(response, queue, session, signal) };
   }
 
@@ -142,11 +145,14 @@ export class SpeechModel {
       case 'responseFailed':
         this.#responses.get(event.response)?.push({ failed: event.error });
         return;
-      case 'usage': {
-        // Whose it is does not matter: it is the call's.
-        this.#onUsage(event.usage);
+      case 'usage':
+        // What the caller said belongs to his turn, as with any ear.
+        if ('response' in event && event.response !== undefined) {
+          this.#onUsage(event.usage, this.#turns.get(event.response) ?? null);
+        } else {
+          this.#ear.push(event);
+        }
         return;
-      }
       default:
         this.#ear.push(event);
     }

@@ -16,9 +16,14 @@ export interface Turn {
 
 /** Hands out turns so that at most one is live. */
 export class Turns {
-  #nextId = 0;
+  #nextId: number;
   #generation = 0;
   #controller: AbortController | null = null;
+
+  /** @param first number of the first turn; of a call that is taken up again, the one after those it has had. */
+  constructor(first = 0) {
+    this.#nextId = first;
+  }
 
   /** Number that the next caller's turn will have; transcripts carry it before the turn exists. */
   get nextId(): number {

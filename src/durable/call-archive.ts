@@ -5,9 +5,11 @@ import type { PastCall } from '../call/past-call.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
 import { log } from '../log.ts';
+import { REPORT_MS } from '../metrics/call-report.ts';
 import { connectBooks, connectRecords } from '../records/connect.ts';
 import type { Jurisdiction } from '../regions/settings.ts';
 import type { Alarms } from './alarms.ts';
+import { CallAnalytics } from './call-analytics.ts';
 import { callDeliveries } from './call-deliveries.ts';
 import { CallProgress } from './call-progress.ts';
 import { KeptEntries } from './kept-entries.ts';
@@ -17,6 +19,8 @@ import { RecordingPlans } from './recordings/plan.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { dropTables, hasTables, migrate } from './storage.ts';
 import { WriteBehind } from './write-behind.ts';
+
+type ClosedCall = Extract<CallEvent, { type: 'call.closed' }>;
 
 export interface CallArchiveOptions {
   storage: DurableObjectStorage;
@@ -40,11 +44,14 @@ export class CallArchive {
   readonly #outbox: Outbox;
   readonly #progress: CallProgress;
   readonly #plans: RecordingPlans;
+  /** Null: there is no data set. */
+  readonly #analytics: CallAnalytics | null;
   /** What was said and is to be said: written before any audio of it goes out. */
   readonly #words: WriteBehind;
   /** What is charged. */
   readonly #usage: WriteBehind;
   #conversationTimer: Timer | null = null;
+  #reportTimer: Timer | null = null;
   /** Samples of the recording that the storage did not take, and memory had no room for. */
   #lostSamples = 0;
   #delivered = false;
@@ -58,6 +65,11 @@ export class CallArchive {
     this.#journal = new SqliteJournal(storage.sql, writes);
     this.#progress = new CallProgress(entries);
     this.#plans = new RecordingPlans(entries);
+    this.#analytics =
+      env.ANALYTICS === undefined
+        ? null
+        : // Of a data set nobody can say where it is kept.
+          new CallAnalytics(env.ANALYTICS, entries, config, () => jurisdiction() !== null);
     this.#words = new WriteBehind(clock);
     this.#usage = new WriteBehind(clock);
     const deliver = callDeliveries({
@@ -69,8 +81,12 @@ export class CallArchive {
       plans: this.#plans,
       records: connectRecords(config),
       books: connectBooks(config),
+      analytics: this.#analytics,
+      counts: () => this.#progress.counts,
+      waiting: () => this.#outbox.waiting,
     });
-    this.#outbox = new Outbox({ sql: storage.sql, writes, alarms, clock, random, deliver });
+    const trace = () => this.#journal.read()?.call.trace?.traceId;
+    this.#outbox = new Outbox({ sql: storage.sql, writes, alarms, clock, random, deliver, trace });
   }
 
   /** True where the call has begun and its end is not written down. */
@@ -112,11 +128,17 @@ export class CallArchive {
       heard: [...progress.heard],
       unheard: [...progress.unheard],
       acts: progress.acts,
+      transfers: {
+        pending: progress.transfer,
+        untold: progress.untold,
+        tried: journaled.transfers.length + (progress.transfer === null ? 0 : 1),
+      },
       written: progress.written,
       owed: progress.owed,
       keys: progress.keys,
       language,
       counts: progress.counts,
+      nextTurn: Math.max(progress.nextTurn, journaled.nextTurn),
       spooledSamples: samples,
       callerAudio: (fromSample) => this.#callerAudio(fromSample, chunks, call.chunkSamples),
       lostAt: call.startTime + Math.round(lastMs),
@@ -126,7 +148,25 @@ export class CallArchive {
   /** The call was taken up again: it has its whole time. */
   takenUp(): void {
     const lost = this.lost;
-    if (lost !== null) this.#expectEnd(lost.call.startTime);
+    if (lost === null) return;
+    this.#expectEnd(lost.call.startTime);
+    this.#report();
+  }
+
+  /** Tells the objects that count how the call stands, now and every minute until it ends. */
+  #report(): void {
+    this.#outbox.put(...this.#counting);
+    void this.#outbox.run();
+    this.#reportLater();
+  }
+
+  get #counting(): Delivery[] {
+    return this.#analytics === null ? ['metrics'] : ['metrics', 'analytics'];
+  }
+
+  #reportLater(): void {
+    this.#reportTimer?.cancel();
+    this.#reportTimer = this.#options.clock.after(REPORT_MS, () => this.#report());
   }
 
   *#callerAudio(
@@ -148,13 +188,13 @@ export class CallArchive {
     alarms.set('recover', startTime + config.WEBSOCKET_TIMEOUT + LEASE_MARGIN_MS);
   }
 
-  /** The object lost the call, by a crash or an update: it ended with its last trace. */
-  closeLost(): void {
+  /** The object lost the call, by a crash or an update: it ended with its last trace. Null: there is none that was lost. */
+  closeLost(): Pick<ClosedCall, 'reason' | 'status' | 'endTime'> | null {
     const journaled = this.#journal.read();
-    if (journaled === null || journaled.end !== null) return;
+    if (journaled === null || journaled.end !== null) return null;
     const { call, turns } = journaled;
     const audioMs = (this.#journal.audioExtent(call.chunkSamples).samples * 1000) / call.sampleRate;
-    const { heard, counts } = this.#progress.read();
+    const { heard, counts, transfer } = this.#progress.read();
     const heardMs = heard.map((sentence) => sentence.until - call.startTime);
     const lastMs = Math.max(audioMs, ...turns.map((turn) => turn.endMs), ...heardMs);
     if (heard.length > 0) {
@@ -172,7 +212,18 @@ export class CallArchive {
     }
     if (counts !== null) this.#journal.append({ type: 'counted', counts });
     const endTime = call.startTime + Math.round(lastMs);
-    this.#end({ type: 'call.closed', reason: 'disconnected', status: 'failed', endTime });
+    if (transfer !== null) {
+      const { until: _, ...asked } = transfer;
+      const lost = { ...asked, endedAt: Math.max(endTime, asked.at), outcome: 'unknown' as const };
+      this.#journal.append({ type: 'transfer', transfer: { ...lost, cause: null, sipStatus: null } });
+    }
+    // The last thing that it did was to hand the caller on.
+    const transferred = journaled.transfers.at(-1)?.outcome === 'answered';
+    const end: ClosedCall = transferred
+      ? { type: 'call.closed', reason: 'transferred', status: 'ended', endTime }
+      : { type: 'call.closed', reason: 'disconnected', status: 'failed', endTime };
+    this.#end(end);
+    return end;
   }
 
   /** Delivers what is due. Once all of an ended call is delivered, deletes it and resolves to true. */
@@ -189,6 +240,7 @@ export class CallArchive {
     }
     this.#progress.forget();
     this.#plans.forget();
+    this.#analytics?.forget();
     this.#options.alarms.set('recover', null);
     return true;
   }
@@ -196,7 +248,8 @@ export class CallArchive {
   /** Takes one event of the call. `resumeToken` is the proof with which a client may come back to it. */
   hear(event: CallEvent, at: number, resumeToken: string): void {
     if (event.type === 'usage') {
-      this.#usage.add(() => this.#journal.append({ type: 'usage', usage: event.usage }));
+      const { usage, turn } = event;
+      this.#usage.add(() => this.#journal.append({ type: 'usage', usage, turn }));
     } else if (precedesRequest(event)) {
       this.#words.add(() => this.#write(event, at, resumeToken));
     } else {
@@ -217,8 +270,9 @@ export class CallArchive {
       case 'call.started': {
         this.#journal.append({ type: 'started', call: event.call, resumeToken });
         this.#expectEnd(event.call.startTime);
-        this.#outbox.put('metrics started', 'log started');
+        this.#outbox.put(...this.#counting, 'log started');
         void this.#outbox.run();
+        this.#reportLater();
         return;
       }
       case 'turn.recorded':
@@ -243,6 +297,9 @@ export class CallArchive {
       case 'tool.ran':
         this.#journal.append({ type: 'tool', run: event.run });
         return;
+      case 'transfer':
+        if (event.state === 'over') this.#journal.append({ type: 'transfer', transfer: event.transfer });
+        return;
       case 'call.counted':
         this.#journal.append({ type: 'counted', counts: event.counts });
         return;
@@ -252,22 +309,25 @@ export class CallArchive {
     }
   }
 
-  #end({ reason, status, endTime }: Extract<CallEvent, { type: 'call.closed' }>): void {
+  #end({ reason, status, endTime }: ClosedCall): void {
     this.#conversationTimer?.cancel();
+    this.#reportTimer?.cancel();
     const call = this.#journal.read()?.call;
-    if (call !== undefined && this.#lostSamples > 0) this.#tellLoss(this.#lostSamples / call.sampleRate);
+    if (call !== undefined && this.#lostSamples > 0) {
+      this.#tellLoss(this.#lostSamples / call.sampleRate, call.trace?.traceId);
+    }
     this.#journal.append({ type: 'ended', reason, status, endTime });
-    const deliveries: Delivery[] = ['metrics ended', 'log ended'];
+    const deliveries: Delivery[] = [...this.#counting, 'log ended', 'log cost'];
     if (call?.funds !== undefined) deliveries.push('payment');
     if (call?.recording === true) deliveries.push('recording');
     this.#outbox.put(...deliveries);
   }
 
-  #tellLoss(seconds: number): void {
+  #tellLoss(seconds: number, trace: string | undefined): void {
     const message = `The storage took no audio: ${seconds.toFixed(1)} s of the recording are missing`;
     const failure = { at: this.#options.clock.now(), code: 'INTERNAL_ERROR', provider: null, message };
     this.#journal.append({ type: 'failure', failure });
-    log('error', 'a part of a recording is lost', { seconds });
+    log('error', 'a part of a recording is lost', { trace, seconds });
   }
 }
 

@@ -1,25 +1,34 @@
 import { encodeBase64 } from '../audio/base64.ts';
+import type { CallCounts } from '../call/call-counts.ts';
 import type { Clock } from '../call/clock.ts';
 import { type Books, billedSeconds } from '../call/funds.ts';
 import type { JournaledCall } from '../call/journal.ts';
-import { type Config, LEASE_MARGIN_MS } from '../config.ts';
+import type { Config } from '../config.ts';
+import { callCost, knownCosts } from '../cost/call-cost.ts';
+import { configuredPrices } from '../cost/price-list.ts';
+import { perProvider } from '../cost/usage.ts';
 import type { Env } from '../env.ts';
 import { log, personalId } from '../log.ts';
+import { REPORT_LEASE_MS, sumsOf } from '../metrics/call-report.ts';
 import { metricsShard } from '../metrics/read.ts';
 import { shardOf } from '../metrics/totals.ts';
 import { type CallRecords, RecordsError } from '../records/call-records.ts';
 import { recordingsIn } from '../regions/namespaces.ts';
 import type { Jurisdiction } from '../regions/settings.ts';
-import type { Deliver } from './outbox.ts';
+import type { CallAnalytics } from './call-analytics.ts';
+import type { Deliver, Delivery } from './outbox.ts';
 import { recordingKey } from './recordings/format.ts';
 import { isolateOpus } from './recordings/opus-wasm.ts';
 import type { RecordingPlans } from './recordings/plan.ts';
 import { renamedRow, storeRecording } from './recordings/store.ts';
 import type { SqliteJournal } from './sqlite-journal.ts';
-import { storedCall, transcriptToStore, turnsToStore } from './stored-call.ts';
+import { storedCall, storedTransfers, transcriptToStore, turnsToStore } from './stored-call.ts';
 
 /** Postgres' unique_violation: the id names another call (`call_started` in the migrations). */
 const ID_TAKEN = '23505';
+
+/** How long deliveries count as waiting of which nothing more is heard; longer than the outbox waits before it tries again. */
+const WAITING_MS = 2 * 60 * 60_000;
 
 /** Carries the call's facts to the database, the recordings bucket and the metrics. */
 export function callDeliveries(options: {
@@ -32,8 +41,15 @@ export function callDeliveries(options: {
   plans: RecordingPlans;
   records: () => CallRecords;
   books: () => Books;
+  /** Null: there is no data set. */
+  analytics: CallAnalytics | null;
+  /** How the conversation has gone so far. */
+  counts: () => CallCounts;
+  /** Deliveries that have failed and are to be repeated. */
+  waiting: () => readonly Delivery[];
 }): Deliver {
-  const { env, config, jurisdiction, clock, journal, plans, records, books } = options;
+  const { env, config, jurisdiction, clock, journal, plans, records, books, analytics, counts, waiting } =
+    options;
   const shape = { format: config.RECORDING_FORMAT, channels: config.RECORDING_CHANNELS };
   /** Turns that the database has; after a restart they are sent again, which changes nothing. */
   let turnsSent = 0;
@@ -70,7 +86,7 @@ export function callDeliveries(options: {
       }
       case 'log ended':
         await record(async (journaled) => {
-          const { call, rowId, usage, counts } = journaled;
+          const { call, rowId, usage, counts, transfers } = journaled;
           const { turns, failures } = await transcriptToStore(journaled, config, clock, signal);
           const { status, reason, endTime } = endOf(journaled);
           const recording = call.recording
@@ -86,7 +102,8 @@ export function callDeliveries(options: {
               recording,
               turns,
               failures,
-              usage,
+              usage: perProvider(usage),
+              transfers: await storedTransfers(transfers, config),
               counts,
             },
             signal,
@@ -95,6 +112,11 @@ export function callDeliveries(options: {
           if (recording !== null) plans.decide(recording, shape);
         });
         return;
+      case 'log cost': {
+        const { rowId, usage } = readCall(journal);
+        await records().costed(rowId, callCost(usage, configuredPrices(config)), signal);
+        return;
+      }
       case 'payment':
         await settle(books(), readCall(journal), signal);
         return;
@@ -115,36 +137,45 @@ export function callDeliveries(options: {
         });
         return;
       }
-      case 'metrics started':
-      case 'metrics ended':
-        await count(delivery, readCall(journal));
+      case 'metrics':
+        await report(readCall(journal));
         return;
+      case 'analytics':
+        return await analytics?.write(readCall(journal), costOf(readCall(journal)).costMicroUsd);
+      case 'metrics waiting': {
+        const { shard, call } = await counted(readCall(journal));
+        await shard.waiting(call, waiting(), clock.now() + WAITING_MS);
+        return;
+      }
     }
   };
 
-  async function count(
-    delivery: 'metrics started' | 'metrics ended',
-    journaled: JournaledCall,
-  ): Promise<void> {
-    const { callId, startTime } = journaled.call;
-    const shards = config.METRICS_SHARDS;
-    const shard = metricsShard(env, shardOf(callId, shards), shards);
-    const counted = await countedAs(journaled);
-    if (delivery === 'metrics started') {
-      await shard.started(counted, startTime, startTime + config.WEBSOCKET_TIMEOUT + LEASE_MARGIN_MS);
-      return;
-    }
-    const { endTime, status } = endOf(journaled);
-    const latencies = journaled.turns.flatMap((turn) => turn.latency?.totalMs ?? []);
-    await shard.ended({
-      callId: counted,
-      startedAt: startTime,
-      endedAt: endTime,
-      durationMs: endTime - startTime,
-      failed: status === 'failed',
-      latencyMsSum: Math.round(latencies.reduce((sum, ms) => sum + ms, 0)),
-      latencyCount: latencies.length,
+  function costOf({ usage }: JournaledCall) {
+    return callCost(usage, configuredPrices(config));
+  }
+
+  async function report(journaled: JournaledCall): Promise<void> {
+    const { shard, call } = await counted(journaled);
+    const { end } = journaled;
+    const at = clock.now();
+    await shard.report({
+      call,
+      startedAt: journaled.call.startTime,
+      at,
+      aliveUntil: at + REPORT_LEASE_MS,
+      end: end === null ? null : { at: end.endTime, reason: end.reason, failed: end.status === 'failed' },
+      sums: sumsOf({
+        ...journaled,
+        counts: journaled.counts ?? counts(),
+        costMicroUsd: knownCosts(costOf(journaled)),
+      }),
     });
+  }
+
+  async function counted(journaled: JournaledCall) {
+    const shards = config.METRICS_SHARDS;
+    const shard = metricsShard(env, shardOf(journaled.call.callId, shards), shards);
+    return { shard, call: await countedAs(journaled) };
   }
 }
 
@@ -160,16 +191,17 @@ async function countedAs({ call, resumeToken }: JournaledCall): Promise<string> 
 
 /** Charges the call. What cannot be collected is no failure of the delivery: a repeat would not collect it either. */
 async function settle(books: Books, journaled: JournaledCall, signal: AbortSignal): Promise<void> {
-  const { callId, userId, startTime, funds } = journaled.call;
+  const { callId, userId, startTime, funds, trace } = journaled.call;
   if (funds === undefined) return;
   const seconds = billedSeconds(startTime, endOf(journaled).endTime, funds.limitMs);
   const settlement = await books.settle({ callId, userId, startTime }, seconds, signal);
   if (settlement.outcome === 'no account') {
-    log('error', 'nobody pays for a call', { callId: personalId(callId), seconds });
+    log('error', 'nobody pays for a call', { callId: personalId(callId), trace: trace?.traceId, seconds });
   }
   if (settlement.outcome === 'charged' && settlement.uncollected > 0) {
     log('error', 'an account could not pay for a call', {
       callId: personalId(callId),
+      trace: trace?.traceId,
       seconds,
       uncollected: settlement.uncollected,
     });

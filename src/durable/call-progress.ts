@@ -2,6 +2,8 @@ import { CallCounter, type CallCounts } from '../call/call-counts.ts';
 import { hasKeys } from '../call/dtmf.ts';
 import type { CallEvent } from '../call/events.ts';
 import type { HeardSentence, OwedAnswer } from '../call/past-call.ts';
+import type { PendingTransfer } from '../call/transfer.ts';
+import type { RecordedTransfer } from '../records/call-records.ts';
 import type { Afterwards } from '../tools/afterwards.ts';
 
 interface Progress {
@@ -17,7 +19,13 @@ interface Progress {
   keys: string;
   /** To be done once the agent's words were heard. */
   acts: readonly Afterwards[];
+  /** The caller is being connected to somebody else. */
+  transfer: PendingTransfer | null;
+  /** That came to nothing, and the agent has not begun to say so. */
+  untold: RecordedTransfer | null;
   counts: CallCounts | null;
+  /** The number after the highest that a turn has had. */
+  nextTurn: number;
 }
 
 /** What it needs of an object's `storage.kv`. */
@@ -44,7 +52,8 @@ export class CallProgress {
   constructor(kv: ValueStore) {
     this.#kv = kv;
     const turn = { heard: [], unheard: [], written: true, partly: false };
-    const empty = { ...turn, owed: null, acts: [], keys: '', counts: null };
+    const none = { transfer: null, untold: null, counts: null, nextTurn: 0 };
+    const empty = { ...turn, owed: null, acts: [], keys: '', ...none };
     // One that was written by an older version lacks the newer ones.
     this.#progress = { ...empty, ...kv.get<Progress>(KEY) };
     this.#counter = new CallCounter(this.#progress.counts);
@@ -54,8 +63,17 @@ export class CallProgress {
     return this.#progress;
   }
 
+  /** How the conversation has gone so far. */
+  get counts(): CallCounts {
+    return this.#counter.counts;
+  }
+
   hear(event: CallEvent): void {
     this.#counter.hear(event);
+    // Told of a turn that has begun. Kept with whatever is next: nothing is said of it that is not.
+    if (event.type === 'transcript' && event.role === 'agent') {
+      this.#progress.nextTurn = Math.max(this.#progress.nextTurn, event.turn + 1);
+    }
     if (!this.#take(event)) return;
     this.#progress.counts = this.#counter.counts;
     this.#kv.put(KEY, this.#progress);
@@ -77,6 +95,10 @@ export class CallProgress {
       case 'agent.acts':
         this.#progress.acts = event.acts;
         return true;
+      case 'transfer':
+        this.#progress.transfer = event.state === 'over' ? null : event.transfer;
+        this.#progress.untold = event.state === 'over' ? event.transfer : null;
+        return true;
       case 'agent.owes':
         this.#progress.owed = event.owed;
         return true;
@@ -88,6 +110,8 @@ export class CallProgress {
   #takeSentence(event: Extract<CallEvent, { type: 'agent.sentence' }>): boolean {
     const progress = this.#progress;
     const { heard, unheard } = progress;
+    // Whatever the agent says to a caller who is back says so.
+    if (event.state === 'planned' || event.state === 'partly') progress.untold = null;
     switch (event.state) {
       case 'planned':
         if (unheard.length + heard.length === 0) progress.written = false;

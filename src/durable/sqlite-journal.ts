@@ -1,5 +1,5 @@
-import type { AudioChunk, CallFact, Journal, JournaledCall } from '../call/journal.ts';
-import type { Usage } from '../providers/ports.ts';
+import type { AudioChunk, CallFact, Journal, JournaledCall, TurnUsage } from '../call/journal.ts';
+import { addUnits } from '../cost/usage.ts';
 import type { RecordedTurn } from '../records/call-records.ts';
 import { type Writes, writeThrough } from './kept-writes.ts';
 import { hasTables } from './storage.ts';
@@ -57,7 +57,8 @@ export class SqliteJournal implements Journal {
   /** The call so far, or null before its start. */
   read(): JournaledCall | null {
     let result: JournaledCall | null = null;
-    const usage = new Map<string, Usage>();
+    const usage = new Map<string, TurnUsage>();
+    const answers: Record<string, number> = {};
     for (const fact of this.#facts()) {
       if (fact.type === 'started') {
         result = {
@@ -67,7 +68,10 @@ export class SqliteJournal implements Journal {
           turns: [],
           failures: [],
           usage: [],
+          nextTurn: 0,
+          answers: {},
           tools: [],
+          transfers: [],
           history: [],
           language: null,
           counts: null,
@@ -81,12 +85,23 @@ export class SqliteJournal implements Journal {
       else if (fact.type === 'tool') {
         result?.tools.push(fact.run);
         result?.history.push({ run: fact.run });
-      } else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
+      } else if (fact.type === 'transfer') result?.transfers.push(fact.transfer);
+      else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
       else if (fact.type === 'language' && result !== null) result.language = fact.language;
-      else if (fact.type === 'usage') addUsage(usage, fact.usage);
-      else if (fact.type === 'ended' && result !== null) result.end = fact;
+      else if (fact.type === 'usage') {
+        const { usage: used, turn = null } = fact;
+        addUsage(usage, { ...used, turn });
+        // Of a guess there was no answer, or none to its end.
+        if (used.estimated !== true) answers[used.provider] = (answers[used.provider] ?? 0) + 1;
+      } else if (fact.type === 'ended' && result !== null) result.end = fact;
     }
-    if (result !== null) result.usage = [...usage.values()];
+    if (result !== null) {
+      result.usage = [...usage.values()];
+      result.answers = answers;
+      for (const { turn } of result.usage) {
+        if (turn !== null) result.nextTurn = Math.max(result.nextTurn, turn + 1);
+      }
+    }
     return result;
   }
 
@@ -160,10 +175,8 @@ function addTurn({ turns, history }: JournaledCall, turn: RecordedTurn): void {
   history[entry] = { turn };
 }
 
-function addUsage(sums: Map<string, Usage>, usage: Usage): void {
-  const sum = sums.get(usage.provider) ?? { provider: usage.provider };
-  for (const unit of ['audioSeconds', 'inputTokens', 'outputTokens', 'characters'] as const) {
-    if (usage[unit] !== undefined) sum[unit] = (sum[unit] ?? 0) + usage[unit];
-  }
-  sums.set(usage.provider, sum);
+function addUsage(sums: Map<string, TurnUsage>, usage: TurnUsage): void {
+  const key = JSON.stringify([usage.turn, usage.provider, usage.estimated === true]);
+  const known = sums.get(key);
+  sums.set(key, known === undefined ? usage : { ...known, ...addUnits(known, usage) });
 }

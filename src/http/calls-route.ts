@@ -2,12 +2,13 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import { authenticate, callTokensOf } from '../auth/authenticate.ts';
 import { systemClock, systemRandom } from '../call/clock.ts';
-import { maySee, type Principal, principalName } from '../call/principal.ts';
+import { maySee, onlyUserOf, type Principal, principalName } from '../call/principal.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { callIdSchema, startCallSchema } from '../dialects/native-messages.ts';
 import type { Dial } from '../durable/dial-queue.ts';
 import type { Env } from '../env.ts';
 import { log, personalId } from '../log.ts';
+import { carriedTraceparent } from '../tracing/trace-context.ts';
 import { type DialRequest, dialAsked, dialFields } from './dial-request.ts';
 import { dialsOf, orNull } from './dials.ts';
 import { apiError } from './errors.ts';
@@ -55,7 +56,9 @@ callRoutes.post('/', async (c) => {
     status = { status: queued.state };
   }
   const expiresAt = systemClock.now() + config.CALL_TOKEN_TTL;
-  const token = await tokens.mint({ callId, userId, campaignId, expiresAt });
+  const traceparent = carriedTraceparent(c.req.raw, principal);
+  const grant = { callId, userId, campaignId, expiresAt };
+  const token = await tokens.mint({ ...grant, ...(traceparent === undefined ? {} : { traceparent }) });
   log('info', 'a call token was given out', {
     callId: personalId(callId),
     by: personalId(principalName(principal)),
@@ -157,10 +160,6 @@ function shown(dial: Dial) {
 
 function noAnswer(): Response {
   return apiError(503, 'INTERNAL_ERROR', 'The queue does not answer', { 'Retry-After': '2' });
-}
-
-function onlyUserOf({ users }: Principal): string | null {
-  return users !== '*' && users.length === 1 ? users[0]! : null;
 }
 
 /** The token does not stand in it: addresses are logged. */

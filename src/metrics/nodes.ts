@@ -49,25 +49,7 @@ export function everyNodeDown(nodes: readonly NodeReport[], now: number): boolea
   return counts !== null && counts.up === 0;
 }
 
-/** Prometheus text, a line for each node; nothing where there are none. Names are those of the setting `NODES`: no character of them needs escaping. */
-export function prometheusNodes(nodes: readonly NodeReport[], now: number): string {
-  if (nodes.length === 0) return '';
-  const gauge = (name: string, help: string, value: (node: NodeReport) => number) => [
-    `# HELP ${name} ${help}`,
-    `# TYPE ${name} gauge`,
-    ...nodes.map((node) => `${name}{node="${node.name}"} ${value(node)}`),
-  ];
-  const lines = [
-    ...gauge('node_up', 'Whether the node takes calls.', (node) => (stateOf(node, now) === 'up' ? 1 : 0)),
-    ...gauge('node_silence_seconds', 'Since its last heartbeat.', ({ at }) => Math.max(0, now - at) / 1_000),
-    ...gauge('node_calls', 'Calls on the node.', ({ calls }) => calls),
-    ...gauge('node_calls_max', 'The most that it takes.', ({ maxCalls }) => maxCalls),
-    ...gauge(
-      'node_idle_cpu_ratio',
-      'Idle share of its processor, as it says.',
-      ({ idleCpu }) => idleCpu / 100,
-    ),
-    ...gauge('node_load_average', 'Over a minute, as it says.', ({ loadAverage }) => loadAverage),
-  ];
-  return `${lines.join('\n')}\n`;
+/** Of each node its last report, and how it is. */
+export function nodeStates(nodes: readonly NodeReport[], now: number) {
+  return nodes.map((node) => ({ ...node, state: stateOf(node, now) }));
 }

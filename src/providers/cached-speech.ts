@@ -83,7 +83,11 @@ export function cachedSpeech(
     speak: (request, signal) => speak(request, signal, true),
     async prepare(request, signal) {
       try {
-        for await (const _ of speak(request, signal, false)) if (signal.aborted) return;
+        for await (const event of speak(request, signal, false)) {
+          // Nobody but us sees it.
+          if (event.type === 'usage') request.onLateBill?.(event.usage);
+          if (signal.aborted) return;
+        }
       } catch {
         // The provider is down, or the call over; whoever speaks the line finds out, and reports it.
       }

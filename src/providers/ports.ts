@@ -20,17 +20,42 @@ export interface Failover {
   error: ProviderError;
 }
 
-/** What a vendor charged for, in the vendor's own units. Summed per call into the usage ledger. */
+/** What a vendor charged for, in the vendor's own units. Summed per turn and call into the usage ledger; priced by `src/cost`. */
 export interface Usage {
   /** Provider and model, e.g. `openai/gpt-6-luna`. */
   provider: string;
-  /** Seconds of audio transcribed. */
+  /** Seconds of audio transcribed, or of a session that is billed by its length. */
   audioSeconds?: number;
+  /** All of them, with those that the next four count. */
   inputTokens?: number;
+  /** Of `inputTokens`: read from the vendor's cache, and written to it, where that has a price of its own. */
+  cachedInputTokens?: number;
+  cacheWriteTokens?: number;
+  /** Of `inputTokens`: audio; and of these, read from the cache (counted among `cachedInputTokens` too). */
+  audioInputTokens?: number;
+  cachedAudioInputTokens?: number;
+  /** All of them; and of these, audio. */
   outputTokens?: number;
+  audioOutputTokens?: number;
   /** Characters spoken. */
   characters?: number;
+  /** The vendor told nothing, since nobody waited for it: a guess by what was asked for and what had come. See `unread-bills.ts`. */
+  estimated?: true;
 }
+
+/** Of {@link Usage}, what can be added up. */
+export const usageUnits = [
+  'audioSeconds',
+  'inputTokens',
+  'cachedInputTokens',
+  'cacheWriteTokens',
+  'audioInputTokens',
+  'cachedAudioInputTokens',
+  'outputTokens',
+  'audioOutputTokens',
+  'characters',
+] as const;
+export type UsageUnit = (typeof usageUnits)[number];
 
 // --- speech to text ---------------------------------------------------------------------------------------
 
@@ -135,6 +160,8 @@ export interface LanguageModelRequest {
   tier?: ModelTier;
   /** Absent or empty: none. */
   tools?: readonly ToolDefinition[];
+  /** As {@link TextToSpeechRequest.onLateBill}. */
+  onLateBill?(usage: Usage): void;
 }
 
 export type LanguageModelEvent =
@@ -162,6 +189,11 @@ export interface TextToSpeechRequest {
   voice: string;
   /** BCP 47 tag of the text's language; absent: the provider tells by the text or the voice. */
   language?: string;
+  /**
+   * Told what is charged for this request and can be no `usage` event, since nobody reads the events any more: of what was interrupted or
+   * given up. Never of what was told by an event.
+   */
+  onLateBill?(usage: Usage): void;
 }
 
 export type TextToSpeechEvent =
@@ -188,6 +220,13 @@ export type ProviderFailure =
   /** The answer could not be understood, or was empty where it must not be. */
   | 'malformed';
 
+/** What a vendor's answer says of a failure beside its message; see {@link ProviderError}. */
+export interface AnswerDetails {
+  status?: number;
+  retryAfterMs?: number;
+  requestId?: string;
+}
+
 /** A vendor did not do what was asked of it. */
 export class ProviderError extends Error {
   override readonly name = 'ProviderError';
@@ -198,17 +237,20 @@ export class ProviderError extends Error {
   readonly status?: number;
   /** How long the vendor asks to be left alone, in milliseconds (`Retry-After`), where it has told. */
   readonly retryAfterMs?: number;
+  /** The vendor's own id of the request, by which its support finds it. */
+  readonly requestId?: string;
 
   constructor(
     provider: string,
     failure: ProviderFailure,
     message: string,
-    details?: { status?: number; retryAfterMs?: number; cause?: unknown },
+    details?: AnswerDetails & { cause?: unknown },
   ) {
     super(message, details?.cause === undefined ? undefined : { cause: details.cause });
     this.provider = provider;
     this.failure = failure;
     if (details?.status !== undefined) this.status = details.status;
     if (details?.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs;
+    if (details?.requestId !== undefined) this.requestId = details.requestId;
   }
 }

@@ -17,6 +17,7 @@ import { openAiRealtimeSpeechToText } from './openai-realtime/speech-to-text.ts'
 import { openAiRealtimeTextToSpeech } from './openai-realtime/text-to-speech.ts';
 import type { LanguageModel, SpeechToText, TextToSpeech } from './ports.ts';
 import type { SpeechToSpeech } from './speech-to-speech.ts';
+import { withUnreadBills, withUnreadSpeech } from './unread-bills.ts';
 import type { Dial } from './vendor-socket.ts';
 import { type Voices, withVoices } from './voices.ts';
 import type { WorkersAi } from './workers-ai/binding.ts';
@@ -146,17 +147,20 @@ export function createProviders(
 
   const languageModel = (member: VendorSettings<LanguageModelVendor>): LanguageModel => {
     const own = { ...member, model: modelOf('languageModel', member) };
-    switch (member.vendor) {
-      case 'openai':
-        return openAiLanguageModel(own, clock);
-      case 'anthropic':
-        return anthropicLanguageModel(own, clock);
-      case 'bedrock':
-        if (member.aws === undefined) throw new TypeError('Bedrock needs AWS_REGION and credentials');
-        return bedrockLanguageModel({ ...own, ...member.aws }, clock);
-      case 'workers-ai':
-        return workersAiLanguageModel({ ...own, ai: binding() }, clock);
-    }
+    const made = () => {
+      switch (member.vendor) {
+        case 'openai':
+          return openAiLanguageModel(own, clock);
+        case 'anthropic':
+          return anthropicLanguageModel(own, clock);
+        case 'bedrock':
+          if (member.aws === undefined) throw new TypeError('Bedrock needs AWS_REGION and credentials');
+          return bedrockLanguageModel({ ...own, ...member.aws }, clock);
+        case 'workers-ai':
+          return workersAiLanguageModel({ ...own, ai: binding() }, clock);
+      }
+    };
+    return withUnreadBills(made(), `${member.vendor}/${own.model}`);
   };
 
   const textToSpeech = ({ voices, ...member }: VendorSettings<TextToSpeechVendor>): TextToSpeech => {
@@ -165,17 +169,21 @@ export function createProviders(
       return withVoices(textToSpeech(rest), voices, voice);
     }
     const own = { ...member, ...socket, model: modelOf('textToSpeech', member) };
+    const provider = () => `${member.vendor}/${own.model}`;
     switch (member.vendor) {
       case 'openai':
-        return openAiTextToSpeech(own, clock);
+        return withUnreadSpeech(openAiTextToSpeech(own, clock), provider);
       case 'openai-realtime':
         return openAiRealtimeTextToSpeech(own, clock);
       case 'deepgram':
-        return deepgramTextToSpeech(own, clock);
+        return withUnreadSpeech(
+          deepgramTextToSpeech(own, clock),
+          ({ voice }) => `deepgram/${member.voice ?? voice}`,
+        );
       case 'elevenlabs':
-        return elevenLabsTextToSpeech(own, clock);
+        return withUnreadSpeech(elevenLabsTextToSpeech(own, clock), provider);
       case 'workers-ai':
-        return workersAiTextToSpeech({ ...own, ai: binding() }, clock);
+        return withUnreadSpeech(workersAiTextToSpeech({ ...own, ai: binding() }, clock), provider);
     }
   };
 

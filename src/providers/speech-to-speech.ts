@@ -6,6 +6,7 @@ import type {
   SpeechToTextSession,
   ToolCall,
   ToolDefinition,
+  Usage,
 } from './ports.ts';
 
 /**
@@ -48,6 +49,8 @@ export type SpeechToSpeechEvent =
   /** More of the words of the response; before, with or after their audio. */
   | { type: 'text'; response: number; text: string }
   | { type: 'toolCall'; response: number; call: ToolCall }
+  /** What a response is charged for, also after it was cancelled. Without a number: what the caller said. */
+  | { type: 'usage'; usage: Usage; response?: number }
   /** Nothing more comes of it. */
   | { type: 'responded'; response: number }
   | { type: 'responseFailed'; response: number; error: ProviderError };

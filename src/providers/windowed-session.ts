@@ -21,6 +21,8 @@ export type Transcribe = (
 }>;
 
 export interface WindowOptions {
+  /** Provider and model, as in their usage. */
+  provider: string;
   /**
    * Speech longer than this is transcribed while it goes on: its window is closed at the caller's next pause, at the
    * latest at three times this length, at its quietest place. 0 or Infinity: never; each utterance is one window.
@@ -243,10 +245,18 @@ export class WindowedSession implements SpeechToTextSession {
     } catch (error) {
       window.text = '';
       window.error = error as ProviderError;
+      const late = window.abort.signal.aborted || window.error.failure === 'timeout';
+      // It was sent, and nobody waited for the answer: the transcriber works, and charges, all the same.
+      if (late) this.#queue.push({ event: { type: 'usage', usage: this.#guess(samples) }, utterance });
     }
     this.#inFlight--;
     this.#startWaiting();
     this.#settle();
+  }
+
+  #guess(samples: Int16Array): Usage {
+    const audioSeconds = samples.length / this.#options.sampleRate;
+    return { provider: this.#windows.provider, audioSeconds, estimated: true };
   }
 
   #tellLanguage(utterance: Utterance, language: string | null): void {

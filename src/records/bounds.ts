@@ -1,4 +1,12 @@
-import type { EndedCall, RecordedFailure, RecordedTurn, StartedCall } from './call-records.ts';
+import type { CallCost, PricedUsage } from '../cost/call-cost.ts';
+import type { MicroUsd } from '../cost/price.ts';
+import type {
+  EndedCall,
+  RecordedFailure,
+  RecordedTransfer,
+  RecordedTurn,
+  StartedCall,
+} from './call-records.ts';
 
 /**
  * What is cut from a record before it is sent, so that hostile input can neither swell the database nor make a
@@ -23,6 +31,10 @@ export const recordLimits = {
   failureMessageCharacters: 2_000,
   providerCharacters: 128,
   usageEntries: 200,
+  /** Of a call's usage by turn: five hours of turns with three providers each. */
+  turnUsageEntries: 5_000,
+  transfers: 20,
+  transferToCharacters: 512,
   /** `metadata` as JSON; the native dialect takes a quarter of it. */
   metadataCharacters: 64 * 1024,
   /** Levels of nesting in `metadata`; what lies deeper is left out. */
@@ -51,6 +63,13 @@ export interface EndedPayload extends StartedPayload {
   failures: (Omit<RecordedFailure, 'at'> & { at: string })[];
   usage: EndedCall['usage'];
   counts: EndedCall['counts'];
+}
+
+/** One entry of `call_logs.transfers`. */
+export interface TransferPayload extends Omit<RecordedTransfer, 'at' | 'ringingAt' | 'endedAt'> {
+  at: string;
+  ringingAt: string | null;
+  endedAt: string;
 }
 
 /** @throws RangeError where `startTime` is no time. */
@@ -106,6 +125,50 @@ export function endedPayload(call: EndedCall): EndedPayload {
     usage,
     counts: call.counts,
   };
+}
+
+/** The argument of the SQL function `call_costed`; amounts in US dollars. */
+export interface CostPayload {
+  cost: number | null;
+  unpriced: string[];
+  providers: { provider: string; cost: number | null }[];
+  turns: (Omit<PricedUsage, 'costMicroUsd'> & { cost: number | null })[];
+}
+
+/** What is beyond the bounds is left out of the lists, never of the sum. */
+export function costPayload({ costMicroUsd, unpriced, providers, turns }: CallCost): CostPayload {
+  const { usageEntries, turnUsageEntries } = recordLimits;
+  const name = (provider: string) => cut(provider, recordLimits.providerCharacters);
+  return {
+    cost: dollars(costMicroUsd),
+    unpriced: unpriced.slice(0, usageEntries).map(name),
+    providers: providers.slice(0, usageEntries).map((part) => ({
+      provider: name(part.provider),
+      cost: dollars(part.costMicroUsd),
+    })),
+    turns: turns.slice(0, turnUsageEntries).map(({ costMicroUsd: cost, ...usage }) => ({
+      ...usage,
+      provider: name(usage.provider),
+      cost: dollars(cost),
+    })),
+  };
+}
+
+/** The nearest number to a decimal of six places is written as that decimal. */
+function dollars(microUsd: MicroUsd): number | null {
+  return microUsd === null ? null : microUsd / 1_000_000;
+}
+
+/** @throws RangeError where a time is none. */
+export function transfersPayload(transfers: readonly RecordedTransfer[]): TransferPayload[] {
+  return transfers.slice(0, recordLimits.transfers).map((transfer) => ({
+    ...transfer,
+    to: cut(transfer.to, recordLimits.transferToCharacters),
+    cause: cutOrNull(transfer.cause, recordLimits.failureCodeCharacters),
+    at: isoTime(transfer.at),
+    ringingAt: transfer.ringingAt === null ? null : isoTime(transfer.ringingAt),
+    endedAt: isoTime(transfer.endedAt),
+  }));
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { CallCounts } from '../call/call-counts.ts';
+import type { CallCost } from '../cost/call-cost.ts';
 import type { TurnLatency } from '../dialects/native-messages.ts';
 import type { Usage } from '../providers/ports.ts';
 
@@ -19,6 +20,8 @@ export interface CallRecords {
    * The first end stands.
    */
   ended(call: EndedCall, signal: AbortSignal): Promise<void>;
+  /** Adds what the call cost to its row; the first stands. Of a call whose `ended` has not arrived yet it fails, retryable. */
+  costed(callId: string, cost: CallCost, signal: AbortSignal): Promise<void>;
 }
 
 export interface StartedCall {
@@ -42,6 +45,8 @@ export interface EndedCall extends StartedCall {
   failures: readonly RecordedFailure[];
   /** Summed per provider and model. */
   usage: readonly Usage[];
+  /** Attempts to connect the caller to somebody else, in order. */
+  transfers: readonly RecordedTransfer[];
   /** How the conversation went; null where the call was lost before it could be told. */
   counts: CallCounts | null;
 }
@@ -60,6 +65,34 @@ export interface RecordedTurn {
   interrupted: boolean;
   /** Of an agent's turn that answers the caller. */
   latency: TurnLatency | null;
+}
+
+/**
+ * How an attempt to connect the caller to somebody else came out. `no answer` includes a leg that told nothing in time; `abandoned`: the call
+ * ended while it was tried (`endReason` says how); `unknown`: the line was lost meanwhile.
+ */
+export type TransferOutcome =
+  | 'answered'
+  | 'busy'
+  | 'no answer'
+  | 'declined'
+  | 'unreachable'
+  | 'failed'
+  | 'abandoned'
+  | 'unknown';
+
+/** One attempt. Times are milliseconds since the epoch. */
+export interface RecordedTransfer {
+  /** A number in E.164, or a SIP address. */
+  to: string;
+  at: number;
+  /** Null: nobody told of a telephone that rang. */
+  ringingAt: number | null;
+  endedAt: number;
+  outcome: TransferOutcome;
+  /** In the leg's own words, and its SIP status, where it told them. */
+  cause: string | null;
+  sipStatus: number | null;
 }
 
 /** A failure during the call, e.g. of a provider. */

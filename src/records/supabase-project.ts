@@ -93,8 +93,8 @@ function recordsError(name: string, response: PostgrestSingleResponse<unknown>):
 
 /** Whether the same request may succeed later. Pure; exported for its test. */
 export function isRetryable(status: number, code: string | null, name: string): boolean {
-  // The turns came before the call's row did: `started` is still on its way.
-  if (name === 'call_conversation' && code === '23503') return true;
+  // The turns came before the call's row did, or its cost before its end: `started` or `ended` is still on its way.
+  if ((name === 'call_conversation' || name === 'call_costed') && code === '23503') return true;
   // Classes of SQLSTATE that stand for the request itself, whatever HTTP status they come with: wrong data,
   // constraint, statement or privilege, limit exceeded.
   if (code !== null && /^(21|22|23|42|54)[0-9A-Z]{3}$/.test(code)) return false;

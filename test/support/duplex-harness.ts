@@ -2,6 +2,7 @@ import type { AgentConfig } from '../../src/call/agent-config.ts';
 import { DuplexEngine, type DuplexEngineOptions } from '../../src/call/duplex-engine.ts';
 import { type CallEvent, CallEvents } from '../../src/call/events.ts';
 import { Playout } from '../../src/call/playout.ts';
+import { Turns } from '../../src/call/turn.ts';
 import { readyAudio, testAgent } from './call-harness.ts';
 import { FakeClock } from './fake-clock.ts';
 import { scriptedDuplex } from './scripted-duplex.ts';
@@ -61,6 +62,7 @@ export function createDuplexCall(
     sampleRate: 8000,
     speechCache: readyAudio(),
     createTools: () => null,
+    turns: new Turns(),
     actions: {
       hangUp: () => leg.actions.push('hang up'),
       transfer: (to) => leg.actions.push(`transfer ${to}`) > 0,

@@ -549,7 +549,20 @@ export class SessionDouble {
       output_modalities: ['audio'],
       ...(status === 'in_progress'
         ? {}
-        : { usage: { total_tokens: 30, input_tokens: 10, output_tokens: 20 } }),
+        : {
+            usage: {
+              total_tokens: 30,
+              input_tokens: 10,
+              input_token_details: {
+                text_tokens: 7,
+                audio_tokens: 3,
+                cached_tokens: 4,
+                cached_tokens_details: { text_tokens: 3, audio_tokens: 1 },
+              },
+              output_tokens: 20,
+              output_token_details: { text_tokens: 2, audio_tokens: 18 },
+            },
+          }),
     };
   }
 }

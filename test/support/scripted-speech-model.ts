@@ -47,6 +47,8 @@ export function scriptedSpeechModel(clock: Clock, script: Partial<SpeechModelScr
         events.push({ lost: error });
         events.end();
       };
+      const bill = (response: number) =>
+        events.push({ type: 'usage', usage: { provider: 'scripted/speech', outputTokens: 1 }, response });
       const perform = (steps: readonly Step[]) => {
         const response = responses++;
         live.add(response);
@@ -55,7 +57,7 @@ export function scriptedSpeechModel(clock: Clock, script: Partial<SpeechModelScr
           const next = steps[i];
           if (next === undefined) {
             live.delete(response);
-            events.push({ type: 'usage', usage: { provider: 'scripted/speech', outputTokens: 1 } });
+            bill(response);
             events.push({ type: 'responded', response });
             return;
           }
@@ -91,7 +93,10 @@ export function scriptedSpeechModel(clock: Clock, script: Partial<SpeechModelScr
           return perform(plan.responses[answered++] ?? ['All right.']);
         },
         cancel(response) {
-          if (live.delete(response)) told.push(`cancel ${response}`);
+          if (!live.delete(response)) return;
+          told.push(`cancel ${response}`);
+          // What was made until then is paid for, and told when the server has noticed.
+          clock.after(1_000, () => bill(response));
         },
         truncate(response, heardMs, heardText) {
           told.push(`truncate ${response} after ${Math.round(heardMs)} ms: ${heardText}`);

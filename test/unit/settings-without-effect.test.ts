@@ -22,6 +22,11 @@ const cases: [idle: string[], given: Record<string, unknown>, remedy: Record<str
     { CAMPAIGNS: '{"a":{"recording":true}}' },
   ],
   [
+    ['ALERT_SOURCE', 'ALERT_REPEAT'],
+    { ALERT_SOURCE: 'calls-eu', ALERT_REPEAT: '3600000' },
+    { ALERT_WEBHOOKS: '[{"shape":"slack","url":"https://hooks.slack.com/services/x"}]' },
+  ],
+  [
     ['AGENT_GREETING_INTERRUPTIBLE'],
     { AGENT_GREETING_INTERRUPTIBLE: 'false', AGENT_GREETING: '' },
     { CAMPAIGNS: '{"a":{"greeting":"Hello."}}' },

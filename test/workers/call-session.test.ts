@@ -53,7 +53,11 @@ async function countedOf(callId: string) {
     Array.from({ length: shards }, (_, shard) =>
       runInDurableObject(metricsShard(bindings, shard, shards), (__, state) =>
         state.storage.sql
-          .exec('SELECT ended_at IS NOT NULL AS over, failed FROM calls WHERE started_at = ?', startedAt)
+          .exec(
+            `SELECT 0 AS over FROM active WHERE started_at = ?1
+             UNION ALL SELECT 1 FROM ended WHERE started_at = ?1`,
+            startedAt,
+          )
           .toArray(),
       ),
     ),
@@ -77,7 +81,7 @@ describe('a call through the object', () => {
     await vi.waitFor(async () => expect((await rowOf(callId))?.status).toBe('active'), { timeout: 5_000 });
     const during = await (await fetchWorker('/health')).json<{ activeCalls: number }>();
     expect(during.activeCalls).toBeGreaterThanOrEqual(1);
-    expect(await countedOf(callId)).toEqual([{ over: 0, failed: 0 }]);
+    expect(await countedOf(callId)).toEqual([{ over: 0 }]);
 
     client.audio(800, true);
     client.audio(700, false);
@@ -133,6 +137,23 @@ describe('a call through the object', () => {
         ['characters', 'provider'],
       ]),
     );
+    const costed = await vi.waitFor(
+      async () => {
+        const found = await rowOf(callId);
+        expect(found?.cost_unpriced).toEqual([]);
+        return found!;
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+    const turns = costed.usage_by_turn as { turn: number | null; provider: string; cost: number }[];
+    // The greeting is turn 0, what the caller asked and its answer turn 1.
+    expect(turns.map(({ turn, provider }) => `${turn} ${provider}`)).toEqual(
+      expect.arrayContaining(['1 openai/gpt-transcribe', '1 openai/gpt-6-luna', '1 openai/gpt-4o-mini-tts']),
+    );
+    // 20 tokens at $0.10 a million and 7 at $0.50, to a whole micro-dollar.
+    expect(turns.find(({ provider }) => provider === 'openai/gpt-6-luna')?.cost).toBe(0.000006);
+    const micro = (dollars: number) => Math.round(dollars * 1_000_000);
+    expect(micro(Number(costed.cost))).toBe(turns.reduce((sum, { cost }) => sum + micro(cost), 0));
 
     const recording = await vi.waitFor(async () => {
       const object = await bindings.RECORDINGS.get(keyOf(callId));
@@ -155,7 +176,7 @@ describe('a call through the object', () => {
       );
       expect(tables).toEqual([]);
     });
-    expect(await countedOf(callId)).toEqual([{ over: 1, failed: 0 }]);
+    expect(await countedOf(callId)).toEqual([{ over: 1 }]);
     const after = await (await fetchWorker('/metrics')).json<Record<string, number>>();
     expect(after.totalCalls).toBeGreaterThanOrEqual(1);
     expect(after.averageLatency).toBeGreaterThan(0);
@@ -217,7 +238,7 @@ describe('a call through the object', () => {
       const waiting = await runInDurableObject(stub, (_, state) =>
         state.storage.sql.exec('SELECT delivery, attempts FROM outbox WHERE attempts > 0').toArray(),
       );
-      expect(waiting.map((row) => row.delivery)).toEqual(['log ended']);
+      expect(waiting.map((row) => row.delivery)).toEqual(['log ended', 'log cost']);
     });
     outage.mockRestore();
     await vi.waitFor(

@@ -7,7 +7,7 @@ import { Alarms } from '../../src/durable/alarms.ts';
 import { CallArchive } from '../../src/durable/call-archive.ts';
 import { CallProgress } from '../../src/durable/call-progress.ts';
 import { writeThrough } from '../../src/durable/kept-writes.ts';
-import { type Delivery, Outbox } from '../../src/durable/outbox.ts';
+import { type Deliver, type Delivery, Outbox } from '../../src/durable/outbox.ts';
 import { SqliteJournal } from '../../src/durable/sqlite-journal.ts';
 import { hasTables, migrate } from '../../src/durable/storage.ts';
 import { RecordsError } from '../../src/records/call-records.ts';
@@ -56,7 +56,7 @@ describe('named alarms', () => {
 });
 
 describe('the outbox', () => {
-  const setUp = (storage: DurableObjectStorage, deliver: (delivery: Delivery) => Promise<void>) => {
+  const setUp = (storage: DurableObjectStorage, deliver: Deliver) => {
     migrate(storage.sql);
     const clock = new FakeClock(Date.now() + 3_600_000);
     const random = { ...systemRandom, fraction: () => 1 };
@@ -72,9 +72,9 @@ describe('the outbox', () => {
         tried.push(delivery);
         if (down && delivery === 'log ended') throw new Error('down');
       });
-      outbox.put('metrics ended', 'log ended', 'recording');
+      outbox.put('log started', 'log ended', 'recording');
       await outbox.run();
-      expect(tried).toEqual(['metrics ended', 'log ended', 'recording']);
+      expect(tried).toEqual(['log started', 'log ended', 'recording', 'metrics waiting']);
       expect(outbox.depth).toBe(1);
       const waits: number[] = [];
       for (let i = 0; i < 12; i++) {
@@ -112,7 +112,8 @@ describe('the outbox', () => {
   it('has an alarm set while it delivers, at every attempt, so that a crash does not lose it', async () => {
     await inObject(async ({ storage }) => {
       const set: (number | null)[] = [];
-      const { clock, alarms, outbox } = setUp(storage, async () => {
+      const { clock, alarms, outbox } = setUp(storage, async (delivery) => {
+        if (delivery !== 'recording') return;
         set.push(alarms.at('outbox'));
         throw new Error('down');
       });
@@ -132,14 +133,78 @@ describe('the outbox', () => {
       const tried: Delivery[] = [];
       const { clock, outbox } = setUp(storage, (delivery) => {
         tried.push(delivery);
-        return delivery === 'metrics started' ? new Promise(() => {}) : Promise.resolve();
+        return delivery === 'log started' ? new Promise(() => {}) : Promise.resolve();
       });
-      outbox.put('metrics started', 'log started');
+      outbox.put('log started', 'log ended');
       const run = outbox.run();
       await clock.advance(60_000);
       await run;
-      expect(tried).toEqual(['metrics started', 'log started']);
+      expect(tried).toEqual(['log started', 'log ended', 'metrics waiting']);
       expect(outbox.depth).toBe(1);
+    });
+  });
+
+  it('delays nothing by an object that counts and does not answer', async () => {
+    await inObject(async ({ storage }) => {
+      const tried: string[] = [];
+      const { clock, alarms, outbox } = setUp(storage, (delivery) => {
+        tried.push(delivery);
+        return delivery === 'metrics' ? new Promise(() => {}) : Promise.resolve();
+      });
+      outbox.put('metrics', 'log started');
+      const run = outbox.run();
+      await clock.advance(0);
+      expect(tried).toEqual(['metrics', 'log started']);
+      // What comes later does not wait either, and a crash loses nothing.
+      outbox.put('log ended', 'recording');
+      void outbox.run();
+      await clock.advance(0);
+      expect(tried).toEqual(['metrics', 'log started', 'log ended', 'recording']);
+      expect(alarms.at('outbox')).toBe(clock.now() + 90_000);
+      await clock.advance(10_000);
+      await run;
+      expect(outbox.depth).toBe(1);
+      expect(alarms.at('outbox')).toBe(clock.now() + 1_000);
+    });
+  });
+
+  it('goes on with a delivery of several parts by its alarm', async () => {
+    await inObject(async ({ storage }) => {
+      let parts = 3;
+      const { clock, alarms, outbox } = setUp(storage, async () => (--parts > 0 ? 'more' : undefined));
+      outbox.put('analytics');
+      await outbox.run();
+      for (const left of [2, 1]) {
+        expect([parts, outbox.depth, alarms.at('outbox')]).toEqual([left, 1, clock.now() + 1_000]);
+        await clock.advance(1_000);
+        await outbox.run();
+      }
+      expect([parts, outbox.depth, alarms.at('outbox')]).toEqual([0, 0, null]);
+    });
+  });
+
+  it('tells which deliveries have failed, once, and once that all have arrived', async () => {
+    await inObject(async ({ storage }) => {
+      const told: string[][] = [];
+      let down = true;
+      const { clock, outbox } = setUp(storage, async (delivery) => {
+        if (delivery === 'metrics waiting') told.push([...outbox.waiting]);
+        else if (down) throw new Error('down');
+      });
+      outbox.put('log started', 'log conversation');
+      await outbox.run();
+      for (let minute = 0; minute < 5; minute++) {
+        // As a call goes on: put anew, it is still what has failed.
+        outbox.put('log conversation');
+        await clock.advance(60_000);
+        await outbox.run();
+      }
+      expect(told).toEqual([['log conversation', 'log started']]);
+      down = false;
+      await clock.advance(300_000);
+      await outbox.run();
+      expect(told.slice(1)).toEqual([[]]);
+      expect(outbox.depth).toBe(0);
     });
   });
 
@@ -223,7 +288,7 @@ describe('what a call owes and knows', () => {
       const turn = { position: 0, role: 'caller' as const, text: 'Are you open?', startMs: 0, endMs: 900 };
       new SqliteJournal(storage.sql).append({ type: 'started', call, resumeToken: 'token' });
       const hear = (event: CallEvent) => archive.hear(event, clock.now(), 'token');
-      hear({ type: 'usage', usage: { provider: 'a', audioSeconds: 1 } });
+      hear({ type: 'usage', usage: { provider: 'a', audioSeconds: 1 }, turn: 0 });
       hear({ type: 'turn.recorded', turn: { ...turn, interrupted: false, latency: null } });
       hear({ type: 'agent.sentence', state: 'planned', text: 'We are.' });
       expect(written()).toEqual({ turns: 0, bills: 0, unheard: 0 });
@@ -275,6 +340,27 @@ describe('what a call owes and knows', () => {
         { turn: { position: 0, text: 'I have a bike.', endMs: 2_000 } },
         { turn: { position: 1, text: 'All right.' } },
       ]);
+    });
+  });
+
+  it('is over with the transfer that somebody has answered, where the object dies before it has closed the call', async () => {
+    await inObject(({ storage }) => {
+      const archive = archiveIn(storage, new FakeClock(call.startTime));
+      const journal = new SqliteJournal(storage.sql);
+      journal.append({ type: 'started', call, resumeToken: 'token' });
+      const pending = { to: '+493012345', at: call.startTime, ringingAt: null, until: call.startTime + 1 };
+      archive.hear({ type: 'transfer', state: 'asked', transfer: pending }, 0, 'token');
+      expect(archive.past().transfers).toEqual({ pending, untold: null, tried: 1 });
+      const { until: _, ...asked } = pending;
+      const transfer = { ...asked, endedAt: call.startTime + 1, cause: null, sipStatus: null };
+      archive.hear(
+        { type: 'transfer', state: 'over', transfer: { ...transfer, outcome: 'answered' } },
+        0,
+        'token',
+      );
+      archive.closeLost();
+      expect(journal.read()?.end).toMatchObject({ reason: 'transferred', status: 'ended' });
+      expect(journal.read()?.transfers).toMatchObject([{ outcome: 'answered' }]);
     });
   });
 

@@ -37,7 +37,9 @@ describe('a node’s heartbeat', () => {
       status: 'ok',
       nodes: { up: 1, draining: 1, failing: 0, silent: 0 },
     });
-    expect(await prometheus()).toContain('node_up{node="fs-1"} 1\nnode_up{node="fs-2"} 0\n');
+    expect(await prometheus()).toContain(
+      'callhandler_node_up{node="fs-1"} 1\ncallhandler_node_up{node="fs-2"} 0\n',
+    );
     // Not for strangers.
     expect(await (await ask('/health')).json()).not.toHaveProperty('nodes');
   });

@@ -46,10 +46,10 @@ describe('a database that is down', () => {
       await ask(client);
       await hangUp(client);
       const errors = client.ofType('error');
-      await untilTried(callId, ['log ended', 'log started']);
+      await untilTried(callId, ['log cost', 'log ended', 'log started']);
       // For hours.
       for (let hour = 1; hour <= 3; hour++) await ringAfter(callId, hour * 3_600_000);
-      await untilTried(callId, ['log ended', 'log started']);
+      await untilTried(callId, ['log cost', 'log ended', 'log started']);
       // What the answer did not tell was carried out all the same.
       const carriedOut = fault === 'late' || fault === 'cut';
       expect(await rowOf(callId)).toEqual(carriedOut ? expect.objectContaining({ status: 'ended' }) : null);

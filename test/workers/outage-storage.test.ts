@@ -200,7 +200,16 @@ describe('storage that takes no writes', () => {
     );
     const now = Date.now.bind(Date);
     const later = vi.spyOn(Date, 'now').mockImplementation(() => now() + 48 * 3_600_000);
-    const next = await connected(callId);
+    // Once all has been delivered, the object knows of no call.
+    const next = await vi.waitFor(
+      async () => {
+        const client = await TestClient.connect(`/ws/call-session?callId=${callId}`);
+        await client.until(({ messages }) => messages.length > 0, 'an answer');
+        expect(client.ofType('error')).toEqual([]);
+        return client;
+      },
+      { timeout: 10_000, interval: 50 },
+    );
     next.send({ type: 'start_call', callId, userId: 'user-2', metadata: {} });
     await next.until((c) => c.closed !== null, 'the refusal');
     expect(next.ofType('error').map(({ code }) => code)).toEqual(['CALL_ID_IN_USE']);
@@ -227,38 +236,43 @@ describe('storage that takes no writes', () => {
 
 describe('the counts of calls', () => {
   const metrics = () => bindings.METRICS.get(bindings.METRICS.idFromName(`outage-${crypto.randomUUID()}`));
+  const now = Date.now();
   const report = {
-    callId: 'call',
-    startedAt: 1_000,
-    endedAt: 3_000,
-    durationMs: 2_000,
-    failed: false,
-    latencyMsSum: 500,
-    latencyCount: 1,
+    call: 'call',
+    startedAt: now,
+    at: now,
+    aliveUntil: now + 9_000,
+    end: null,
+    sums: { turns: { caller: 1 } },
   };
+  const end = { ...report, end: { at: now + 2_000, reason: 'hangup', failed: false } };
 
   it('are right where storage took half of a report: the repeat counts it, once', async () => {
-    await runInDurableObject(metrics(), (shard, { storage: { sql } }) => {
+    await runInDurableObject(metrics(), async (shard, { storage: { sql } }) => {
       const exec = sql.exec.bind(sql);
-      for (const tell of [() => shard.started('call', 1_000, 9_000), () => shard.ended(report)]) {
+      for (const told of [report, end]) {
         Object.assign(sql, {
           exec: (query: string, ...rest: unknown[]) =>
-            query.includes('UPDATE totals') ? spent() : exec(query, ...rest),
+            query.includes('INTO sums') ? spent() : exec(query, ...rest),
         });
-        expect(tell).toThrow('Exceeded allowed rows written');
+        await expect(shard.report(told)).rejects.toThrow('Exceeded allowed rows written');
         Reflect.deleteProperty(sql, 'exec');
-        tell();
-        tell();
+        await shard.report(told);
+        await shard.report(told);
       }
-      expect(shard.read(4_000)).toMatchObject({ started: 1, active: 0, ended: 1, durationMsSum: 2_000 });
+      expect(shard.read(now + 4_000).totals).toMatchObject({
+        active: 0,
+        sums: { calls: { started: 1, ended: 1, durationMs: 2_000 }, turns: { caller: 1 } },
+      });
     });
   });
 
   it('are read by an object that wakes while storage takes no writes', async () => {
-    await runInDurableObject(metrics(), (shard, state) => {
-      shard.ended(report);
+    await runInDurableObject(metrics(), async (shard, state) => {
+      await shard.report(end);
       const allow = refuseWrites(state.storage);
-      expect(new MetricsDO(state, bindings).read(4_000)).toMatchObject({ started: 1, ended: 1 });
+      const woken = new MetricsDO(state, bindings).read(now + 4_000);
+      expect(woken.totals.sums).toMatchObject({ calls: { started: 1, ended: 1 } });
       allow();
     });
   });

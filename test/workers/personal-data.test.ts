@@ -155,12 +155,16 @@ describe('a call with personal data in it', () => {
     const shards = loadConfig(bindings).METRICS_SHARDS;
     for (let shard = 0; shard < shards; shard++) {
       await runInDurableObject(metricsShard(bindings, shard, shards), (_, { storage: { sql } }) => {
-        metrics.push(JSON.stringify(sql.exec('SELECT call_id FROM calls').toArray()));
+        for (const table of ['sums', 'recent', 'active', 'ended', 'waiting']) {
+          metrics.push(JSON.stringify(sql.exec(`SELECT * FROM ${table}`).toArray()));
+        }
       });
     }
+    // An average may have any digits behind its point.
+    const counted = metrics.join('\n').toLowerCase().replace(/\.\d+/g, '');
     for (const canary of [...canaries, resumeToken]) {
       expect(logged.toLowerCase()).not.toContain(canary.toLowerCase());
-      expect(metrics.join('\n').toLowerCase()).not.toContain(canary.toLowerCase());
+      expect(counted).not.toContain(canary.toLowerCase());
     }
   });
 });

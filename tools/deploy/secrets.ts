@@ -14,9 +14,8 @@ const MOST_BYTES = 5_120;
 export const secretNames: readonly string[] = settingNames.filter(
   (name) =>
     /_KEY(?:_ID)?$|_SECRETS?$|(?:SERVICE|METRICS|SESSION)_TOKENS?$/.test(name) ||
-    // Who the nodes are, and where the database is.
-    name === 'NODES' ||
-    name === 'SUPABASE_URL',
+    // Who the nodes are, where the database is, and whom to tell of alerts.
+    ['NODES', 'SUPABASE_URL', 'ALERT_WEBHOOKS'].includes(name),
 );
 
 /** Names of the secrets without which the Worker of an environment takes no call, by the settings that `wrangler.toml` has for it. */

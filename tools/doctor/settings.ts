@@ -50,10 +50,10 @@ export async function readSettings(options: SettingsOptions): Promise<FoundSetti
   return { values, sources, bindings: files.bindings };
 }
 
-/** The settings of providers, database, agent and of who may call: all that is used here. */
+/** The settings of providers, database, agent, personal data and of who may call: all that is used here. */
 function isSetting(name: string): boolean {
   if (Object.hasOwn(providerSchema, name) || Object.hasOwn(authSchema, name)) return true;
-  return /^(SUPABASE|AGENT)_[A-Z_]+$/.test(name);
+  return /^(SUPABASE|AGENT|PERSONAL)_[A-Z_]+$/.test(name);
 }
 
 async function readFiles(

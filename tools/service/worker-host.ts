@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { CorePaths } from 'miniflare';
 import { unstable_DevEnv } from 'wrangler';
 import { z } from 'zod';
 import { hostPart } from './part-host.ts';
@@ -21,7 +22,14 @@ const exportSchema = z.object({
   file: z.string(),
 });
 
+/** As `crons` in wrangler.toml: wrangler runs no schedule on a laptop. */
+const cron = '* * * * *';
+const cronMs = 60_000;
+/** As long as the requests of the launcher's may take. */
+const scheduledLimitMs = 5_000;
+
 let env: unstable_DevEnv | null = null;
+let schedule: NodeJS.Timeout | null = null;
 
 hostPart({
   async start(params) {
@@ -62,7 +70,10 @@ hostPart({
         throw new Error(reason || describe(error));
       });
     await loaded;
-    return { url: (await worker.url).href };
+    const url = await worker.url;
+    schedule = setInterval(() => void runSchedule(url), cronMs);
+    void runSchedule(url);
+    return { url: url.href };
   },
 
   /** Copies an object of the local R2 into a file; its size in bytes, or null if there is none of that key. */
@@ -78,9 +89,26 @@ hostPart({
   },
 
   async close() {
+    if (schedule !== null) clearInterval(schedule);
     await env?.teardown();
   },
 });
+
+/**
+ * What the platform does each minute, by the address at which miniflare takes it: wrangler's own `Worker.scheduled()` asks its proxy for
+ * the Worker, which does not know it. Never rejects; what fails inside, the Worker's log says as well.
+ */
+async function runSchedule(worker: URL): Promise<void> {
+  const url = new URL(CorePaths.SCHEDULED, worker);
+  url.searchParams.set('cron', cron);
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(scheduledLimitMs) });
+    const text = await response.text();
+    if (!response.ok) console.error(`the schedule failed: HTTP ${response.status} ${text.slice(0, 300)}`);
+  } catch (error) {
+    console.error(`the schedule could not be run: ${(error as Error).message}`);
+  }
+}
 
 interface Bucket {
   get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;

@@ -207,10 +207,14 @@ class ReplyState {
   /** `input_tokens` are those that were neither read from the cache nor written to it. */
   #usageOf(): Usage {
     const usage = this.#usage;
-    const inputTokens =
-      (usage.input_tokens ?? 0) +
-      (usage.cache_creation_input_tokens ?? 0) +
-      (usage.cache_read_input_tokens ?? 0);
-    return { provider: this.#provider, inputTokens, outputTokens: usage.output_tokens ?? 0 };
+    const written = usage.cache_creation_input_tokens ?? 0;
+    const read = usage.cache_read_input_tokens ?? 0;
+    return {
+      provider: this.#provider,
+      inputTokens: (usage.input_tokens ?? 0) + written + read,
+      ...(read > 0 ? { cachedInputTokens: read } : {}),
+      ...(written > 0 ? { cacheWriteTokens: written } : {}),
+      outputTokens: usage.output_tokens ?? 0,
+    };
   }
 }

@@ -35,7 +35,22 @@ const responseSchema = z.object({
     .object({ reason: code, error: z.object({ type: code, code, message }).nullish() })
     .nullish(),
   metadata: z.record(z.string(), z.string()).nullish().catch(null),
-  usage: z.object({ input_tokens: count.nullish(), output_tokens: count.nullish() }).nullish().catch(null),
+  usage: z
+    .object({
+      input_tokens: count.nullish(),
+      output_tokens: count.nullish(),
+      input_token_details: z
+        .object({
+          audio_tokens: count.nullish(),
+          cached_tokens: count.nullish(),
+          cached_tokens_details: z.object({ audio_tokens: count.nullish() }).nullish(),
+        })
+        .nullish()
+        .catch(null),
+      output_token_details: z.object({ audio_tokens: count.nullish() }).nullish().catch(null),
+    })
+    .nullish()
+    .catch(null),
 });
 
 const itemSchema = z.object({

@@ -5,6 +5,7 @@ import type { RealtimeConnection } from './connection.ts';
 import { errorFrom, unavailable } from './errors.ts';
 import type { ServerEvent, ServerResponse } from './events.ts';
 import { type LinkOptions, RealtimeLink } from './link.ts';
+import { usageOfResponse } from './usage.ts';
 
 export type SentenceEvent =
   | { type: 'audio'; base64: string }
@@ -24,6 +25,8 @@ export interface Sentence {
   /** What the server calls its response. */
   response: string | null;
   over: boolean;
+  /** See `TextToSpeechRequest`. */
+  onLateBill?: (usage: Usage) => void;
 }
 
 /** Cancelled sentences whose `response.created` has not come; more of them come from a server that creates nothing. */
@@ -46,6 +49,8 @@ export class SpeakingVoice {
   readonly #forsaken = new Set<string>();
   #connection: RealtimeConnection | null = null;
   #usage: Usage[] = [];
+  /** Whom to tell the bill of a sentence that was left, by its own id and by the server's. */
+  readonly #lateBills = new Map<string, (usage: Usage) => void>();
   #count = 0;
 
   constructor(options: Omit<LinkOptions, 'client'>) {
@@ -68,10 +73,15 @@ export class SpeakingVoice {
   }
 
   /** Asks for a sentence, at once or as soon as there is a connection. */
-  say(create: (id: string) => ResponseCreateEvent, signal: AbortSignal): Sentence {
+  say(
+    create: (id: string) => ResponseCreateEvent,
+    signal: AbortSignal,
+    onLateBill?: (usage: Usage) => void,
+  ): Sentence {
     const id = `sentence_${this.#count++}`;
     const events = new AsyncQueue<SentenceEvent>();
-    const sentence: Sentence = { id, events, create: create(id), response: null, over: false };
+    const late = onLateBill === undefined ? {} : { onLateBill };
+    const sentence: Sentence = { id, events, create: create(id), response: null, over: false, ...late };
     signal.addEventListener('abort', () => events.end(), { once: true });
     this.#sentences.set(id, sentence);
     if (this.#connection !== null) this.#connection.send(sentence.create);
@@ -86,6 +96,7 @@ export class SpeakingVoice {
     if (!sentence.over) {
       if (sentence.response !== null) this.#cancel(sentence.response);
       else if (this.#connection !== null) this.#forsake(sentence.id);
+      this.#expectBill(sentence);
     }
     if (sentence.response !== null) this.#responses.delete(sentence.response);
     this.#link.settled();
@@ -213,12 +224,21 @@ export class SpeakingVoice {
     }
   }
 
-  #remember({ usage }: ServerResponse): void {
-    if (usage == null) return;
-    this.#usage.push({
-      provider: this.#provider,
-      inputTokens: usage.input_tokens ?? 0,
-      outputTokens: usage.output_tokens ?? 0,
-    });
+  #expectBill({ id, response, onLateBill }: Sentence): void {
+    if (onLateBill === undefined) return;
+    this.#lateBills.set(id, onLateBill);
+    if (response !== null) this.#lateBills.set(response, onLateBill);
+    for (const oldest of this.#lateBills.keys()) {
+      if (this.#lateBills.size <= mostForsaken) break;
+      this.#lateBills.delete(oldest);
+    }
+  }
+
+  #remember(response: ServerResponse): void {
+    const usage = usageOfResponse(this.#provider, response);
+    if (usage === null) return;
+    const late = this.#lateBills.get(response.id) ?? this.#lateBills.get(response.metadata?.sentence ?? '');
+    if (late === undefined) this.#usage.push(usage);
+    else late(usage);
   }
 }

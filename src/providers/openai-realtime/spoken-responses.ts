@@ -7,6 +7,7 @@ import type { Conversation } from './conversation.ts';
 import { errorFrom, errorOfResponse, malformed, retryable, timedOut } from './errors.ts';
 import type { ServerEvent, ServerEventOf, ServerResponse } from './events.ts';
 import { SpokenResponse } from './spoken-response.ts';
+import { usageOfResponse } from './usage.ts';
 import { wireBytesPerMs } from './wire-audio.ts';
 
 export interface SpokenResponsesOptions {
@@ -226,10 +227,11 @@ export class SpokenResponses {
 
   #done(done: ServerResponse): void {
     const { provider, emit } = this.#options;
-    const { usage } = done;
-    if (usage != null) {
-      const tokens = { inputTokens: usage.input_tokens ?? 0, outputTokens: usage.output_tokens ?? 0 };
-      emit({ type: 'usage', usage: { provider, ...tokens } });
+    const usage = usageOfResponse(provider, done);
+    // Also of one that was cancelled, and forgotten by everybody else.
+    const asked = this.#remembered.find(({ id }) => id === done.id);
+    if (usage !== null) {
+      emit({ type: 'usage', usage, ...(asked === undefined ? {} : { response: asked.number }) });
     }
     const active = this.#active;
     if (active === null || done.id !== active.id) return;

@@ -144,7 +144,7 @@ export function openAiRealtimeTextToSpeech(
     watchdog.expect('audio', Math.max(1, attemptMs));
     const decoder = new WireDecoder(request.sampleRate);
     const longestBytes = longestAudioMs * wireBytesPerMs(request.sampleRate);
-    const sentence = voice.say((id) => readAloud(id, request), signal);
+    const sentence = voice.say((id) => readAloud(id, request), signal, request.onLateBill);
     let said = '';
     try {
       for await (const event of sentence.events) {

@@ -54,7 +54,16 @@ const chunkSchema = z.object({
       }),
     )
     .nullish(),
-  usage: z.object({ prompt_tokens: z.number(), completion_tokens: z.number() }).nullish(),
+  usage: z
+    .object({
+      prompt_tokens: z.number(),
+      completion_tokens: z.number(),
+      prompt_tokens_details: z
+        .object({ cached_tokens: z.number().nullish(), cache_write_tokens: z.number().nullish() })
+        .nullish()
+        .catch(null),
+    })
+    .nullish(),
 });
 
 /**
@@ -203,6 +212,13 @@ function toolOf(tool: ToolDefinition): OpenAI.ChatCompletionFunctionTool {
   return { type: 'function', function: { name, description, parameters } };
 }
 
-function usageOf(provider: string, usage: { prompt_tokens: number; completion_tokens: number }): Usage {
-  return { provider, inputTokens: usage.prompt_tokens, outputTokens: usage.completion_tokens };
+function usageOf(provider: string, usage: NonNullable<z.infer<typeof chunkSchema>['usage']>): Usage {
+  const { cached_tokens: cached, cache_write_tokens: written } = usage.prompt_tokens_details ?? {};
+  return {
+    provider,
+    inputTokens: usage.prompt_tokens,
+    ...(cached ? { cachedInputTokens: cached } : {}),
+    ...(written ? { cacheWriteTokens: written } : {}),
+    outputTokens: usage.completion_tokens,
+  };
 }

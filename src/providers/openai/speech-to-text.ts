@@ -63,6 +63,7 @@ export function openAiSpeechToText(
         (samples, signal) => transcribeWindow(client, requests, { ...options, samples, signal }),
         options,
         {
+          provider: requests.provider,
           bufferMs: settings.bufferMs ?? defaultBufferMs,
           runAhead: settings.runAhead ?? true,
           maxInFlight: settings.maxInFlight ?? defaultMaxInFlight,

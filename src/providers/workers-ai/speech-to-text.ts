@@ -83,6 +83,7 @@ export function workersAiSpeechToText(
         },
         options,
         {
+          provider: providerOf(model),
           bufferMs: settings.bufferMs ?? defaultBufferMs,
           runAhead: settings.runAhead ?? true,
           maxInFlight: settings.maxInFlight ?? defaultMaxInFlight,

@@ -54,7 +54,7 @@ async function callWith(samples: Int16Array, greeting = 'A very long greeting.')
           }
         },
         options,
-        { bufferMs: 2_000, runAhead: true, maxInFlight: 3 },
+        { provider: 'moonshine', bufferMs: 2_000, runAhead: true, maxInFlight: 3 },
       ),
   };
   await call.start();

@@ -96,6 +96,34 @@ describe('ends that are delivered at once', () => {
   });
 });
 
+describe('what a call cost', () => {
+  it('that is told eight times at once, each time otherwise, is one of them, whole', async () => {
+    const sessions = Array.from({ length: 8 }, () => postgres.session());
+    const call = {
+      callId: 'costly',
+      userId: 'anybody',
+      status: 'ended',
+      endReason: 'hangup',
+      turns: [],
+      failures: [],
+    };
+    await sessions[0]!.ask(`public.call_ended(${text({ ...call, endTime: '2026-11-22T09:01:00Z' })})`);
+    const told = (cost: number) => {
+      const provider = `vendor/${cost}`;
+      return `'${JSON.stringify({ cost, unpriced: [], providers: [{ provider, cost }], turns: [] })}'::jsonb`;
+    };
+    const took = await Promise.all(
+      sessions.map((session, at) => session.ask<boolean>(`public.call_costed('costly', ${told(at + 1)})`)),
+    );
+    expect(took.filter(Boolean)).toHaveLength(1);
+    const [row] = await postgres.query(
+      "select cost::float, cost_by_provider from public.call_logs where call_id = 'costly'",
+    );
+    const cost = took.indexOf(true) + 1;
+    expect(row).toEqual({ cost, cost_by_provider: [{ provider: `vendor/${cost}`, cost }] });
+  });
+});
+
 describe('everything at once', () => {
   it.each([1, 2, 3])('on twelve connections adds up, seed %d', async (seed) => {
     const random = seeded(seed);

@@ -32,6 +32,8 @@ export interface ProxyOptions {
   gateways?: readonly NodeEntry[] | undefined;
   /** Over those of `quiet`. */
   defines?: Readonly<Record<string, number | string>> | undefined;
+  /** Who may read the metrics beside the proxy's own address. */
+  monitors?: readonly string[] | undefined;
   /** Where to listen; default a free port. */
   port?: number | undefined;
 }
@@ -118,12 +120,13 @@ export class SipProxy {
 
   async #writeFiles(): Promise<void> {
     await this.writeNodes(this.#options.nodes);
+    const monitors = [this.address, ...(this.#options.monitors ?? [])];
     await writeFile(
       join(this.folder, 'trunks.list'),
       [
         `1 ${this.trunk} 32 0 carrier-a`,
         `1 ${this.#options.network.address(11)} 32 0 carrier-b`,
-        `2 ${this.address} 32 0 prometheus`,
+        ...monitors.map((address) => `2 ${address} 32 0 prometheus`),
         `3 ${this.peer} 32 0 pbx\n`,
       ].join('\n'),
     );

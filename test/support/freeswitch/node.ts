@@ -1,36 +1,17 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { runLua } from './lua.ts';
+import { prelude } from './prelude.ts';
 
 export const folder = path.resolve(import.meta.dirname, '../../../freeswitch');
 
-/** What mod_lua gives a script, made of `host`. */
-const prelude = `
-local function channel(name, ...) return host(name, ...) end
-freeswitch = {
-  API = function() return { execute = function(_, command, arguments) return channel("api", command, arguments) end } end,
-  getGlobalVariable = function(name) return channel("setting", name) end,
-  msleep = function(ms) channel("sleep", tostring(ms)) end,
-  consoleLog = function(_, text) channel("log", text) end,
-}
-session = {
-  get_uuid = function() return channel("uuid") end,
-  getVariable = function(_, name) return channel("get", name) end,
-  setVariable = function(_, name, value) channel("set", name, value) end,
-  execute = function(_, application, data) channel("execute", application, data) end,
-  answer = function() channel("execute", "answer", "") end,
-  ready = function() return channel("ready") == "true" end,
-}
-event = {
-  getHeader = function(_, name) return channel("header", name) end,
-  getBody = function() return channel("body") end,
-}
-argv = {}
-for at = 1, 8 do argv[at] = channel("argument", tostring(at)) end
-os.time = function() return tonumber(channel("time")) end
-io.lines = function(file) return (channel("file", file) or error("cannot open file " .. file)):gmatch("[^\\n]+") end
-package.path = channel("setting", "conf_dir") .. "/scripts/?.lua"
-`;
+/** What the scripts share. */
+const modules = Object.fromEntries(
+  ['stream', 'transfer', 'service'].map((name) => [
+    name,
+    readFileSync(path.join(folder, 'scripts', `${name}.lua`), 'utf8'),
+  ]),
+);
 
 const settings = {
   conf_dir: folder,
@@ -39,6 +20,7 @@ const settings = {
   service: 'wss://calls.example.com',
   service_percent: '100',
   stream_module: 'mod_openai_audio_stream',
+  transfer_shows: 'called',
   hold_line: 'tone_stream://hold',
   reopen_seconds: '30',
   proxy: '10.0.0.10:5060',
@@ -118,6 +100,11 @@ export class FreeSwitchDouble {
     this.#run('event.lua', { headers: { 'Unique-ID': uuid, ...own, ...headers }, body });
   }
 
+  /** The dialled channel, or the dialplan behind it, tells how a transfer goes. */
+  report(what: 'ringing' | 'answered' | 'over'): void {
+    this.#run('report.lua', { args: [uuid, what] });
+  }
+
   /** So many seconds go by, and what is due in them is run. */
   pass(seconds: number): void {
     const until = this.now + seconds;
@@ -148,8 +135,7 @@ export class FreeSwitchDouble {
     script: string,
     given: { headers?: Record<string, string>; body?: string; args?: string[] },
   ): void {
-    const start = prelude.replaceAll('\n', ' ');
-    runLua(start + source, script, (name, ...args) => {
+    const host = (name: string, ...args: string[]): string | null => {
       const [first = '', second = ''] = args;
       switch (name) {
         case 'api':
@@ -187,7 +173,8 @@ export class FreeSwitchDouble {
         default:
           throw new Error(`host: ${name}`);
       }
-    });
+    };
+    runLua(prelude + source, script, host, modules);
   }
 
   #api(command: string, text: string): string {

@@ -45,6 +45,7 @@ describe('a leg that sends too much', () => {
     const clock = new FakeClock(0);
     const errors: string[] = [];
     const closed: string[] = [];
+    const refused: string[] = [];
     let taken = 0;
     // Carriers' dialects let pass in silence what they do not know.
     const dialect = { ...call.dialect, receive: () => void taken++ };
@@ -54,10 +55,11 @@ describe('a leg that sends too much', () => {
       refusalOf: () => null,
       accept: () => call.call,
       sendError: (code) => errors.push(code),
+      onRefused: (code) => refused.push(code),
       onOver: () => {},
     });
     for (let i = 0; i < 1_000; i++) returning.receive('{"event":"nothing"}');
-    expect([taken, closed, errors]).toEqual([150, ['too fast'], ['TOO_FAST']]);
+    expect([taken, closed, errors, refused]).toEqual([150, ['too fast'], ['TOO_FAST'], ['TOO_FAST']]);
     expect(clock.pending).toBe(0);
     expect(call.leg.closed).toBeNull();
   });

@@ -36,7 +36,7 @@ describe('a model that hears, thinks and speaks', () => {
     expect(call.ofType('latency')[0]).toMatchObject({ endpointWaitMs: 500, providerMs: 300, totalMs: 800 });
     // Who served the turn is in its ledger.
     expect(call.ofType('turn.recorded')[1]?.turn.latency?.providers).toEqual(['scripted/speech']);
-    expect(call.ofType('usage')[0]?.usage.provider).toBe('scripted/speech');
+    expect(call.ofType('usage')[0]).toMatchObject({ usage: { provider: 'scripted/speech' }, turn: 0 });
     expect(call.asked.messages).toEqual([]);
     expect(call.asked.spoken.filter((text) => text === 'At nine.')).toEqual([]);
   });
@@ -55,6 +55,8 @@ describe('a model that hears, thinks and speaks', () => {
     expect(long.startsWith(heard)).toBe(true);
     expect(heard.length).toBeLessThan(40);
     expect(call.ofType('turn.recorded')[1]?.turn.interrupted).toBe(true);
+    // The model was done when the caller began; each response is the bill of its own turn.
+    expect(call.ofType('usage').map(({ turn }) => turn)).toEqual([0, 1]);
     const cut = call.speech.told.find((line) => line.startsWith('truncate'))!;
     expect(cut).toMatch(/^truncate \d+ after \d+ ms: /);
     expect(cut.endsWith(`: ${heard}`)).toBe(true);
@@ -63,6 +65,26 @@ describe('a model that hears, thinks and speaks', () => {
     expect(heardMs).toBeLessThan(2_000);
     expect(call.leg.actions).toContain('clear');
     expect(call.transcript().slice(-2)).toEqual(['caller: Stop, please.', 'agent: Fine.']);
+  });
+
+  it('bills a response that was cut off to the turn that it was for, though that is over when the bill comes', async () => {
+    const call = createSpokenCall({
+      transcripts: ['When do you open?', 'Stop, please.'],
+      responses: [[long, 'And so on.'], ['Fine.']],
+      stepMs: 4_000,
+    });
+    await call.start();
+    await call.speak(600);
+    await call.silence(1_500);
+    await call.speak(600);
+    await call.silence(9_000);
+    const toldAt = call.events.flatMap((event, at) => (event.type === 'usage' ? [[event.turn, at]] : []));
+    expect(toldAt.map(([turn]) => turn)).toEqual([0, 1]);
+    const secondBegan = call.events.findIndex(
+      (event) => event.type === 'transcript' && event.role === 'agent' && event.turn === 1,
+    );
+    expect(secondBegan).toBeGreaterThan(0);
+    expect(toldAt[0]![1]).toBeGreaterThan(secondBegan);
   });
 
   it('goes on after a backchannel, and forgets nothing', async () => {

@@ -5,7 +5,6 @@ import {
   NODE_SILENT_MS,
   type NodeReport,
   nodeCounts,
-  prometheusNodes,
 } from '../../../src/metrics/nodes.ts';
 
 const now = 1_800_000_000_000;
@@ -38,14 +37,6 @@ describe('nodes', () => {
     expect(everyNodeDown([], now)).toBe(false);
     expect(everyNodeDown([node('a'), node('b', { at: 0 })], now)).toBe(false);
     expect(everyNodeDown([node('a', { state: 'draining' }), node('b', { at: 0 })], now)).toBe(true);
-  });
-
-  it('are a line each for Prometheus', () => {
-    const text = prometheusNodes([node('a'), node('b', { at: now - 60_000 })], now);
-    expect(text).toContain('# TYPE node_up gauge\nnode_up{node="a"} 1\nnode_up{node="b"} 0\n');
-    expect(text).toContain('node_silence_seconds{node="b"} 60\n');
-    expect(text).toContain('node_idle_cpu_ratio{node="a"} 0.815\n');
-    expect(prometheusNodes([], now)).toBe('');
   });
 
   it('report numbers within bounds and nothing else', () => {

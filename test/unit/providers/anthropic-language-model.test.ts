@@ -31,7 +31,10 @@ const request: LanguageModelRequest = {
   ],
   maxOutputTokens: 50,
 };
-const usage = { type: 'usage', usage: { provider, inputTokens: 18, outputTokens: 7 } };
+const usage = {
+  type: 'usage',
+  usage: { provider, inputTokens: 18, cachedInputTokens: 5, cacheWriteTokens: 2, outputTokens: 7 },
+};
 
 let double: AnthropicDouble;
 let clock: FakeClock;

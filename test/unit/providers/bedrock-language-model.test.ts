@@ -39,7 +39,10 @@ const request: LanguageModelRequest = {
   ],
   maxOutputTokens: 50,
 };
-const usage = { type: 'usage', usage: { provider, inputTokens: 18, outputTokens: 7 } };
+const usage = {
+  type: 'usage',
+  usage: { provider, inputTokens: 18, cachedInputTokens: 5, cacheWriteTokens: 2, outputTokens: 7 },
+};
 const text = (content: string) => ({ type: 'text', text: content });
 
 class NotingClock extends FakeClock {

@@ -6,7 +6,12 @@ import {
   openAiRealtimeTextToSpeech,
 } from '../../../src/providers/openai-realtime/text-to-speech.ts';
 import { sameWords } from '../../../src/providers/openai-realtime/wording.ts';
-import type { TextToSpeech, TextToSpeechEvent, TextToSpeechRequest } from '../../../src/providers/ports.ts';
+import type {
+  TextToSpeech,
+  TextToSpeechEvent,
+  TextToSpeechRequest,
+  Usage,
+} from '../../../src/providers/ports.ts';
 import { eavesdrop, until } from '../../support/eavesdrop.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { type Answer, OpenAiRealtimeDouble } from '../../support/openai-realtime-double.ts';
@@ -97,7 +102,18 @@ describe('OpenAI Realtime text to speech', () => {
     expect(mulawOf(sentence.events)).toEqual(Uint8Array.from([...bytes(160), ...bytes(320, 50)]));
     expect(sentence.events.filter(({ type }) => type !== 'audio')).toEqual([
       { type: 'usage', usage: { provider, characters: 13 } },
-      { type: 'usage', usage: { provider, inputTokens: 10, outputTokens: 20 } },
+      {
+        type: 'usage',
+        usage: {
+          provider,
+          inputTokens: 10,
+          cachedInputTokens: 4,
+          cachedAudioInputTokens: 1,
+          audioInputTokens: 3,
+          outputTokens: 20,
+          audioOutputTokens: 18,
+        },
+      },
     ]);
     expect(double.last.connection.url.search).toBe('?model=gpt-realtime-2.1-mini');
     expect(double.last.config).toMatchObject({
@@ -174,30 +190,35 @@ describe('OpenAI Realtime text to speech', () => {
     expect(mulawOf(first.events)).toEqual(bytes(160));
   });
 
-  it('never lets late audio of a cancelled sentence out in another one', async () => {
+  it.each([
+    ['is told to whoever asked for it', true],
+    ['is told with the next, where nobody wants to know', false],
+  ])('never lets late audio of a cancelled sentence out in another one; its bill %s', async (_how, late) => {
     const abort = new AbortController();
+    const bills: Usage[] = [];
     double.answers.push(
       { ...said('First.', bytes(160)), holdAfter: 'audio' },
       { ...said('Second.', bytes(160, 60)), holdAfter: 'audio' },
     );
-    const first = speak('First.', {}, abort.signal);
+    const wanted = late ? { onLateBill: (usage: Usage) => bills.push(usage) } : {};
+    const first = speak('First.', wanted, abort.signal);
     await until(() => mulawOf(first.events).length === 160);
     const [response] = double.last.running;
     abort.abort();
     await until(() => first.over);
     expect(first.error).toBeNull();
     const second = speak('Second.');
-    const late = { output_index: 0, content_index: 0, item_id: 'item_x' };
+    const ofFirst = { output_index: 0, content_index: 0, item_id: 'item_x' };
     double.last.send({
       type: 'response.output_audio.delta',
       response_id: response!,
-      ...late,
+      ...ofFirst,
       delta: Buffer.alloc(800).toString('base64'),
     });
     double.last.send({
       type: 'response.output_audio_transcript.delta',
       response_id: response!,
-      ...late,
+      ...ofFirst,
       delta: 'First.',
     });
     await until(() => creates().length === 2);
@@ -207,8 +228,8 @@ describe('OpenAI Realtime text to speech', () => {
     expect(mulawOf(second.events)).toEqual(bytes(160, 60));
     expect(second.events.some(({ type }) => type === 'wording')).toBe(false);
     expect(double.last.received('response.cancel')).toMatchObject([{ response_id: response }]);
-    // What the cancelled one cost is told with the next.
-    expect(second.events.filter(({ type }) => type === 'usage')).toHaveLength(3);
+    expect(bills.map(({ outputTokens }) => outputTokens)).toEqual(late ? [20] : []);
+    expect(second.events.filter(({ type }) => type === 'usage')).toHaveLength(late ? 2 : 3);
   });
 
   it('cancels a sentence that was left before the server had named its response', async () => {

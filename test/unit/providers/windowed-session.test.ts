@@ -38,7 +38,7 @@ function open(options: Partial<WindowOptions> = {}) {
         });
       }),
     { sampleRate: rate, signal: abort.current.signal },
-    { bufferMs: 2000, runAhead: false, maxInFlight: 3, ...options },
+    { provider: 'test/files', bufferMs: 2000, runAhead: false, maxInFlight: 3, ...options },
   );
   const events: SpeechToTextEvent[] = [];
   const ended = (async () => {
@@ -62,6 +62,35 @@ function speech(seconds: number): Int16Array {
     return gap ? 0 : ((i * 7919) % 8009) - 4004;
   });
 }
+
+it('a window that was sent and then given up costs its seconds, as a guess, and one that still waited nothing', async () => {
+  const controller = new AbortController();
+  const sent: number[] = [];
+  const session = new WindowedSession(
+    (samples, signal) =>
+      new Promise((_, reject) => {
+        sent.push(samples.length / rate);
+        signal.addEventListener('abort', () => reject(signal.reason));
+      }),
+    { sampleRate: rate, signal: controller.signal },
+    { provider: 'test/files', bufferMs: 10_000, runAhead: true, maxInFlight: 1 },
+  );
+  const bills: unknown[] = [];
+  const read = (async () => {
+    for await (const event of session.events) if (event.type === 'usage') bills.push(event.usage);
+  })();
+  session.push(speech(3));
+  session.pause();
+  // The caller goes on: what is under way is of no use, and the longer window waits for its place.
+  session.push(speech(1));
+  session.pause();
+  session.discardUtterance();
+  await settle();
+  controller.abort();
+  await read;
+  expect(sent).toEqual([3]);
+  expect(bills).toEqual([{ provider: 'test/files', audioSeconds: 3, estimated: true }]);
+});
 
 describe('WindowedSession', () => {
   it('transcribes an utterance that fits the buffer in one piece, at its end', async () => {
@@ -308,7 +337,7 @@ describe('WindowedSession', () => {
     const session = new WindowedSession(
       async () => ({ text: 'cough', usage }),
       { sampleRate: rate, signal: controller.signal },
-      { bufferMs: 1000, runAhead: true, maxInFlight: 3 },
+      { provider: 'test/files', bufferMs: 1000, runAhead: true, maxInFlight: 3 },
     );
     session.push(speech(3));
     await settle();
@@ -341,7 +370,7 @@ describe('WindowedSession', () => {
     const session = new WindowedSession(
       () => Promise.reject(new Error('must not be asked')),
       { sampleRate: rate, signal: AbortSignal.abort() },
-      { bufferMs: 2000, runAhead: true, maxInFlight: 3 },
+      { provider: 'test/files', bufferMs: 2000, runAhead: true, maxInFlight: 3 },
     );
     session.push(speech(3));
     session.endUtterance();
