@@ -34,7 +34,7 @@ export async function writeHeartbeat(env: Env, shards: number, report: NodeRepor
 }
 
 /** How long an isolate waits for its refusals to be counted. */
-const REFUSALS_TIMEOUT_MS = 5_000;
+const REFUSALS_TIMEOUT_MS = 3_000;
 
 /** Takes the refusals of an isolate to its shard. */
 export function sendRefusals(env: Pick<Env, 'METRICS'>, shards: number): SendRefusals {

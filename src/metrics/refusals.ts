@@ -4,8 +4,8 @@ import { addOne, type Sums } from './sums.ts';
 
 /** How long an isolate collects refusals before it tells of them: a flood of them makes a request every so often. */
 const COLLECT_MS = 2_000;
-/** Longer than collecting and telling may take: who was to do it is gone (`waitUntil` has 30 s). */
-const GIVEN_UP_MS = 60_000;
+/** Longer than collecting and telling of two batches may take: who was to do it is gone. */
+const GIVEN_UP_MS = 10_000;
 
 /** What was refused: a call, or another request. */
 export type RefusedThing = 'call' | 'request';
