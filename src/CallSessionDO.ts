@@ -364,9 +364,14 @@ export class CallSessionDO extends DurableObject<Env> {
     if (jurisdiction !== null) this.#entries.put<Jurisdiction>('jurisdiction', jurisdiction);
     if (leg.bound && !this.claim(claimant, until)) return false;
     if (leg.bound && jurisdiction === null) return true;
-    const claimed = await this.#named(callId).claim(claimant, until);
-    if (!claimed && leg.bound) this.release(claimant);
-    return claimed;
+    let claimed = false;
+    try {
+      claimed = await this.#named(callId).claim(claimant, until);
+      return claimed;
+    } finally {
+      // Also where nobody answered: the client may try again.
+      if (!claimed && leg.bound) this.release(claimant);
+    }
   }
 
   #funds(leg: LegRequest): CallFunds {

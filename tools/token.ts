@@ -33,6 +33,6 @@ async function main(args: readonly string[]): Promise<void> {
       `The token, for its holder alone; it is shown once:\n\n  ${token}\n\nIts SHA-256:\n\n  ${hash}\n`,
     );
   }
-  console.log(`The setting, for .dev.vars, or as a secret (npx wrangler secret put ${setting}):\n`);
+  console.log(`The setting, for .dev.vars, or as a secret (npm run secret:set -- --env NAME ${setting}):\n`);
   console.log(`  ${setting}='${value}'`);
 }

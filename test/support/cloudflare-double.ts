@@ -10,6 +10,7 @@ export interface CloudflareVersion {
   tag: string | null;
   message: string | null;
   migrationTag: string | null;
+  bindings: { type: string; name: string }[];
   createdAt: string;
 }
 
@@ -268,6 +269,7 @@ export class CloudflareDouble {
       tag: annotations['workers/tag'] ?? null,
       message: annotations['workers/message'] ?? null,
       migrationTag: worker.migrationTag,
+      bindings: worker.bindings,
       createdAt: this.#now(),
     };
     worker.versions.unshift(version);
@@ -295,7 +297,7 @@ function failure(status: number, code?: number, message = 'an error of the test'
   return { status, body: { success: false, errors, messages: [], result: null } };
 }
 
-function versionJson({ id, tag, message, migrationTag, createdAt }: CloudflareVersion): object {
+function versionJson({ id, tag, message, migrationTag, bindings, createdAt }: CloudflareVersion): object {
   return {
     id,
     number: 1,
@@ -305,7 +307,7 @@ function versionJson({ id, tag, message, migrationTag, createdAt }: CloudflareVe
       ...(message === null ? {} : { 'workers/message': message }),
     },
     resources: {
-      bindings: [],
+      bindings,
       script: { handlers: ['fetch'] },
       script_runtime: {
         usage_model: 'standard',

@@ -27,6 +27,8 @@ export interface Environment {
   worker: string;
   buckets: Bucket[];
   namespaces: Namespace[];
+  /** Names of all that the Worker is given. */
+  bindings: string[];
   /** The last of the classes' migrations. */
   migrationTag: string | null;
   /** How a deploy treats calls in progress, as `--durable-objects-code-update-mode` takes it. */
@@ -40,8 +42,11 @@ const configSchema = z.object({
     z.object({ binding: z.string(), bucket_name: z.string(), jurisdiction: z.string().optional() }),
   ),
   kv_namespaces: z.array(z.object({ binding: z.string(), id: z.string().optional() })),
+  analytics_engine_datasets: z.array(z.object({ binding: z.string() })),
+  ratelimits: z.array(z.object({ name: z.string() })),
   migrations: z.array(z.object({ tag: z.string() })),
   durable_objects: z.object({
+    bindings: z.array(z.object({ name: z.string() })),
     code_update_strategy: z.object({ mode: z.string(), max_delay: z.number().optional() }).optional(),
   }),
   vars: z.record(z.string(), z.unknown()),
@@ -73,6 +78,12 @@ export async function readEnvironment(root: string, name: EnvironmentName): Prom
       id,
       title: `${config.name}-${binding.toLowerCase().replaceAll('_', '-')}`,
     })),
+    bindings: [
+      ...[...config.durable_objects.bindings, ...config.ratelimits].map(({ name }) => name),
+      ...[...config.r2_buckets, ...config.kv_namespaces, ...config.analytics_engine_datasets].map(
+        ({ binding }) => binding,
+      ),
+    ],
     migrationTag: config.migrations.at(-1)?.tag ?? null,
     codeUpdate:
       strategy?.mode === 'deferred' && strategy.max_delay !== undefined

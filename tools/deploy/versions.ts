@@ -42,6 +42,8 @@ export interface Version {
   id: string;
   createdAt: string;
   message: string | null;
+  /** Names of what it is given. */
+  bindings: string[];
   /** Of the objects' classes. */
   migrationTag: string | null;
 }
@@ -51,7 +53,10 @@ const versionSchema = z.object({
   metadata: z.object({ created_on: z.string() }),
   annotations: annotationsSchema,
   resources: z
-    .object({ script_runtime: z.object({ migration_tag: z.string().nullish() }).nullish() })
+    .object({
+      bindings: z.array(z.object({ name: z.string() })).default([]),
+      script_runtime: z.object({ migration_tag: z.string().nullish() }).nullish(),
+    })
     .nullish(),
 });
 
@@ -70,6 +75,7 @@ export async function versionOf(
     id,
     createdAt: metadata.created_on,
     message: typeof message === 'string' ? message : null,
+    bindings: resources?.bindings.map((binding) => binding.name) ?? [],
     migrationTag: resources?.script_runtime?.migration_tag ?? null,
   };
 }

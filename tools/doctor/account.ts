@@ -99,6 +99,10 @@ export async function examineAccount(
           return [failed('deployment', 'the Worker was never deployed', npm('deploy'))];
         const version = await versionOf(environment, current.version, wrangler, signal);
         const says = `${version.message ?? version.id}, ${version.createdAt}`;
+        const lacking = environment.bindings.filter((binding) => !version.bindings.includes(binding));
+        if (lacking.length > 0) {
+          return [failed('deployment', `${says}; it is not given ${lacking.join(', ')}`, npm('deploy'))];
+        }
         if (version.migrationTag === environment.migrationTag) return [fine('deployment', says)];
         const classes = `its classes are those of ${version.migrationTag ?? 'no migration'}, here ${environment.migrationTag}`;
         return [warning('deployment', `${says}; ${classes}`, npm('deploy'))];

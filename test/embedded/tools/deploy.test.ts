@@ -36,7 +36,7 @@ async function withAccount(
   }
 }
 
-describe.concurrent('with wrangler', { timeout: 120_000 }, () => {
+describe.concurrent('with wrangler', { timeout: 300_000 }, () => {
   it('namespaces are made once, also where the answer to the first request was lost', () =>
     withAccount(async (cloudflare, wrangler) => {
       let toml = readFileSync(join(root, 'wrangler.toml'), 'utf8');
@@ -112,7 +112,7 @@ describe.concurrent('with wrangler', { timeout: 120_000 }, () => {
     }));
 });
 
-describe('the bundle', () => {
+describe('the bundle', { timeout: 300_000 }, () => {
   /** With gzip. It was 1,020 KiB when this was written; the platform takes 10 MB (3 without the paid plan), and starts it within 1 s. */
   const BUDGET_KIB = 1_200;
   const folder = mkdtempSync(join(tmpdir(), 'bundle-test-'));

@@ -13,6 +13,7 @@ export function environmentOf(more: Partial<Environment> = {}): Environment {
       { binding: 'RECORDINGS_EU', name: 'calls-eu', jurisdiction: 'eu' },
     ],
     namespaces: [{ binding: 'CACHE_KV', id: 'a1', title: 'calls-staging-cache-kv' }],
+    bindings: ['CALL_SESSION', 'CACHE_KV', 'RECORDINGS', 'RECORDINGS_EU'],
     migrationTag: 'v2',
     codeUpdate: 'deferred 600s',
     vars: {},
@@ -47,12 +48,20 @@ export const ruleOf = (infrequent: number, deleted: number) =>
     `Listing lifecycle rules for bucket 'calls'...\nname:     recordings\nenabled:  Yes\nprefix:   recordings/\naction:   Expire objects after ${deleted} days, Transition to Infrequent Access after ${infrequent} days, Abort incomplete multipart uploads after 7 days\n`,
   );
 
-export const versionJson = (id: string, message: string | null, migrationTag: string | null) =>
+export const versionJson = (
+  id: string,
+  message: string | null,
+  migrationTag: string | null,
+  bindings = ['CALL_SESSION', 'CACHE_KV', 'RECORDINGS', 'RECORDINGS_EU', 'OPENAI_API_KEY'],
+) =>
   saying({
     id,
     metadata: { created_on: '2026-11-20T10:00:00Z' },
     annotations: message === null ? {} : { 'workers/message': message },
-    resources: { script_runtime: { migration_tag: migrationTag } },
+    resources: {
+      bindings: bindings.map((name) => ({ name, type: 'any' })),
+      script_runtime: { migration_tag: migrationTag },
+    },
   });
 export const deploymentsJson = (...versions: string[]) =>
   saying(

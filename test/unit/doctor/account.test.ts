@@ -55,6 +55,12 @@ describe('an environment in the account', () => {
     ['RECORDINGS_EU', { 'r2 bucket lifecycle list calls-eu': ruleOf(30, 365) }, {}, /r2:create/],
     ['deployment', { 'deployments list': saying([]) }, {}, /npm run deploy/],
     ['deployment', { 'versions view': versionJson('new', null, 'v1') }, {}, /npm run deploy/],
+    [
+      'deployment',
+      { 'versions view': versionJson('new', null, 'v2', ['CALL_SESSION', 'CACHE_KV', 'RECORDINGS']) },
+      {},
+      /npm run deploy/,
+    ],
     ['KV namespaces', { 'kv namespace list': failing(10000, 'Authentication error') }, {}, /permission/],
   ])('that lacks its %s is told so, with what mends it', async (what, answers, more, mend) => {
     const { wrangler } = wranglerDouble({ ...answers, ...well, ...answers });
