@@ -26,6 +26,8 @@ function inWorkerd(
             SUPABASE_SERVICE_ROLE_KEY: inject('supabaseKey'),
             RATE_LIMIT_PER_IP: '0',
             AUTH: 'none',
+            AGENT_TOOLS:
+              '{"hangUp": false, "transfer": {"destinations": [{"name": "desk", "to": "+493012345"}]}}',
             RESUME_GRACE: '4000',
             CONVERSATION_INTERVAL: '1000',
             CORS_ORIGINS: 'https://console.example',
@@ -89,6 +91,8 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          // Calls that mostly wait for the end of a sentence.
+          maxConcurrency: 10,
           exclude: [...configDefaults.exclude, killing],
           testTimeout: 180_000,
           hookTimeout: 180_000,

@@ -43,6 +43,10 @@ const benches: Record<string, { describe: string; load(): Promise<Bench> }> = {
     describe: 'What a turn of a conversation uses: seconds, tokens, characters (with `npm start` running)',
     load: () => import('./usage.ts'),
   },
+  'sip-calls': {
+    describe: 'Telephone calls at once by SIP and RTP, through Kamailio and a media node (--calls N)',
+    load: () => import('./sip-calls.ts'),
+  },
   redaction: {
     describe: 'What redaction takes for personal data that is none, and how long it takes',
     load: () => import('./redaction.ts'),

@@ -5,7 +5,7 @@ import { lineDetector } from './audio/line-detector.ts';
 import { loadVoiceActivity, type VoiceActivityFactory } from './audio/voice-activity.ts';
 import { isBlocked, unauthorized } from './auth/authenticate.ts';
 import { subprotocolHeaders } from './auth/credential.ts';
-import { Call } from './call/call.ts';
+import { Call, type CallOptions } from './call/call.ts';
 import { systemClock, systemRandom } from './call/clock.ts';
 import { type CallEvent, CallEvents } from './call/events.ts';
 import { type CallFunds, callFunds } from './call/funds.ts';
@@ -13,6 +13,7 @@ import type { Leg } from './call/leg.ts';
 import type { PastCall } from './call/past-call.ts';
 import type { CallGrant, Principal } from './call/principal.ts';
 import { type Refusal, ReturningLeg, refusalToReturn } from './call/returning-leg.ts';
+import { within } from './call/within.ts';
 import { type Config, loadConfig } from './config.ts';
 import type { DialectEntry, LegContext } from './dialects/carrier.ts';
 import type { StartRequest } from './dialects/dialect.ts';
@@ -20,14 +21,17 @@ import { closeCodes, type ErrorCode } from './dialects/native-messages.ts';
 import { dialectAt } from './dialects/registry.ts';
 import { Alarms } from './durable/alarms.ts';
 import { CallArchive } from './durable/call-archive.ts';
+import { metadataOf } from './durable/dial-deliveries.ts';
 import { KeptEntries } from './durable/kept-entries.ts';
 import { KeptWrites } from './durable/kept-writes.ts';
 import { LegSocket } from './durable/leg-socket.ts';
 import { ObjectLimits } from './durable/object-limits.ts';
 import { speechStore } from './durable/speech-store.ts';
 import { hasTables } from './durable/storage.ts';
+import { traceOf } from './durable/traced-call.ts';
 import type { Env } from './env.ts';
 import { countRefusal } from './http/count-refusals.ts';
+import { dialsOf, orNull } from './http/dials.ts';
 import { apiError } from './http/errors.ts';
 import { type LegRequest, readLegRequest } from './http/leg-request.ts';
 import { describeError, log, logCallEvent, personalId } from './log.ts';
@@ -36,9 +40,14 @@ import { createProviders } from './providers/registry.ts';
 import { connectBooks } from './records/connect.ts';
 import { homeOf, type Jurisdiction, jurisdictionOf } from './regions/settings.ts';
 import { callTools } from './tools/call-tools.ts';
+import type { CallTrace } from './tracing/call-trace.ts';
+import { readTraceparent } from './tracing/trace-context.ts';
 
 /** An ended call whose deliveries found no end is taken up again after this. */
 const UNDELIVERED_MS = 1_000;
+
+/** The longest wait for what a placed call was given: whoever has answered hears nothing meanwhile. */
+const GIVEN_MS = 1_000;
 
 /** Storage that could not be deleted is tried again after this. */
 const UNDELETED_MS = 60_000;
@@ -100,6 +109,7 @@ export class CallSessionDO extends DurableObject<Env> {
         'Retry-After': '5',
       });
     }
+    const given = this.#call === null ? await this.#givenFor(leg, request) : null;
     // From here on nothing waits: of two sockets with the same token one is the first.
     const { call: grant } = leg.principal;
     const comesBack = this.#call !== null || this.#lost() !== null;
@@ -123,7 +133,7 @@ export class CallSessionDO extends DurableObject<Env> {
       this.#countRefusal('CALL_ID_IN_USE');
       socket.refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', closeCodes.callIdInUse);
     } else {
-      this.#accept(socket, connect(), leg, detectors);
+      this.#accept(socket, connect(), leg, detectors, given);
     }
     return new Response(null, { status: 101, webSocket: pair[0], headers });
   }
@@ -162,8 +172,13 @@ export class CallSessionDO extends DurableObject<Env> {
 
   #closeLost(): void {
     const lost = this.#archive?.lost ?? null;
-    this.#archive?.closeLost();
-    if (lost !== null) this.#limits.slots?.release(lost.call);
+    const end = this.#archive?.closeLost() ?? null;
+    if (lost === null || end === null) return;
+    this.#limits.slots?.release(lost.call);
+    if (lost.call.trace === undefined) return;
+    const trace = traceOf(this.#config, (work) => this.ctx.waitUntil(work), null);
+    trace.goOn(lost.call, lost.call.trace);
+    trace.closeLost(end);
   }
 
   /** A socket that speaks the dialect of its path. */
@@ -182,8 +197,26 @@ export class CallSessionDO extends DurableObject<Env> {
     };
   }
 
-  #accept(socket: LegSocket, connection: Leg, leg: LegRequest, detectors: VoiceActivityFactory): void {
-    const call = this.#createCall(connection, leg, detectors, systemRandom.id());
+  /** What a call that we have placed was given along with its request. A node says that it is one; where the queue is silent, the call goes without. */
+  async #givenFor(leg: LegRequest, request: Request): Promise<CallOptions['given']> {
+    if (!leg.bound || new URL(request.url).searchParams.get('dialled') !== 'true') return null;
+    const queue = dialsOf(this.env, this.#config, leg.callId);
+    const found = await orNull(
+      'given',
+      within(systemClock, GIVEN_MS, async () => ({ dial: await queue.find(leg.callId) })),
+    );
+    const dial = found?.dial ?? null;
+    return dial === null ? null : { userId: dial.userId, metadata: metadataOf(dial) };
+  }
+
+  #accept(
+    socket: LegSocket,
+    connection: Leg,
+    leg: LegRequest,
+    detectors: VoiceActivityFactory,
+    given: CallOptions['given'],
+  ): void {
+    const call = this.#createCall(connection, leg, detectors, systemRandom.id(), undefined, given);
     socket.listen({
       message: (data) => call.receive(data, connection),
       closed: (inOrder) => call.disconnected(connection, inOrder),
@@ -262,19 +295,24 @@ export class CallSessionDO extends DurableObject<Env> {
     detectors: VoiceActivityFactory,
     resumeToken: string,
     past?: PastCall,
+    given: CallOptions['given'] = null,
   ): Call {
     const config = this.#config;
     const claimant = systemRandom.id();
     let call: Call | null = null;
+    const trace = traceOf(config, (work) => this.ctx.waitUntil(work), readTraceparent(leg.traceparent));
+    if (past?.call.trace !== undefined) trace.goOn(past.call, past.call.trace);
     const events = new CallEvents(systemClock.now, (error) =>
       log('error', 'a listener of the call failed', {
         callId: personalId(leg.callId),
+        trace: trace.facts?.traceId,
         error: describeError(error),
       }),
     );
     events.listen((event) => (call?.leg ?? connection).dialect.show(event));
-    events.listen((event, at) => this.#archiveEvent(event, at, resumeToken));
-    events.listen((event) => logCallEvent(leg.callId, event));
+    events.listen((event, at) => trace.hear(event, at));
+    events.listen((event, at) => this.#archiveEvent(traced(event, trace), at, resumeToken));
+    events.listen((event) => logCallEvent(leg.callId, event, trace.facts?.traceId));
     events.listen((event) => {
       if (event.type === 'leg.closed' && event.refusal !== undefined) this.#countRefusal(event.refusal.code);
     });
@@ -326,8 +364,10 @@ export class CallSessionDO extends DurableObject<Env> {
           secrets: config.AGENT_HTTP_TOOL_SECRETS,
           onRun,
           results: earlier,
+          trace,
         }),
       storeAudio: (chunk) => this.#archive?.storeAudio(chunk),
+      given,
       ...(past === undefined ? {} : { past }),
     });
     this.#call = call;
@@ -451,6 +491,12 @@ export class CallSessionDO extends DurableObject<Env> {
       random: systemRandom,
     });
   }
+}
+
+/** The start of a call, with the trace that it has from there on: it is kept with the call. */
+function traced(event: CallEvent, { facts }: CallTrace): CallEvent {
+  if (event.type !== 'call.started' || facts === null) return event;
+  return { ...event, call: { ...event.call, trace: facts } };
 }
 
 /** For whom a leg calls that names nobody: a token of a person's, or of one call, is somebody's. */

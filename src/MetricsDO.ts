@@ -131,6 +131,14 @@ export class MetricsDO extends DurableObject<Env> {
     );
   }
 
+  /** A node's last report. */
+  node(name: string): NodeReport | null {
+    const [row] = this.#sql
+      .exec<{ report: string }>('SELECT report FROM nodes WHERE name = ?', name)
+      .toArray();
+    return row === undefined ? null : (JSON.parse(row.report) as NodeReport);
+  }
+
   /** Writes nothing. */
   read(now: number): { totals: Totals; nodes: NodeReport[] } {
     let active = 0;

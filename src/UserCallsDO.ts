@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
-import { type CountedCall, LEASE_MS, type UserCalls } from './call/call-slots.ts';
+import { type CountedCall, DIALLED, LEASE_MS, type UserCalls } from './call/call-slots.ts';
 import { systemClock } from './call/clock.ts';
 import { within } from './call/within.ts';
 import { loadConfig } from './config.ts';
@@ -34,6 +34,8 @@ export class UserCallsDO extends DurableObject<Env> implements UserCalls {
     const limit = await this.#limitOf(call.userId);
     // It was given up meanwhile: whoever asked has been told so, or does not listen any more.
     if (!this.#taking.delete(key)) return 'full';
+    // What was dialled is counted already: the call takes the place of the dialling, and no second one.
+    if (call.startTime !== DIALLED) this.#leases.release(keyOf({ ...call, startTime: DIALLED }));
     if (!this.#leases.take(key, limit, systemClock.now())) return 'full';
     await this.#setAlarm();
     return 'taken';

@@ -87,6 +87,7 @@ function defaultAgent(config: Config): Omit<AgentConfig, 'version'> {
     faq: config.AGENT_FAQ,
     keywords: config.AGENT_KEYWORDS,
     speculation: { ...defaultSpeculation, ahead: config.AGENT_SPECULATION },
+    machineDetection: null,
     recording: config.RECORDING,
     recordingNotice: config.AGENT_RECORDING_NOTICE,
     redaction: config.TRANSCRIPT_REDACTION,

@@ -5,6 +5,7 @@ import { defaultEndpointing, defaultInterruption, defaultSilence } from './call/
 import { defaultSpeculation } from './call/speculation.ts';
 import { languageTag } from './call/spoken-language.ts';
 import { ownPricesSchema } from './cost/price-list.ts';
+import { isDialRule, isPrefix } from './dialling/destination.ts';
 import { recordingChannels, recordingFormats } from './durable/recordings/format.ts';
 import { redactionKinds, storedNumbers } from './privacy/kinds.ts';
 import { missingKeys, needsWorkersAi } from './provider-keys.ts';
@@ -15,6 +16,7 @@ import { emptyIsUnset, flag, json, list, optionalText, text, url, whole } from '
 import { builtInToolsSchema } from './tools/built-in.ts';
 import { httpToolsSchema } from './tools/http-tool.ts';
 import { isWebhookSecret } from './tools/webhook-signature.ts';
+import { tracingSchema } from './tracing/settings.ts';
 
 const faqSchema = z
   .array(
@@ -35,6 +37,10 @@ export const campaignSchema = z
     recording: z.boolean(),
     recordingNotice: z.string().max(2_000),
     redaction: z.array(z.enum(redactionKinds)).max(redactionKinds.length),
+    machineDetection: z.strictObject({
+      onMachine: z.enum(['hang up', 'leave message', 'go on']).default('hang up'),
+      message: z.string().max(2_000).default(''),
+    }),
   })
   .partial();
 export type CampaignSettings = z.output<typeof campaignSchema>;
@@ -202,6 +208,25 @@ const configSchema = z.object({
 
   // --- who may ---
   ...authSchema,
+
+  // --- traces ---
+  ...tracingSchema,
+
+  // --- calls that the service places; see docs/outbound-calls.md ---
+  /** Who may be dialled, comma-separated: prefixes (`+4930`), countries (`DE`), `*`, hosts of SIP addresses (`sip:192.0.2.20`). Empty: nobody. */
+  DIAL_ALLOWED: list(
+    z.string().refine(isDialRule, 'must be a prefix like +4930, a country like DE, * or sip:HOST'),
+  ),
+  /** Prefixes that are not dialled whatever is allowed. Premium-rate and shared-cost numbers never are. */
+  DIAL_DENIED: list(z.string().refine(isPrefix, 'must be a prefix like +4930')),
+  /** How long a call waits for a node, and rings, where its request says nothing else. */
+  DIAL_EXPIRES: whole(300_000, 1_000, 24 * 3_600_000),
+  DIAL_RING_TIMEOUT: whole(45_000, 5_000, 120_000),
+  /** Calls of a user, and in one object, that wait for a node. */
+  DIALS_PER_USER: whole(1_000, 1, 1_000_000),
+  DIALS_QUEUED: whole(100_000, 1, 1_000_000),
+  /** Objects that hold the queue. Change it while nothing waits: calls in the others are dialled no more. */
+  DIAL_SHARDS: whole(1, 1, 256),
 
   // --- the service ---
   /** Origins of web pages that may call, comma-separated; the service's own is always allowed. */

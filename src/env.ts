@@ -1,5 +1,6 @@
 import type { AlertsDO } from './AlertsDO.ts';
 import type { CallSessionDO } from './CallSessionDO.ts';
+import type { DialQueueDO } from './DialQueueDO.ts';
 import type { MetricsDO } from './MetricsDO.ts';
 import type { PermitsDO } from './PermitsDO.ts';
 import type { UserCallsDO } from './UserCallsDO.ts';
@@ -10,6 +11,7 @@ export interface Env {
   METRICS: DurableObjectNamespace<MetricsDO>;
   USER_CALLS: DurableObjectNamespace<UserCallsDO>;
   PERMITS: DurableObjectNamespace<PermitsDO>;
+  DIALS: DurableObjectNamespace<DialQueueDO>;
   ALERTS: DurableObjectNamespace<AlertsDO>;
   RECORDINGS: R2Bucket;
   /** Recordings that `REGIONS` keeps in the European Union. */

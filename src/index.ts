@@ -7,6 +7,7 @@ import { settingsWithoutEffect } from './settings-without-effect.ts';
 
 export { AlertsDO } from './AlertsDO.ts';
 export { CallSessionDO } from './CallSessionDO.ts';
+export { DialQueueDO } from './DialQueueDO.ts';
 export { MetricsDO } from './MetricsDO.ts';
 export { PermitsDO } from './PermitsDO.ts';
 export { UserCallsDO } from './UserCallsDO.ts';

@@ -67,13 +67,14 @@ export function log(level: 'info' | 'warn' | 'error', message: string, fields: L
   );
 }
 
-/** Writes what an operator needs of a call's events: no words and no numbers of anybody. */
-export function logCallEvent(callId: string, event: CallEvent): void {
+/** Writes what an operator needs of a call's events: no words and no numbers of anybody. `trace` stands in every line of a call that has begun. */
+export function logCallEvent(callId: string, event: CallEvent, trace: string | undefined): void {
   const leg = personalId(callId);
   switch (event.type) {
     case 'call.started':
       log('info', 'call started', {
         leg,
+        trace,
         callId: personalId(event.call.callId),
         ...(event.call.startedBy === undefined ? {} : { by: personalId(event.call.startedBy) }),
       });
@@ -92,23 +93,34 @@ export function logCallEvent(callId: string, event: CallEvent): void {
       // Where nothing was run, the name may be the model's own invention.
       log('info', 'tool ran', {
         leg,
+        trace,
         tool: idempotencyKey === null ? personalWords(name) : name,
         ok,
         tookMs,
       });
       return;
     }
+    case 'transfer':
+      log('info', 'transfer', {
+        leg,
+        state: event.state,
+        to: personalWords(event.transfer.to),
+        ...(event.state === 'over' ? { outcome: event.transfer.outcome, cause: event.transfer.cause } : {}),
+      });
+      return;
     case 'call.counted':
-      log('info', 'call counted', { leg, ...event.counts });
+      log('info', 'call counted', { leg, trace, ...event.counts });
       return;
     case 'call.closed':
-      log('info', 'call ended', { leg, reason: event.reason, status: event.status });
+      log('info', 'call ended', { leg, trace, reason: event.reason, status: event.status });
       return;
     case 'failure':
       log('warn', 'failure in a call', {
         leg,
+        trace,
         code: event.code,
         provider: event.provider,
+        requestId: event.requestId,
         error: personalWords(event.message),
       });
       return;

@@ -75,7 +75,7 @@ for (const [path, method] of [
   ['/api/v1/calls', 'POST'],
 ] as const) {
   router.use(path, (c, next) => {
-    const allowHeaders = ['Authorization', 'Content-Type'];
+    const allowHeaders = ['Authorization', 'Content-Type', 'Idempotency-Key'];
     return cors({ origin: loadConfig(c.env).CORS_ORIGINS, allowMethods: [method], allowHeaders })(c, next);
   });
 }

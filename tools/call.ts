@@ -93,6 +93,7 @@ async function place(
       onEvent: conversationPrinter(print),
       script: (standing) => runScript(standing, steps, audio, Math.min(timeoutMs, 10_000)),
       ...(options.as === undefined ? {} : { as: options.as }),
+      ...(options.transfer === undefined ? {} : { callee: options.transfer }),
       ...(options['no-resume'] ? { resumeMs: 0 } : {}),
       ...(options['call-id'] === undefined ? {} : { callId: options['call-id'] }),
       ...(options.token === undefined ? {} : { headers: { Authorization: `Bearer ${options.token}` } }),

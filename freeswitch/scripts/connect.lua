@@ -19,30 +19,42 @@ local function ownerOf(wanted)
   return nil
 end
 
-local function connect()
+-- A call that came in: for whom it is, and its id. Nil: the number is nobody's.
+local function called()
   local to = header("destination_number") or ""
   local user, campaign = ownerOf(to)
   if user == nil then
     stream.log(uuid, "call.unknown-number", "to=" .. to)
     session:execute("respond", "404 Not Found")
-    return
+    return nil
   end
   -- The proxy's id of the call; a call that it tried on another node first has another one there.
   local id = header("sip_h_X-Call-Id") or ""
   if not id:find("^[%w%._%-]+$") then id = uuid end
-  local module = stream.setting("stream_module")
-  local url, authorization, isOlder = stream.target(id, module)
-
   session:setVariable("agent_call_id", id)
-  session:setVariable("agent_module", module)
-  session:setVariable("agent_url", url)
-  if isOlder then session:setVariable("agent_older", "true") end
   session:setVariable("agent_user", stream.safe(user))
   if campaign ~= nil then session:setVariable("agent_campaign", stream.safe(campaign)) end
   session:setVariable("agent_to", to)
   session:setVariable("agent_from", header("caller_id_number") or "anonymous")
-  session:setVariable("agent_sip_call_id", header("sip_call_id") or "")
   session:setVariable("agent_trunk", header("sip_h_X-Trunk") or "")
+  return id
+end
+
+local function connect()
+  -- One that this node has placed (dial.lua) knows all that.
+  local placed = header("agent_dial") ~= nil
+  local id = placed and header("agent_call_id") or called()
+  if id == nil then return end
+  local module = stream.setting("stream_module")
+  -- The older service has not asked for it.
+  local url, authorization, isOlder = (placed and stream.ownTarget or stream.target)(id, module)
+  -- The service looks up what was given along with the request for it.
+  if placed then url = url .. "&dialled=true" end
+
+  session:setVariable("agent_module", module)
+  session:setVariable("agent_url", url)
+  if isOlder then session:setVariable("agent_older", "true") end
+  session:setVariable("agent_sip_call_id", header("sip_call_id") or "")
   if authorization ~= nil then
     session:setVariable("STREAM_EXTRA_HEADERS", '{"Authorization":"' .. authorization .. '"}')
     -- mod_twilio_stream knows HTTP Basic alone; name and token together have at most 90 characters there.

@@ -1,27 +1,25 @@
 -- Tells the service how a call ended. On a thread of its own, so it may wait: for the service, and for the call's row, which is written when it starts.
 
 local stream = require("stream")
+local service = require("service")
 
-local call, cause, q850, by, seconds = argv[1], argv[2], argv[3], argv[4], argv[5]
+local call, cause, q850, by, seconds, transferred = argv[1], argv[2], argv[3], argv[4], argv[5], argv[6]
 local TRIES = 3
 local TIMEOUT_SECONDS = 5
 local WAIT_MS = 3000
 
-local api = freeswitch.API()
-local body = stream.json({
+local fields = {
   { "callId", call },
   { "cause", cause },
   { "q850", tonumber(q850) or 0 },
   { "by", by },
   { "seconds", tonumber(seconds) or 0 },
-})
-local url = stream.setting("service"):gsub("^ws", "http") .. "/api/v1/nodes/hangups"
--- X-Node-Token: a blank would end the header. `secure`: mod_curl shows the token to whoever answers, else (validate-certs is false by default).
-local request = url .. " json secure timeout " .. TIMEOUT_SECONDS .. " append_headers X-Node-Token:" .. stream.setting("node_token")
-  .. " content-type application/json post " .. body
+  -- Of these, with whom the service has connected the caller.
+  { "transferredSeconds", tonumber(transferred or "") },
+}
 
 for try = 1, TRIES do
-  local status = (api:execute("curl", request) or ""):match('"status_code":%s*"?(%d+)')
+  local status = service.post("hangups", fields, TIMEOUT_SECONDS)
   if status == "204" then return end
   if status == "400" or status == "401" or status == "403" or try == TRIES then
     freeswitch.consoleLog("warning", "event=hangup.untold call=" .. call .. " status=" .. (status or "-") .. "\n")

@@ -23,6 +23,8 @@ local function run(command, arguments)
   return (api:execute(command, arguments) or ""):gsub("%s+$", "")
 end
 
+stream.run = run
+
 function stream.get(uuid, name)
   local value = run("uuid_getvar", uuid .. " " .. name)
   if value == "_undef_" or value == "" or value:find("^%-ERR") then return nil end
@@ -105,6 +107,7 @@ local function facts(uuid, type)
     { "campaignId", known("agent_campaign") },
     { "from", known("agent_from") },
     { "to", known("agent_to") },
+    { "direction", known("agent_direction") },
     { "sampleRate", number(uuid, "agent_rate") },
     { "resumeToken", known("agent_resume_token") },
     { "sip", { { "callId", known("agent_sip_call_id") }, { "trunk", known("agent_trunk") }, { "node", stream.setting("node_name") } } },
@@ -123,7 +126,7 @@ modules.mod_openai_audio_stream = {
   tell = function(uuid, json) return run("uuid_raw_audio_stream", uuid .. " send_json " .. stream.base64(json)) end,
   -- The first text; mod_audio_stream sends it by itself.
   greets = true,
-  features = { "dtmf" },
+  features = { "dtmf", "transfer" },
 }
 
 modules.mod_audio_stream = {
@@ -133,7 +136,7 @@ modules.mod_audio_stream = {
     return url .. " mono " .. stream.get(uuid, "agent_rate") .. " " .. stream.json(facts(uuid, "start_call"))
   end,
   tell = function(uuid, json) return run("uuid_audio_stream", uuid .. " send_text " .. json) end,
-  features = { "dtmf" },
+  features = { "dtmf", "transfer" },
 }
 
 modules.mod_twilio_stream = {
@@ -158,17 +161,27 @@ local function moduleOf(uuid)
   return modules[stream.get(uuid, "agent_module") or ""]
 end
 
--- The URL of a call, the Authorization header that goes with it, and whether it is the older service's.
+-- The URL of a call at the service, and the Authorization header that goes with it.
+function stream.ownTarget(id, name)
+  local module = modules[name]
+  local features = {}
+  for _, feature in ipairs(module.features) do
+    -- Without a proxy there is no way out.
+    if feature ~= "transfer" or stream.setting("proxy") ~= nil then features[#features + 1] = feature end
+  end
+  features = table.concat(features, ",")
+  local url = stream.setting("service") .. "/ws/" .. module.path .. "?callId=" .. id .. (features ~= "" and "&features=" .. features or "")
+  return url, "Bearer " .. (stream.setting("node_token") or ""), false
+end
+
+-- The same, of the service or of the older one, and whether it is the older one's.
 function stream.target(id, name)
   local percent = tonumber(stream.setting("service_percent") or "100")
   local older = stream.setting("older_url")
   if older ~= nil and not stream.isAmong(id, percent) then
     return older .. (older:find("?", 1, true) and "&" or "?") .. "callId=" .. id, stream.setting("older_authorization"), true
   end
-  local module = modules[name]
-  local features = table.concat(module.features, ",")
-  local url = stream.setting("service") .. "/ws/" .. module.path .. "?callId=" .. id .. (features ~= "" and "&features=" .. features or "")
-  return url, "Bearer " .. (stream.setting("node_token") or ""), false
+  return stream.ownTarget(id, name)
 end
 
 -- --- Life of a socket ----------------------------------------------------------------------------------------------------
@@ -182,8 +195,16 @@ local function isFirst(uuid, serial)
   return run("hash", "insert_ifempty/agent/" .. uuid .. "-" .. serial .. "/1"):find("^%+OK") ~= nil
 end
 
+-- Somebody else is to have the caller, or has.
+function stream.isTransferred(uuid)
+  local state = stream.get(uuid, "agent_transfer")
+  return state == "asked" or state == "answered"
+end
+
 local function hold(uuid, on)
   local line = stream.setting("hold_line")
+  -- Who hears ringing, or somebody, hears nothing of ours.
+  if on and stream.isTransferred(uuid) then return end
   if line == nil or on == (stream.get(uuid, "agent_holds") == "true") then return end
   stream.set(uuid, "agent_holds", on)
   run("uuid_displace", uuid .. (on and " start " .. line .. " 0 loop" or " stop " .. line))
@@ -193,6 +214,23 @@ function stream.release(uuid, cause, why)
   stream.log(uuid, "call.released", "cause=" .. cause .. " why=" .. why)
   stream.set(uuid, "agent_released", why)
   run("uuid_kill", uuid .. " " .. cause)
+end
+
+-- The service is lost for good, which stands in agent_gone. Who is with somebody else stays there, and who waits for somebody may still be answered (`back` sees to the others).
+local function giveUp(uuid, why)
+  if not stream.isTransferred(uuid) then
+    stream.release(uuid, "NORMAL_TEMPORARY_FAILURE", why)
+    return
+  end
+  stream.set(uuid, "agent_gone", why)
+  stream.log(uuid, "stream.given-up", "why=" .. why)
+end
+
+-- The caller is back from a transfer.
+function stream.back(uuid)
+  local gone = stream.get(uuid, "agent_gone")
+  if gone ~= nil then stream.release(uuid, "NORMAL_TEMPORARY_FAILURE", gone)
+  elseif stream.get(uuid, "agent_open") ~= "true" then hold(uuid, true) end
 end
 
 -- Starts the module. It says only that it tries: `connected` or `lost` follow, or `check` gives up. `stop`: what the module may have of a try that
@@ -226,6 +264,13 @@ function stream.closed(uuid, code)
   if module == nil or not exists(uuid) then return end
   local lived = os.time() - number(uuid, "agent_opened_at")
   local wasOpen = stream.get(uuid, "agent_open") == "true"
+  if wasOpen and FINAL[code] and stream.get(uuid, "agent_transfer") == "answered" then
+    -- The service knows it: its part is over.
+    stream.set(uuid, "agent_open", "false")
+    stream.set(uuid, "agent_gone", "closed")
+    stream.log(uuid, "stream.closed", "code=" .. code)
+    return
+  end
   local refused = module.hidesCodes and wasOpen and number(uuid, "agent_serial") > 1 and lived < REFUSED_SECONDS
   -- What was never open was closed by `stop`, with a code that says nothing.
   if wasOpen and (FINAL[code] or refused) then
@@ -238,7 +283,7 @@ end
 -- The socket could not be opened. `status`: the answer's, where there was one.
 function stream.failed(uuid, status)
   if FINAL_STATUS[status] then
-    stream.release(uuid, "NORMAL_TEMPORARY_FAILURE", "status-" .. status)
+    giveUp(uuid, "status-" .. status)
   else
     stream.lost(uuid, "failed " .. (status or ""), false)
   end
@@ -260,7 +305,7 @@ function stream.lost(uuid, why, stop)
   -- What was never open will not be open in the same second.
   if not wasOpen then wait = math.max(wait, 1) end
   if now + wait - lostAt > tonumber(stream.setting("reopen_seconds") or "30") then
-    stream.release(uuid, "NORMAL_TEMPORARY_FAILURE", "unreachable")
+    giveUp(uuid, "unreachable")
     return
   end
   if stop then run(moduleOf(uuid).command, uuid .. " stop") end
@@ -278,15 +323,34 @@ end
 
 -- OPEN_SECONDS after an opening.
 function stream.check(uuid, serial)
-  if not exists(uuid) or number(uuid, "agent_serial") ~= serial or stream.get(uuid, "agent_open") == "true" then return end
+  local settled = stream.get(uuid, "agent_open") == "true" or stream.get(uuid, "agent_gone") ~= nil
+  if not exists(uuid) or number(uuid, "agent_serial") ~= serial or settled then return end
   stream.lost(uuid, "no answer", true)
+end
+
+-- Tells the service something, in `fields` as of `json`. False: there is no socket.
+function stream.tell(uuid, fields)
+  local module = moduleOf(uuid)
+  if module == nil or module.tell == nil or stream.get(uuid, "agent_open") ~= "true" then return false end
+  module.tell(uuid, stream.json(fields))
+  return true
+end
+
+function stream.canTransfer(uuid)
+  local module = moduleOf(uuid)
+  return module ~= nil and module.tell ~= nil and stream.setting("proxy") ~= nil
+end
+
+-- The service hears nothing more.
+function stream.stop(uuid)
+  local module = moduleOf(uuid)
+  if module ~= nil and stream.get(uuid, "agent_open") == "true" then run(module.command, uuid .. " stop") end
 end
 
 -- A key of the caller's.
 function stream.key(uuid, digit, duration)
-  local module = moduleOf(uuid)
-  if module == nil or module.tell == nil or not digit:find("^[0-9*#A-D]$") then return end
-  module.tell(uuid, stream.json({ { "type", "dtmf" }, { "digit", digit }, { "duration", tonumber(duration) } }))
+  if not digit:find("^[0-9*#A-D]$") or stream.isTransferred(uuid) then return end
+  stream.tell(uuid, { { "type", "dtmf" }, { "digit", digit }, { "duration", tonumber(duration) } })
 end
 
 -- A message of the service's that the module hands on.

@@ -1,4 +1,4 @@
-# Read by the scripts beside it: what the running proxy knows of its nodes.
+# Read by the scripts beside it: what the running proxy knows of its nodes and gateways.
 # shellcheck shell=sh
 
 # Not on the path of everyone who may run these.
@@ -19,24 +19,24 @@ rpc() {
 	printf '%s\n' "$answer"
 }
 
-# A line for each node: name, address, flags, calls, attributes. Flags: A active, T one ping missed, I down, D drained; P is pinged.
+# A line for each node (group 1) and gateway (2): group, name, address, flags, calls, attributes. Flags: A active, T one ping missed, I down, D drained;
+# P is pinged.
 nodes() {
 	list=$(rpc dispatcher.list) || exit 1
 	printf '%s\n' "$list" | awk '
+		$1 == "ID:" { group = $2 }
 		$1 == "URI:" { uri = $2 }
 		$1 == "FLAGS:" { flags = $2 }
 		$1 == "BODY:" { body = $2 }
 		$1 == "DUID:" { name = $2 }
-		$1 == "DLGLOAD:" { print name, uri, flags, $2, body }'
+		$1 == "DLGLOAD:" { print group, name, uri, flags, $2, body }'
 }
 
-# Sets $calls to those of a node; ends the script if there is no such node.
+# Sets $calls and $group to those of a node or gateway; ends the script if there is none of this name.
 find_node() {
 	all=$(nodes) || exit 1
-	calls=$(printf '%s\n' "$all" | awk -v name="$1" '$1 == name { print $4 }')
-	[ -n "$calls" ] || fail "There is no node $1; there are: $(printf '%s\n' "$all" | awk '{ printf "%s ", $1 }')"
+	calls=$(printf '%s\n' "$all" | awk -v name="$1" '$2 == name { print $5 }')
+	# shellcheck disable=SC2034
+	group=$(printf '%s\n' "$all" | awk -v name="$1" '$2 == name { print $1 }')
+	[ -n "$calls" ] || fail "There is no node $1; there are: $(printf '%s\n' "$all" | awk '{ printf "%s ", $2 }')"
 }
-
-# Of nodes.list.
-# shellcheck disable=SC2034
-group=1

@@ -20,6 +20,7 @@ const grantSchema = z.strictObject({
   jti: z.string().min(1).max(64),
   /** Milliseconds since the epoch. */
   expiresAt: z.number().int(),
+  traceparent: z.string().max(128).exactOptional(),
 });
 
 /**
@@ -42,6 +43,7 @@ export class CallTokens {
       campaign: call.campaignId,
       jti: randomText(TOKEN_ID_BYTES),
       expiresAt: call.expiresAt,
+      ...(call.traceparent === undefined ? {} : { traceparent: call.traceparent }),
     };
     const signed = await new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
       .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
@@ -59,8 +61,8 @@ export class CallTokens {
       });
       if (protectedHeader.typ !== TYPE) return null;
       const claims = grantSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
-      const { call: callId, sub: userId, campaign: campaignId, jti: tokenId, expiresAt } = claims;
-      return { callId, userId, campaignId, tokenId, expiresAt };
+      const { call: callId, sub: userId, campaign: campaignId, jti: tokenId, ...rest } = claims;
+      return { callId, userId, campaignId, tokenId, ...rest };
     } catch {
       return null;
     }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defaultPace } from '../dialling/pace.ts';
 import { emptyIsUnset, json, list, whole } from '../settings.ts';
 import { parseNetwork } from './addresses.ts';
 import { tokenHashPattern } from './tokens.ts';
@@ -23,6 +24,13 @@ const nodeSchema = z.strictObject({
   users: ids,
   campaigns: ids.default([]),
   addresses: z.array(network).max(100).default([]),
+  /** How fast it dials. */
+  dials: z
+    .strictObject({
+      perSecond: z.number().min(0.01).max(1_000).default(defaultPace.perSecond),
+      atOnce: z.number().int().min(0).max(10_000).default(defaultPace.atOnce),
+    })
+    .default(defaultPace),
 });
 export type NodeSettings = z.output<typeof nodeSchema>;
 

@@ -1,5 +1,6 @@
 import type { RedactionKind } from '../privacy/kinds.ts';
 import type { AgentTools } from '../tools/call-tools.ts';
+import type { MachineDetectionOptions } from './answer-detection.ts';
 import type { DtmfOptions } from './dtmf.ts';
 import type { FaqEntry } from './faq.ts';
 import type { ModelRule } from './model-rule.ts';
@@ -40,12 +41,19 @@ export interface AgentConfig {
   silence: SilenceOptions;
   dtmf: DtmfOptions;
   speculation: SpeculationOptions;
+  /** Whether it is judged who answers a call that we place, and what follows from it; null: it is not. */
+  machineDetection: MachineDetectionOptions | null;
   /** Whether the call is recorded. */
   recording: boolean;
   /** Said first where it is, and not to be interrupted: that the call is recorded. Empty: nothing is said. */
   recordingNotice: string;
   /** Personal data that is taken out of the transcript before it is stored. What the model hears and says has it. */
   redaction: readonly RedactionKind[];
+}
+
+/** Said word for word to a caller whose transfer came to nothing; empty: the model says it. */
+export function failedLineOf({ tools }: AgentConfig): string {
+  return tools.builtIn.transfer?.failedLine ?? '';
 }
 
 /** What happens when the caller speaks while the agent does. All times are milliseconds. */

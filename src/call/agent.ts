@@ -175,10 +175,7 @@ export class Agent {
    */
   answerAgain(note: string | null): Answer {
     const speechModel = this.#speechModel;
-    if (note !== null) {
-      this.#options.record.note(note);
-      speechModel?.add({ role: 'system', content: note });
-    }
+    if (note !== null) this.note(note);
     if (speechModel?.lost === null) return { speak: (reply) => reply.converse(speechModel) };
     const request = this.#modelRequest();
     return { speak: (reply) => reply.answer(request) };
@@ -186,16 +183,18 @@ export class Agent {
 
   /** An answer to nobody's words: something that the caller is waiting for has gone wrong. */
   answerAbout(problem: string): Answer {
-    const { record } = this.#options;
     const speechModel = this.#speechModel;
-    record.note(problem);
-    if (speechModel?.lost === null) {
-      speechModel.add({ role: 'system', content: problem });
-      return { speak: (reply) => reply.converse(speechModel) };
-    }
+    this.note(problem);
+    if (speechModel?.lost === null) return { speak: (reply) => reply.converse(speechModel) };
     // Without tools: what has failed is not to be tried again before the caller knows.
     const { tools: _, ...request } = this.#modelRequest();
     return { speak: (reply) => reply.answer(request) };
+  }
+
+  /** Something that the model has to know, and nobody has said. */
+  note(text: string): void {
+    this.#options.record.note(text);
+    this.#speechModel?.add({ role: 'system', content: text });
   }
 
   /** A turn of the agent's, to be filled by `Answer.speak` or by a fixed text. */

@@ -27,6 +27,12 @@ export interface CallCounts {
   resumes: number;
   /** Failures of providers and of the service. */
   failures: number;
+  /** Of a call that we placed, and where it was judged: who has answered, how sure that is, and after how many milliseconds. */
+  answeredBy?: 'human' | 'machine' | 'unknown';
+  answeredByConfidence?: number;
+  answeredByMs?: number;
+  /** Who has judged. */
+  answeredByJudge?: 'service' | 'node';
 }
 
 export const noCounts: CallCounts = {
@@ -93,6 +99,12 @@ export class CallCounter {
         return;
       case 'failure':
         counts.failures++;
+        return;
+      case 'answer.judged':
+        counts.answeredBy = event.verdict;
+        counts.answeredByConfidence = Math.round(event.confidence * 100) / 100;
+        counts.answeredByMs = event.afterMs;
+        counts.answeredByJudge = event.by;
         return;
       case 'transcript':
         // A sentence is told as it begins to be heard.

@@ -10,6 +10,9 @@ export interface CountedCall {
   startTime: number;
 }
 
+/** In place of a start: a call that is being dialled, which has its place from then on. */
+export const DIALLED = 0;
+
 /** Who counts the calls of a user. Every method is idempotent, and rejects where nobody answers. */
 export interface UserCalls {
   /** Counts the call, unless its user has as many as allowed. A call that is counted already is counted once. */

@@ -5,8 +5,15 @@ import type { Providers } from '../providers/registry.ts';
 import type { CallActions, ToolCallFacts, ToolRun } from '../tools/tool.ts';
 import type { CallTools } from './agent.ts';
 import type { AgentConfig } from './agent-config.ts';
+import {
+  type AnswerDetection,
+  type AnswerVerdict,
+  type CreateAnswerDetection,
+  wordsAndTime,
+} from './answer-detection.ts';
 import { CallCounter } from './call-counts.ts';
 import type { CallSlots } from './call-slots.ts';
+import { CallTimers } from './call-timers.ts';
 import type { Clock, Timer } from './clock.ts';
 import { DuplexEngine } from './duplex-engine.ts';
 import type { Engine } from './engine.ts';
@@ -21,6 +28,7 @@ import { Playout } from './playout.ts';
 import { mayStartCall, type Principal, principalName } from './principal.ts';
 import { RecordingTimeline } from './recording-timeline.ts';
 import { type Refusal, refusalToReturn } from './returning-leg.ts';
+import { type TransferReport, Transfers } from './transfer.ts';
 import { Turns } from './turn.ts';
 
 export interface CallLimits {
@@ -78,12 +86,17 @@ export interface CallOptions {
   /** How many calls its user has at once; null: nobody counts. */
   slots: CallSlots | null;
   storeAudio(chunk: AudioChunk): void;
+  /** What a call that we placed was given along with its request: for its user's call alone. */
+  given?: { userId: string; metadata: Record<string, unknown> } | null;
+  /** Judges who answers a call that we placed. Default: by words and time. */
+  createAnswerDetection?: CreateAnswerDetection;
 }
 
 type OnToolRun = (run: ToolRun) => void;
 
 /** How long agent and call id may take to be found before the call is given up. */
 const SETUP_TIMEOUT_MS = 10_000;
+const SETTING_UP = 'Setting up the call';
 /** How long words that are still being transcribed are waited for after the call's end. */
 const FINISH_TIMEOUT_MS = 30_000;
 /** Errors that a leg may make before it is cut off. */
@@ -113,31 +126,46 @@ export class Call implements LegHandler {
   #early: { samples: Int16Array; position: number; arrivedAt: number }[] = [];
   #earlySamples = 0;
   #earlyDigits = '';
-  /** Ends the setting up of a call that is over. */
-  #giveUpSetUp: (() => void) | null = null;
-  readonly #timers = new Set<Timer>();
+  readonly #timers: CallTimers;
   readonly #counter: CallCounter;
+  readonly #transfers: Transfers;
   #lastMessageAt: number;
   #protocolErrors = 0;
   #rate: MessageRate;
   /** What tools did in this call, whichever engine asked for it. */
   readonly #runs: ToolRun[] = [];
   #recording = false;
+  /** Judges who has answered. */
+  #answerDetection: AnswerDetection | null = null;
+  #answerJudged: 'service' | 'node' | null = null;
+  #agent: AgentConfig | null = null;
   /** What was told last of a speech under way. */
   #toldHeard = '';
 
   constructor(options: CallOptions) {
     this.#options = options;
+    this.#timers = new CallTimers(options.clock);
     this.#leg = options.leg;
     this.#lastMessageAt = options.clock.now();
     this.#rate = new MessageRate(options.limits.messagesPerSecond, this.#lastMessageAt);
     this.#counter = new CallCounter(options.past?.counts ?? null);
     options.events.listen((event) => this.#counter.hear(event));
+    this.#transfers = new Transfers({
+      clock: options.clock,
+      events: options.events,
+      past: options.past?.transfers ?? null,
+      leg: () => this.#leg.dialect,
+      onBegun: () => this.#engine?.suspend(),
+      onOver: (answered) => {
+        if (answered) this.#end('transferred');
+        else this.#takeBack();
+      },
+    });
     if (options.past !== undefined) {
       this.#recall(options.past);
       return;
     }
-    this.#after(options.limits.startMs, () => {
+    this.#timers.after(options.limits.startMs, () => {
       if (this.#state !== 'accepted') return;
       this.#error('TIMEOUT', 'start_call did not come in time');
       this.#end('idle');
@@ -173,7 +201,8 @@ export class Call implements LegHandler {
       this.#end('disconnected');
     } else if (this.#lostAt === null) {
       this.#lostAt = clock.now();
-      this.#engine?.suspend();
+      if (!this.#transfers.pending) this.#engine?.suspend();
+      this.#transfers.suspend();
       events.emit({ type: 'leg.lost' });
       this.#graceTimer = clock.after(limits.graceMs, () => this.#end('disconnected'));
     }
@@ -197,7 +226,7 @@ export class Call implements LegHandler {
     const { clock, events, limits } = this.#options;
     const now = clock.now();
     if (this.#lostAt === null) {
-      this.#engine?.suspend();
+      if (!this.#transfers.pending) this.#engine?.suspend();
       this.#leg.close('replaced');
     }
     this.#graceTimer?.cancel();
@@ -210,7 +239,8 @@ export class Call implements LegHandler {
     this.#rate = new MessageRate(limits.messagesPerSecond, now);
     const { callId } = this.#active?.call ?? this.#options;
     events.emit({ type: 'leg.resumed', callId, afterMs });
-    this.#engine?.resume();
+    this.#transfers.resume();
+    this.#goOnTalking();
   }
 
   /** The service itself failed under the call. */
@@ -237,7 +267,7 @@ export class Call implements LegHandler {
         campaignId,
         phoneNumber: textOf(request.metadata.phoneNumber),
         startTime: clock.now() - (request.earlyMs ?? 0),
-        metadata: request.metadata,
+        metadata: this.#metadataOf(request),
         sampleRate: request.sampleRate,
         startedBy: principalName(principal),
       };
@@ -246,9 +276,16 @@ export class Call implements LegHandler {
     }
   }
 
+  /** What the leg tells counts before what the call was given. */
+  #metadataOf({ userId, metadata }: StartRequest): Record<string, unknown> {
+    const { given } = this.#options;
+    return given?.userId === userId ? { ...given.metadata, ...metadata } : metadata;
+  }
+
   audio(samples: Int16Array): void {
     const active = this.#active;
-    if (active === null) return;
+    // What is said while the caller waits for somebody else is not for us: it is silence in the recording.
+    if (active === null || this.#transfers.pending) return;
     // Reading the clock is one of the dearer things on this path: once a message.
     const now = this.#lastMessageAt;
     const position = active.timeline.caller(samples, now);
@@ -265,7 +302,7 @@ export class Call implements LegHandler {
 
   dtmf(digit: string, durationMs: number): void {
     if (this.#active === null) this.protocolError('NOT_STARTED', 'dtmf came before start_call');
-    else {
+    else if (!this.#transfers.pending) {
       this.#options.events.emit({ type: 'dtmf', digit, durationMs });
       if (this.#engine !== null) this.#engine.dtmf(digit);
       else if (this.#earlyDigits.length < EARLY_DIGITS) this.#earlyDigits += digit;
@@ -279,11 +316,22 @@ export class Call implements LegHandler {
 
   interrupt(): void {
     if (this.#active === null) this.protocolError('NOT_STARTED', 'interrupt came before start_call');
-    else this.#engine?.interrupt();
+    else if (!this.#transfers.pending) this.#engine?.interrupt();
+  }
+
+  transfer(report: TransferReport): void {
+    if (this.#state === 'active' && this.#transfers.report(report)) return;
+    this.protocolError('BAD_MESSAGE', `transfer: ${report.state}, but no such transfer is being tried`);
   }
 
   hangUp(): void {
     this.#end('hangup');
+  }
+
+  answeredBy(verdict: 'human' | 'machine', confidence: number): void {
+    if (this.#state !== 'active' || this.#answerDetection === null || this.#answerJudged === 'node') return;
+    this.#answerDetection.decided(verdict);
+    this.#judged({ verdict, confidence, because: 'told' }, 'node');
   }
 
   protocolError(code: ErrorCode, message: string): void {
@@ -317,17 +365,35 @@ export class Call implements LegHandler {
 
   async #goOn(past: PastCall, active: ActiveCall): Promise<void> {
     try {
-      const agent = await this.#within(SETUP_TIMEOUT_MS, this.#options.resolveAgent(active.call.campaignId));
+      const agent = await this.#timers.within(
+        SETUP_TIMEOUT_MS,
+        SETTING_UP,
+        this.#options.resolveAgent(active.call.campaignId),
+      );
       if (this.#state !== 'active') return;
       this.#engine = this.#createEngine(agent, active);
       this.#engine.recall(past);
-      if (this.#lostAt === null) this.#engine.resume();
+      this.#takeBack();
       this.#deliverEarly();
     } catch (error) {
       if (this.#state !== 'active') return;
       this.#internalError(error);
       this.#end('error');
     }
+  }
+
+  /** The conversation goes on, if the line stands and nobody else is to have the caller. */
+  #goOnTalking(): void {
+    if (this.#lostAt === null && !this.#transfers.pending) this.#engine?.resume();
+  }
+
+  /** A caller who is back from a transfer is told so first. */
+  #takeBack(): void {
+    this.#lastMessageAt = this.#options.clock.now();
+    // Without an engine yet it stays untold until there is one.
+    const fact = this.#engine === null ? null : this.#transfers.takeUntold();
+    if (fact !== null) this.#engine?.transferFailed(fact);
+    this.#goOnTalking();
   }
 
   /** What came before the engine was there. */
@@ -369,16 +435,16 @@ export class Call implements LegHandler {
       },
       onHeard: (samples, startedAt) => timeline.agent(samples, startedAt),
     });
-    this.#after(call.startTime + limits.callMs - clock.now(), () => this.#end('time limit'));
-    this.#every(checkMs, () => {
+    this.#timers.after(call.startTime + limits.callMs - clock.now(), () => this.#end('time limit'));
+    this.#timers.every(checkMs, () => {
       if (this.#state !== 'active') return;
       playout.settle();
       timeline.storeUntil(Math.min(this.#lostAt ?? clock.now(), playout.heardUntil));
     });
-    this.#every(HEARD_MS, () => this.#tellHeard());
-    this.#every(limits.idleMs / 4, () => {
+    this.#timers.every(HEARD_MS, () => this.#tellHeard());
+    this.#timers.every(limits.idleMs / 4, () => {
       const silent = clock.now() - this.#lastMessageAt >= limits.idleMs;
-      if (silent && this.#lostAt === null) this.#end('idle');
+      if (silent && this.#lostAt === null && !this.#transfers.pending) this.#end('idle');
     });
     return { call, timeline, playout };
   }
@@ -398,8 +464,9 @@ export class Call implements LegHandler {
     const paid = claim.then((claimed) => (claimed && funds !== null ? funds.reserve(call) : null));
     const counted = claim.then((claimed) => (claimed && slots !== null ? slots.take(call) : null));
     try {
-      const [claimed, agent, payment, slot, blocked] = await this.#within(
+      const [claimed, agent, payment, slot, blocked] = await this.#timers.within(
         SETUP_TIMEOUT_MS,
+        SETTING_UP,
         Promise.all([claim, resolveAgent(call.campaignId), paid, counted, isBlocked(call.userId)]),
       );
       if (this.#state !== 'starting') return;
@@ -441,6 +508,7 @@ export class Call implements LegHandler {
       this.#keepSlot(started);
       this.#endWhenSpent(started);
       this.#engine = this.#createEngine(agent, active);
+      this.#judgeAnswer(agent, call);
       this.#engine.begin();
       this.#deliverEarly();
     } catch (error) {
@@ -457,17 +525,53 @@ export class Call implements LegHandler {
     }
   }
 
+  /** Who has answered a call that we placed: a person, or a machine to which nobody wants to talk. */
+  #judgeAnswer(agent: AgentConfig, { metadata }: RequestedCall): void {
+    if (agent.machineDetection === null || metadata.direction !== 'outbound') return;
+    const { clock, events, createAnswerDetection = wordsAndTime } = this.#options;
+    const { message, onMachine } = agent.machineDetection;
+    this.#agent = agent;
+    const detection = createAnswerDetection({
+      clock,
+      onVerdict: (verdict) => this.#judged(verdict, 'service'),
+      onGreetingEnded: () => {
+        if (this.#state !== 'active' || onMachine !== 'leave message') return;
+        if (message === '') this.#end('answering machine');
+        else this.#engine?.leave(message);
+      },
+    });
+    this.#answerDetection = detection;
+    events.listen((event) => {
+      if (event.type === 'caller.voice') detection.voice(event.speaking);
+      else if (event.type === 'transcript' && event.role === 'caller')
+        detection.words(event.text, event.final);
+      else if (event.type === 'turn.recorded' && event.turn.role === 'caller')
+        detection.words(event.turn.text, true);
+    });
+  }
+
+  #judged(verdict: AnswerVerdict, by: 'service' | 'node'): void {
+    const { clock, events } = this.#options;
+    const startTime = this.#active?.call.startTime ?? clock.now();
+    this.#answerJudged = by;
+    events.emit({ type: 'answer.judged', ...verdict, by, afterMs: clock.now() - startTime });
+    if (verdict.verdict !== 'machine') return;
+    const onMachine = this.#agent?.machineDetection?.onMachine;
+    if (onMachine === 'hang up') this.#end('answering machine');
+    else if (onMachine === 'leave message') this.#engine?.hush();
+  }
+
   /** A call that lives is counted among its user's. */
   #keepSlot(call: StartedCallFacts): void {
     const { slots } = this.#options;
-    if (slots !== null) this.#every(slots.renewMs, () => slots.renew(call));
+    if (slots !== null) this.#timers.every(slots.renewMs, () => slots.renew(call));
   }
 
   /** A call that is paid for up to a moment before its longest time ends then. */
   #endWhenSpent({ startTime, funds }: StartedCallFacts): void {
     const { clock, limits } = this.#options;
     if (funds === undefined || funds.limitMs >= limits.callMs) return;
-    this.#after(startTime + funds.limitMs - clock.now(), () => this.#end('funds used up'));
+    this.#timers.after(startTime + funds.limitMs - clock.now(), () => this.#end('funds used up'));
   }
 
   #createEngine(agent: AgentConfig, { call, playout }: ActiveCall): Engine {
@@ -476,7 +580,7 @@ export class Call implements LegHandler {
     const actions: CallActions = {
       hangUp: () => this.#end('agent hangup'),
       // On a dead line nothing is done.
-      transfer: (to) => this.#lostAt === null && dialect().transfer(to),
+      transfer: (to, ringSeconds) => this.#lostAt === null && this.#transfers.begin(to, ringSeconds),
       pressDigits: (digits) => this.#lostAt === null && dialect().pressDigits(digits),
     };
     const { sampleRate, startTime } = call;
@@ -537,7 +641,7 @@ export class Call implements LegHandler {
     this.#state = 'ended';
     this.#active?.playout.close();
     this.#active = null;
-    this.#cancelTimers();
+    this.#timers.end();
     this.#leg.dialect.hangUp();
     this.#leg.close(closing);
     this.#options.events.emit({ type: 'leg.closed', closing, refusal: { code, message } });
@@ -547,19 +651,21 @@ export class Call implements LegHandler {
     if (this.#state === 'ended') return;
     const started = this.#state === 'active';
     this.#state = 'ended';
-    this.#cancelTimers();
-    this.#giveUpSetUp?.();
+    this.#timers.end();
+    this.#answerDetection?.stop();
     const { clock, events, slots } = this.#options;
     // A caller who was cut off and did not come back was there until then.
     const endTime = this.#lostAt ?? clock.now();
     this.#graceTimer?.cancel();
     const status = reason === 'error' ? 'failed' : 'ended';
+    if (started) this.#transfers.callEnds(reason);
     if (started) events.emit({ type: 'call.ended', reason, status });
     if (started && this.#active !== null) slots?.release(this.#active.call);
     // Before the socket closes: what the caller heard is settled here, and nothing more is sent.
     const engineFinished = this.#engine?.finish(FINISH_TIMEOUT_MS);
     this.#active?.playout.close();
-    this.#leg.dialect.hangUp();
+    // Whoever has the caller now keeps them.
+    if (reason !== 'transferred') this.#leg.dialect.hangUp();
     this.#leg.close(closing);
     if (started) void this.#close(engineFinished, { reason, status, endTime });
     else events.emit({ type: 'leg.closed', closing });
@@ -601,46 +707,6 @@ export class Call implements LegHandler {
 
   #failure(code: FailureCode, message: string): void {
     this.#options.events.emit({ type: 'failure', code, provider: null, message });
-  }
-
-  #after(delayMs: number, task: () => void): void {
-    const timer = this.#options.clock.after(delayMs, () => {
-      this.#timers.delete(timer);
-      task();
-    });
-    this.#timers.add(timer);
-  }
-
-  #every(intervalMs: number, task: () => void): void {
-    this.#after(intervalMs, () => {
-      try {
-        task();
-      } finally {
-        if (this.#state !== 'ended') this.#every(intervalMs, task);
-      }
-    });
-  }
-
-  #cancelTimers(): void {
-    for (const timer of this.#timers) timer.cancel();
-    this.#timers.clear();
-  }
-
-  #within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const timer = this.#options.clock.after(timeoutMs, () =>
-        reject(new Error(`Setting up the call took longer than ${timeoutMs} ms`)),
-      );
-      const done = () => {
-        timer.cancel();
-        this.#giveUpSetUp = null;
-      };
-      this.#giveUpSetUp = () => {
-        done();
-        reject(new Error('The call is over'));
-      };
-      work.then(resolve, reject).finally(done);
-    });
   }
 }
 

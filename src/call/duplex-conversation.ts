@@ -5,6 +5,7 @@ import type { Providers } from '../providers/registry.ts';
 import type { CallActions } from '../tools/tool.ts';
 import { AfterSpeech } from './after-speech.ts';
 import type { AgentOptions, CallTools } from './agent.ts';
+import { failedLineOf } from './agent-config.ts';
 import { AnswerWait } from './answer-wait.ts';
 import { CallerEar, type CallerEarHandler } from './caller-ear.ts';
 import { CallerSound } from './caller-sound.ts';
@@ -16,7 +17,6 @@ import { delegatedPrompt, duplexInstructions } from './duplex-prompts.ts';
 import type { DuplexSpeech, TextFragment } from './duplex-speech.ts';
 import { DuplexVoice, type DuplexVoiceHandler } from './duplex-voice.ts';
 import type { Engine } from './engine.ts';
-import type { FailureCode } from './events.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { MissingLine } from './missing-line.ts';
@@ -25,6 +25,7 @@ import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import type { OverlapKind } from './overlap.ts';
 import type { HeardSentence, PastCall } from './past-call.ts';
 import type { PipelineLeg } from './pipeline.ts';
+import { providerFailure } from './provider-failure.ts';
 import type { Reply } from './reply.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { TalkOver } from './talk-over.ts';
@@ -257,6 +258,28 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#interrupt('speech', '');
     // Nothing was said that would have to be answered.
     this.#listenIfIdle();
+  }
+
+  transferFailed(fact: string): void {
+    const line = failedLineOf(this.#options.agent);
+    // What it may have had to say to a caller who was not there.
+    this.#voice.stop();
+    this.#silence.reset();
+    if (line === '') {
+      this.#model.instruct(`Tell the caller now: ${fact}`);
+      return;
+    }
+    this.#model.note(fact);
+    this.#voice.say(line, true);
+  }
+
+  /** A model that speaks when it wants to cannot be had to be silent: the call ends. */
+  hush(): void {
+    this.#options.leg.hangUp('answering machine');
+  }
+
+  leave(_text: string): void {
+    this.hush();
   }
 
   suspend(): void {
@@ -513,12 +536,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
   }
 
   #tell(error: ProviderError): void {
-    this.#options.events.emit({
-      type: 'failure',
-      code: `PROVIDER_${error.failure.toUpperCase()}` as FailureCode,
-      provider: error.provider,
-      message: error.message,
-    });
+    this.#options.events.emit(providerFailure(error));
   }
 
   /** What was said so far, with what the caller is saying. */

@@ -48,6 +48,18 @@ export class DuplexEngine implements Engine {
     this.#engine.interrupt();
   }
 
+  transferFailed(fact: string): void {
+    this.#engine.transferFailed(fact);
+  }
+
+  hush(): void {
+    this.#engine.hush();
+  }
+
+  leave(text: string): void {
+    this.#engine.leave(text);
+  }
+
   suspend(): void {
     this.#suspended = true;
     this.#engine.suspend();

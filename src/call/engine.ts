@@ -23,9 +23,19 @@ export interface Engine {
   dtmf(digit: string): void;
   /** The agent is to be silent and to listen, where it may be interrupted at all. */
   interrupt(): void;
+  /** Whoever is there is no person, or does not listen: from now on nothing is said and nothing answered, but what `leave` says. */
+  hush(): void;
+  /** Says a text to its end and hangs up, as the last thing in the call. */
+  leave(text: string): void;
   /** In place of `begin`: the call goes on from what was written down of it, once `resume` says that somebody listens. */
   recall(past: PastCall): void;
-  /** The line is down: nobody hears anything. What was not heard is kept, what is being thought goes on. */
+  /**
+   * The caller is back from a transfer that came to nothing: the agent speaks first. `resume` follows.
+   *
+   * @param fact what the model has to know of it.
+   */
+  transferFailed(fact: string): void;
+  /** The line is down, or the caller is being connected to somebody else: nobody hears anything. What was not heard is kept, what is being thought goes on. */
   suspend(): void;
   /** The line is back: the conversation goes on where it stopped. */
   resume(): void;

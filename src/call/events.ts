@@ -1,12 +1,15 @@
 import type { ErrorCode, TurnLatency } from '../dialects/native-messages.ts';
 import type { RedactionKind } from '../privacy/kinds.ts';
 import type { ProviderFailure, Usage } from '../providers/ports.ts';
-import type { RecordedTurn, StartedCall } from '../records/call-records.ts';
+import type { RecordedTransfer, RecordedTurn, StartedCall } from '../records/call-records.ts';
 import type { Afterwards } from '../tools/afterwards.ts';
 import type { ToolRun } from '../tools/tool.ts';
+import type { CallTraceFacts } from '../tracing/trace-context.ts';
+import type { AnswerVerdict } from './answer-detection.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { OverlapKind } from './overlap.ts';
 import type { HeardSentence, OwedAnswer } from './past-call.ts';
+import type { PendingTransfer } from './transfer.ts';
 
 /**
  * Everything that happens in a call, as one stream. The socket, the journal, the log and the metrics listen to
@@ -43,8 +46,15 @@ export type CallEvent =
   | ({ type: 'agent.sentence'; state: 'heard' | 'partly' } & HeardSentence)
   /** What tools want done once the agent's words were heard: all of it, in place of what was told before. */
   | { type: 'agent.acts'; acts: readonly Afterwards[] }
+  /** The caller is being connected to somebody else: `asked` for, `ringing` there, `over`. While it is tried nobody hears or says anything. */
+  | { type: 'transfer'; state: 'asked' | 'ringing'; transfer: PendingTransfer }
+  | { type: 'transfer'; state: 'over'; transfer: RecordedTransfer }
   /** What the agent owes since the call was taken up again. From the first sentence of it on that is the turn's own affair. */
   | { type: 'agent.owes'; owed: OwedAnswer | null }
+  /** The caller's voice begins, or an utterance of his is over. */
+  | { type: 'caller.voice'; speaking: boolean }
+  /** Who has answered a call that we placed: as we judge, or as the node does, which counts before. */
+  | ({ type: 'answer.judged'; by: 'service' | 'node'; afterMs: number } & AnswerVerdict)
   /** What the caller says. Interim text replaces the interim text before it. */
   | { type: 'transcript'; role: 'caller' | 'agent'; turn: number; text: string; final: boolean }
   /** A turn is over and belongs to the record: the caller's words, or what was heard of the agent's. One of a position that was told before replaces it. */
@@ -69,8 +79,11 @@ export type CallEvent =
   | { type: 'call.counted'; counts: CallCounts }
   /** The leg did something that the protocol forbids. The call goes on. */
   | { type: 'leg.error'; code: ErrorCode; message: string }
-  /** Something failed on our side; belongs to the record. The call goes on unless `call.ended` follows. */
-  | { type: 'failure'; code: FailureCode; provider: string | null; message: string }
+  /**
+   * Something failed on our side; belongs to the record. The call goes on unless `call.ended` follows. `requestId`: the vendor's own id of the
+   * request that failed, where it has told.
+   */
+  | { type: 'failure'; code: FailureCode; provider: string | null; message: string; requestId?: string }
   /** The leg was turned away, or went, before its call began; nothing is kept of it. */
   | { type: 'leg.closed'; closing: string; refusal?: { code: ErrorCode; message: string } }
   /** Nobody will hear or say anything more. Late transcripts may still follow, until `call.closed`. */
@@ -90,6 +103,8 @@ export interface StartedCallFacts extends StartedCall {
   chunkSamples: number;
   /** Who started it: kind and id of the principal. Missing in calls from before there were any. */
   startedBy?: string;
+  /** Where its trace is. Missing in calls from before there were any. */
+  trace?: CallTraceFacts;
   /** Of a call that is paid for: how long it is. Missing where calls cost nothing. */
   funds?: { limitMs: number };
 }
@@ -108,6 +123,10 @@ export type EndReason =
   | 'idle'
   /** The agent hung up: a tool of its own. */
   | 'agent hangup'
+  /** Somebody else has the caller now. */
+  | 'transferred'
+  /** A machine has answered a call that we placed. */
+  | 'answering machine'
   /** The caller said nothing for too long; the agent said goodbye. */
   | 'caller silent'
   /** The leg broke the protocol too often, or sent too fast. */

@@ -1,5 +1,5 @@
 import type { Usage } from '../providers/ports.ts';
-import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
+import type { RecordedFailure, RecordedTransfer, RecordedTurn } from '../records/call-records.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { EndReason, StartedCallFacts } from './events.ts';
@@ -25,6 +25,7 @@ export type CallFact =
   /** `turn` is missing in what an older version has written. */
   | { type: 'usage'; usage: Usage; turn?: number | null }
   | { type: 'tool'; run: ToolRun }
+  | { type: 'transfer'; transfer: RecordedTransfer }
   | { type: 'counted'; counts: CallCounts }
   | { type: 'ended'; reason: EndReason; status: 'ended' | 'failed'; endTime: number };
 
@@ -48,6 +49,8 @@ export interface JournaledCall {
   /** How many answers each provider has charged for. */
   answers: Record<string, number>;
   tools: ToolRun[];
+  /** In order; one that is being tried is not among them. */
+  transfers: RecordedTransfer[];
   /** Turns and tools' runs, in order. */
   history: ({ turn: RecordedTurn } | { run: ToolRun })[];
   /** The language that the caller was last heard to speak. */

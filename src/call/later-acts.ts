@@ -32,11 +32,16 @@ export class LaterActs {
     if (this.waiting) this.#change([]);
   }
 
-  /** Does all of it. Returns what could not be done, in words for the model. */
+  /**
+   * Does all of it. Returns what could not be done, in words for the model. Where a transfer is asked for, the last one is all that is done: a
+   * hang-up would end it, and a caller whom it fails is told so.
+   */
   do(): string[] {
     const acts = this.#acts;
     this.forget();
-    return acts.flatMap((act) => doAfterwards(act, this.#actions) ?? []);
+    const transfer = acts.findLast(({ act }) => act === 'transfer');
+    const todo = transfer === undefined ? acts : [transfer];
+    return todo.flatMap((act) => doAfterwards(act, this.#actions) ?? []);
   }
 
   #change(acts: readonly Afterwards[]): void {

@@ -3,6 +3,7 @@ import type { Afterwards } from '../tools/afterwards.ts';
 import type { ToolRun } from '../tools/tool.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { StartedCallFacts } from './events.ts';
+import type { PastTransfers } from './transfer.ts';
 
 /** A sentence of the agent's that was heard to its end. Times are milliseconds since the epoch. */
 export interface HeardSentence {
@@ -24,6 +25,7 @@ export interface PastCall {
   unheard: readonly string[];
   /** What tools want done once the agent's words were heard. */
   acts: readonly Afterwards[];
+  transfers: PastTransfers;
   /** Whether that turn was written to its end; false: more of it was to come. */
   written: boolean;
   /** What an object before the one that was lost owed already, and the agent had not begun with. */

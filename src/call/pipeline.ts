@@ -2,18 +2,21 @@ import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import { ProviderError, type Usage } from '../providers/ports.ts';
 import type { CallActions } from '../tools/tool.ts';
 import { Agent, type AgentOptions } from './agent.ts';
+import { failedLineOf } from './agent-config.ts';
 import { CallerSound } from './caller-sound.ts';
 import { CallerTurn, type FinishedTurn } from './caller-turn.ts';
 import type { Timer } from './clock.ts';
 import { DtmfCollector, spokenKeys } from './dtmf.ts';
 import type { Engine } from './engine.ts';
-import type { EndReason, FailureCode } from './events.ts';
+import type { EndReason } from './events.ts';
+import { LastWords } from './last-words.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { Listener, type ListenerHandler, type Utterance } from './listener.ts';
 import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
-import { isEchoOfEnd, isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
+import { isTooEarly, type OverlapKind, overlapKind } from './overlap.ts';
 import type { HeardSentence, OwedAnswer, PastCall } from './past-call.ts';
+import { providerFailure } from './provider-failure.ts';
 import type { Reply, Thinking } from './reply.ts';
 import { ReplyWatchdog, STUCK_MS } from './reply-watchdog.ts';
 import { SilenceWatch } from './silence-watch.ts';
@@ -45,9 +48,6 @@ export interface PipelineLeg {
 const BROKEN_OFF =
   'The connection was lost in the middle of your answer. Go on where you stopped, without repeating what was said.';
 
-/** How long after the agent's last word its echo may still come. */
-const LATE_ECHO_MS = 500;
-
 /** Speech-to-text → language model → text-to-speech, turn by turn; who speaks when. */
 export class Pipeline implements Engine, ListenerHandler {
   readonly #options: PipelineOptions;
@@ -71,8 +71,7 @@ export class Pipeline implements Engine, ListenerHandler {
   readonly #later: LaterActs;
   readonly #abort = new AbortController();
   readonly #watchdog: ReplyWatchdog;
-  /** What the agent said last, and until when: to know its echo. */
-  #lastReply: { text: string; until: number } | null = null;
+  readonly #lastWords = new LastWords();
   /** The question to a silent caller, or the goodbye. */
   #silenceReply: Reply | null = null;
   readonly #sound: CallerSound;
@@ -86,6 +85,8 @@ export class Pipeline implements Engine, ListenerHandler {
   #toldOfProblem = false;
   /** Who has transcribed since the last turn of the caller's. */
   readonly #heardBy = new Set<string>();
+  /** Nobody listens: nothing is said any more. */
+  #hushed = false;
   /** The line is down. */
   #suspended = false;
   #finished = false;
@@ -190,12 +191,14 @@ export class Pipeline implements Engine, ListenerHandler {
     const last = past.history.at(-1);
     const spoken = past.heard.length > 0 || past.unheard.length > 0;
     const lastIsAgents = last !== undefined && 'turn' in last && last.turn.role === 'agent';
-    const unanswered = !spoken && last !== undefined && !lastIsAgents;
+    // Whoever is being connected, or comes back from it, is told of that first.
+    const transferred = past.transfers.pending !== null || past.transfers.untold !== null;
+    const unanswered = !spoken && last !== undefined && !lastIsAgents && !transferred;
     this.#owe(spoken && !past.written ? 'rest' : (past.owed ?? (unanswered ? 'whole' : null)));
     for (const act of past.acts) this.#later.add(act);
     // What comes back of the agent's last words is still its echo.
     const said = past.heard.at(-1)?.text ?? (lastIsAgents ? last.turn.text : '');
-    this.#lastReply = { text: said, until: this.#options.clock.now() };
+    this.#lastWords.were(said, this.#options.clock.now());
     this.#hearAgain(past);
     const { current, rest } = openingLeft(this.#options.agent, past);
     if (past.unheard.length > 0) {
@@ -244,6 +247,18 @@ export class Pipeline implements Engine, ListenerHandler {
     if (this.#awaited > 0 && this.#reply === null) this.#holdLineIfLate(this.#options.clock.now());
   }
 
+  transferFailed(fact: string): void {
+    const line = failedLineOf(this.#options.agent);
+    this.#owe(null);
+    if (line === '') {
+      this.#toldOfProblem = false;
+      this.#tellOf(fact);
+    } else {
+      this.#agent.note(fact);
+      this.#speak(line, true);
+    }
+  }
+
   /** Written down: the object may be lost again before the caller hears of it. */
   #owe(owed: OwedAnswer | null): void {
     if (owed === this.#owed) return;
@@ -269,6 +284,28 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#callerMayFinish();
   }
 
+  hush(): void {
+    if (this.#hushed) return;
+    this.#hushed = true;
+    this.#silence.stop();
+    this.#lateTimer?.cancel();
+    this.#later.forget();
+    this.#owe(null);
+    this.#stopReply();
+    this.#agent.stopThinking();
+  }
+
+  leave(text: string): void {
+    this.hush();
+    const { leg } = this.#options;
+    this.#run(
+      new LatencyLedger(),
+      false,
+      (reply) => reply.speak(text),
+      () => leg.hangUp('answering machine'),
+    );
+  }
+
   async finish(timeoutMs: number): Promise<void> {
     this.#finished = true;
     this.#abort.abort();
@@ -290,6 +327,7 @@ export class Pipeline implements Engine, ListenerHandler {
   // --- ListenerHandler: the caller -----------------------------------------------------------------------------
 
   speechStarted(): void {
+    this.#options.events.emit({ type: 'caller.voice', speaking: true });
     this.#silence.suspend();
     this.#lateTimer?.cancel();
     this.#callerTurn.hold();
@@ -299,6 +337,7 @@ export class Pipeline implements Engine, ListenerHandler {
 
   utteranceEnded(utterance: Utterance): void {
     this.#awaited++;
+    this.#options.events.emit({ type: 'caller.voice', speaking: false });
     this.#sound.ends();
     if (this.#finished) return;
     if (this.#reply === null) {
@@ -320,7 +359,7 @@ export class Pipeline implements Engine, ListenerHandler {
     if (reply?.interruptible === true && this.#listener.speaking && !isTooEarly(text, reply.spoken.latest)) {
       if (this.#overlapOf(text, reply) === 'speech') this.#interrupt('speech', text);
     }
-    if (this.#reply === null && !this.#finished) {
+    if (this.#reply === null && !this.#finished && !this.#hushed) {
       this.#agent.heardSoFar(this.#callerTurn.textWith(text), stable);
     }
   }
@@ -345,7 +384,7 @@ export class Pipeline implements Engine, ListenerHandler {
       this.#callerMayFinish();
       return;
     }
-    if (reply === null && this.#isLateEcho(utterance, text)) {
+    if (reply === null && this.#lastWords.areEchoedBy(text, utterance.startedAt)) {
       this.#callerMayFinish();
       return;
     }
@@ -367,7 +406,7 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#callerTurn.add(utterance, text);
     this.#callerMayFinish();
     // More of the turn is waited for.
-    if (this.#callerTurn.open && this.#reply === null && !this.#finished) {
+    if (this.#callerTurn.open && this.#reply === null && !this.#finished && !this.#hushed) {
       this.#agent.heardSoFar(this.#callerTurn.textWith(''), !this.#callerPending);
     }
   }
@@ -424,6 +463,7 @@ export class Pipeline implements Engine, ListenerHandler {
     // Who says something new wants something else than what an object before this one has promised.
     this.#later.forget();
     this.#recordTurn(turn);
+    if (this.#hushed) return;
     const ledger = new LatencyLedger();
     ledger.mark('lastVoiced', turn.lastVoicedAt);
     ledger.mark('decided', turn.decidedAt);
@@ -473,6 +513,7 @@ export class Pipeline implements Engine, ListenerHandler {
 
   /** Says a fixed text. */
   #speak(text: string, interruptible: boolean, then?: () => void): void {
+    if (this.#hushed) return;
     this.#run(new LatencyLedger(), interruptible, (reply) => reply.speak(text), then);
   }
 
@@ -542,7 +583,7 @@ export class Pipeline implements Engine, ListenerHandler {
     if (this.#answersOwed) this.#owe(null);
     this.#answersOwed = false;
     this.#watchdog.stop();
-    this.#lastReply = { text: reply.spoken.latest, until: this.#options.clock.now() };
+    this.#lastWords.were(reply.spoken.latest, this.#options.clock.now());
     this.#reply = null;
     this.#resumeTimer?.cancel();
     this.#resumeTimer = null;
@@ -619,15 +660,6 @@ export class Pipeline implements Engine, ListenerHandler {
     return kind === 'backchannel' && isAnswer ? 'speech' : kind;
   }
 
-  /** The agent's own words, which came back while it spoke and were understood only afterwards. */
-  #isLateEcho(utterance: Utterance, text: string): boolean {
-    const last = this.#lastReply;
-    if (last === null || utterance.startedAt >= last.until + LATE_ECHO_MS) return false;
-    return utterance.startedAt < last.until
-      ? overlapKind(text, last.text) === 'echo'
-      : isEchoOfEnd(text, last.text);
-  }
-
   /** The caller speaks, or it is not yet known what was said. */
   get #callerPending(): boolean {
     return this.#sound.speaks || this.#awaited > 0;
@@ -663,7 +695,7 @@ export class Pipeline implements Engine, ListenerHandler {
   }
 
   #listenIfIdle(): void {
-    if (this.#finished || this.#suspended || this.#dtmf.pending !== '') return;
+    if (this.#finished || this.#suspended || this.#hushed || this.#dtmf.pending !== '') return;
     if (this.#reply !== null || this.#callerPending || this.#callerTurn.open) return;
     this.#options.events.emit({ type: 'listening' });
     this.#silence.start();
@@ -674,11 +706,6 @@ export class Pipeline implements Engine, ListenerHandler {
     const failure = error.cause instanceof ProviderError ? error.cause : error;
     if (this.#told.has(failure)) return;
     this.#told.add(failure);
-    this.#options.events.emit({
-      type: 'failure',
-      code: `PROVIDER_${error.failure.toUpperCase()}` as FailureCode,
-      provider: error.provider,
-      message: error.message,
-    });
+    this.#options.events.emit(providerFailure(error));
   }
 }

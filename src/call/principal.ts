@@ -8,6 +8,8 @@ export interface CallGrant {
   tokenId: string;
   /** When it may not start the call any more, milliseconds since the epoch; a call that it has started may be come back to. */
   expiresAt: number;
+  /** The trace of whoever asked for the token, where they have one and are believed. */
+  traceparent?: string;
 }
 
 /** Who opened the socket or sent the request, and whose calls they may start. Resolved by the router, checked at `start_call`. */

@@ -6,6 +6,7 @@ import type { Closing, Leg } from './leg.ts';
 import { MessageRate } from './message-rate.ts';
 import { mayStartCall, type Principal, principalName } from './principal.ts';
 import { sameText } from './same-text.ts';
+import type { TransferReport } from './transfer.ts';
 
 /** Errors that a client may make before it has shown that it may come back. */
 const MOST_ERRORS = 5;
@@ -105,6 +106,15 @@ export class ReturningLeg implements LegHandler {
   interrupt(): void {
     if (this.#call !== null) this.#call.interrupt();
     else this.protocolError('NOT_STARTED', 'An interruption came before start_call');
+  }
+
+  transfer(report: TransferReport): void {
+    if (this.#call !== null) this.#call.transfer(report);
+    else this.protocolError('NOT_STARTED', 'A transfer was told of before start_call');
+  }
+
+  answeredBy(verdict: 'human' | 'machine', confidence: number): void {
+    this.#call?.answeredBy(verdict, confidence);
   }
 
   hangUp(): void {

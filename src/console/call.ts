@@ -86,6 +86,11 @@ export class ConsoleCall {
     this.#send({ type: 'dtmf', digit, durationMs: DIGIT_MS });
   }
 
+  /** How a transfer goes that the agent has asked for. */
+  transfer(report: Extract<ClientMessage, { type: 'transfer' }>): void {
+    this.#send(report);
+  }
+
   /** Silences the agent. */
   interrupt(): void {
     this.#send({ type: 'interrupt' });

@@ -13,6 +13,7 @@ import { LevelsView } from './view/levels-view.ts';
 import { NoticeView } from './view/notice-view.ts';
 import { RecordingView } from './view/recording-view.ts';
 import { TranscriptView } from './view/transcript-view.ts';
+import { TransferView } from './view/transfer-view.ts';
 
 /** The clock beside the title, and the screen that must not go dark. */
 const TICK_MS = 250;
@@ -24,6 +25,7 @@ const levels = new LevelsView();
 const events = new EventsView();
 const recording = new RecordingView();
 const keypad = new KeypadView((digit) => session?.press(digit));
+const transfer = new TransferView((report) => session?.transfer(report));
 const controls = new ControlsView({
   start: () => void start(true),
   mute: () => {
@@ -142,6 +144,14 @@ function take(message: ReceivedMessage, atMs: number): void {
     case 'latency':
       latency.add(message);
       return;
+    case 'transfer':
+      transcript.settle();
+      transfer.show(message.to);
+      controls.state('It rings');
+      return;
+    case 'cancel_transfer':
+      transfer.hide();
+      return;
     case 'status':
       if (controls.phase !== 'active') return;
       if (message.status === 'processing') {
@@ -161,6 +171,7 @@ function end(): void {
   transcript.settle();
   levels.rest();
   keypad.reset();
+  transfer.hide();
   controls.show('idle');
   void awake?.release().catch(() => {});
   awake = null;

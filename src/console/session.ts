@@ -6,6 +6,7 @@ import { openMicrophone, openSound, type Sound } from './audio/sound.ts';
 import { ConsoleCall, type LineSettings } from './call.ts';
 import type { Explanation } from './model/explain.ts';
 import type { ReceivedMessage } from './model/server-message.ts';
+import type { TransferReport } from './view/transfer-view.ts';
 
 /** What the page learns of its call. Times are counted from the moment at which the call stood. */
 export interface SessionListener {
@@ -81,6 +82,11 @@ export class Session {
     this.#call?.interrupt();
   }
 
+  /** What became of the transfer that the agent has asked for. */
+  transfer(report: TransferReport): void {
+    this.#call?.transfer(report);
+  }
+
   press(digit: string): void {
     this.#call?.press(digit);
   }
@@ -141,6 +147,7 @@ export class Session {
 
   #received(message: ReceivedMessage): void {
     if (message.type === 'clear') this.#sound?.clear();
+    else if (message.type === 'transfer') this.#call?.transfer({ type: 'transfer', state: 'ringing' });
     else if (message.type === 'mark') this.#sound?.mark(message.name);
     this.#options.listener.received(message, this.elapsedMs);
   }

@@ -92,8 +92,12 @@ export class AutoDialect implements Dialect {
     this.#chosen?.mark(name);
   }
 
-  transfer(to: string): boolean {
-    return this.#chosen?.transfer(to) ?? false;
+  transfer(to: string, ringSeconds: number): boolean {
+    return this.#chosen?.transfer(to, ringSeconds) ?? false;
+  }
+
+  cancelTransfer(): void {
+    this.#chosen?.cancelTransfer();
   }
 
   pressDigits(digits: string): boolean {

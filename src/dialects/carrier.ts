@@ -100,9 +100,11 @@ export abstract class CarrierDialect implements Dialect {
     if (rest !== undefined && rest.length > 0) this.sendAudio(rest, this.#encoder!.format);
   }
 
-  transfer(_to: string): boolean {
+  transfer(_to: string, _ringSeconds: number): boolean {
     return false;
   }
+
+  cancelTransfer(): void {}
 
   pressDigits(_digits: string): boolean {
     return false;

@@ -1,4 +1,5 @@
 import type { CallEvent } from '../call/events.ts';
+import type { TransferReport } from '../call/transfer.ts';
 import type { ErrorCode, SampleRate } from './native-messages.ts';
 
 /** What a leg asks for when it starts a call, whatever its wire format. */
@@ -24,7 +25,11 @@ export interface LegHandler {
   markPlayed(name: string): void;
   /** The agent is to be silent, without a word of the caller's. */
   interrupt(): void;
+  /** How a transfer goes that was asked for by `Dialect.transfer`. */
+  transfer(report: TransferReport): void;
   hangUp(): void;
+  /** The far end has judged by itself who answered. `confidence`: 0 to 1. */
+  answeredBy(verdict: 'human' | 'machine', confidence: number): void;
   /** The message broke the protocol; the call goes on. */
   protocolError(code: ErrorCode, message: string): void;
   /** No call can be made of what the leg has told: nobody is named for whom it calls, or its audio is of no known kind. */
@@ -57,8 +62,10 @@ export interface Dialect {
   clear(): void;
   /** Ask to be told when what was sent so far has been played. */
   mark(name: string): void;
-  /** Connect the caller to somebody else. False: this leg cannot. */
-  transfer(to: string): boolean;
+  /** Connect the caller to somebody else, or give up after so long. How it goes is told (`LegHandler.transfer`). False: this leg cannot. */
+  transfer(to: string, ringSeconds: number): boolean;
+  /** Give it up, also where somebody has answered meanwhile: the caller comes back. */
+  cancelTransfer(): void;
   /** Send keys, of `0-9 * # A-D`, to the far end. False: this leg cannot. */
   pressDigits(digits: string): boolean;
   /** End the call, in dialects that have a message for it; the socket is closed afterwards in any case. */

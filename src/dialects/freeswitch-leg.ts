@@ -3,6 +3,7 @@ import { CarrierDialect, type LegContext, type LineFormats } from './carrier.ts'
 import type { LegHandler } from './dialect.ts';
 import { type CallFacts, identifiedByHandshake } from './identity.ts';
 import { countOf, type JsonObject, objectOf, textOf } from './json-text.ts';
+import { transferReportSchema } from './native-messages.ts';
 import { type WireFormat, wireFormat } from './wire-audio.ts';
 
 /** Names of a call, of its audio and of what the node can do: no parameters of the operator's. */
@@ -13,8 +14,8 @@ const known = new Set(['type', 'event', 'sampleRate', 'playbackRate', 'channels'
  * hook's own. Nothing starts a call but the first text with an object in it, or the first audio where the URL or the headers tell for whom
  * the call is. The URL: `rate` (of both directions), `playbackRate`, `channels=2`; and what names a call (`identity.ts`).
  *
- * A hook may send `{"type":"dtmf","digit","duration"}` (`duration` in samples of 8 kHz, as FreeSWITCH counts), `{"type":"hangup"}`
- * and `{"type":"mark","data":{"name"}}`. It is sent the words of `tell`, of which it acts on those that it lists in `features`:
+ * A hook may send `{"type":"dtmf","digit","duration"}` (`duration` in samples of 8 kHz, as FreeSWITCH counts), `{"type":"hangup"}`,
+ * `{"type":"mark","data":{"name"}}` and `{"type":"transfer","state","cause","sipStatus"}`. It is sent the words of `tell`, of which it acts on those that it lists in `features`:
  * `clear`, `mark`, `transfer`, `dtmf`.
  */
 export abstract class FreeSwitchLeg extends CarrierDialect {
@@ -57,6 +58,18 @@ export abstract class FreeSwitchLeg extends CarrierDialect {
       case 'interrupt':
         handler.interrupt();
         return;
+      case 'transfer': {
+        const report = transferReportSchema.safeParse(message);
+        if (report.success) handler.transfer(report.data);
+        else handler.protocolError('BAD_MESSAGE', 'transfer: state must be ringing, answered or failed');
+        return;
+      }
+      case 'answered_by': {
+        const { verdict } = message;
+        const confidence = Math.min(1, Math.max(0, Number(message.confidence ?? 1) || 0));
+        if (verdict === 'human' || verdict === 'machine') handler.answeredBy(verdict, confidence);
+        return;
+      }
       default:
         if (!this.started) this.#start(message, handler);
     }
@@ -99,9 +112,13 @@ export abstract class FreeSwitchLeg extends CarrierDialect {
     this.context.send(bytes);
   }
 
-  override transfer(to: string): boolean {
-    if (this.has('transfer')) this.tell('transfer', { to });
+  override transfer(to: string, ringSeconds: number): boolean {
+    if (this.has('transfer')) this.tell('transfer', { to, ringSeconds });
     return this.has('transfer');
+  }
+
+  override cancelTransfer(): void {
+    if (this.has('transfer')) this.tell('cancel_transfer', {});
   }
 
   override pressDigits(digits: string): boolean {

@@ -88,7 +88,7 @@ export function identify(
     campaignId,
     from,
     to,
-    direction,
+    direction: direction ?? (weCall ? 'outbound' : undefined),
     carrier: defined({ dialect, callId: facts.carrierCallId, ...facts.ids }),
   });
   // The parser of the bounds goes down as far as the message does.

@@ -56,6 +56,16 @@ export const startCallSchema = z.object({
   features: z.array(z.string().max(64)).max(32).default([]),
 });
 
+export const transferReportSchema = z.object({
+  state: z.enum(['ringing', 'answered', 'failed']),
+  /** FreeSWITCH's name of the cause, e.g. `USER_BUSY`, or the client's own. */
+  cause: z
+    .string()
+    .regex(/^[A-Z0-9_]{1,64}$/, 'must be 1 to 64 of A-Z 0-9 _')
+    .optional(),
+  sipStatus: z.number().int().min(100).max(699).optional(),
+});
+
 /**
  * Client → server. `audio` is checked by hand in the dialect (`native.ts`), since it comes 50 times a second;
  * its schema stands here for the clients and for the type.
@@ -76,6 +86,8 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
     digit: z.string().regex(/^[0-9*#A-D]$/, 'must be one of 0-9 * # A-D'),
     durationMs: z.number().min(0).max(60_000).optional(),
   }),
+  /** How a transfer goes that the service has asked for; `cause` and `sipStatus` of one that failed. */
+  z.object({ type: z.literal('transfer'), ...transferReportSchema.shape }),
   z.object({ type: z.literal('mark'), name: z.string().min(1).max(128) }),
 ]);
 export type ClientMessage = z.input<typeof clientMessageSchema>;
@@ -147,7 +159,10 @@ export type ServerMessage =
   | { type: 'mark'; name: string }
   | { type: 'transcript'; role: 'caller' | 'agent'; text: string; final: boolean }
   | ({ type: 'latency'; turn: number } & TurnLatency)
-  | { type: 'transfer'; to: string }
+  /** Connect the caller: `to` is a number in E.164 or a SIP address. The client tells how it goes, by its own `transfer`. */
+  | { type: 'transfer'; to: string; ringSeconds: number }
+  /** Give it up, also where somebody has answered meanwhile. */
+  | { type: 'cancel_transfer' }
   /** Keys that the agent presses. */
   | { type: 'dtmf'; digits: string };
 

@@ -75,9 +75,13 @@ class NativeDialect implements Dialect {
     if (this.#has('mark')) this.#send({ type: 'mark', name });
   }
 
-  transfer(to: string): boolean {
-    if (this.#has('transfer')) this.#send({ type: 'transfer', to });
+  transfer(to: string, ringSeconds: number): boolean {
+    if (this.#has('transfer')) this.#send({ type: 'transfer', to, ringSeconds });
     return this.#has('transfer');
+  }
+
+  cancelTransfer(): void {
+    if (this.#has('transfer')) this.#send({ type: 'cancel_transfer' });
   }
 
   pressDigits(digits: string): boolean {
@@ -216,6 +220,9 @@ class NativeDialect implements Dialect {
         return;
       case 'interrupt':
         handler.interrupt();
+        return;
+      case 'transfer':
+        handler.transfer(message);
         return;
       case 'end_call':
         handler.hangUp();

@@ -20,6 +20,8 @@ import { SqliteJournal } from './sqlite-journal.ts';
 import { dropTables, hasTables, migrate } from './storage.ts';
 import { WriteBehind } from './write-behind.ts';
 
+type ClosedCall = Extract<CallEvent, { type: 'call.closed' }>;
+
 export interface CallArchiveOptions {
   storage: DurableObjectStorage;
   writes: Writes;
@@ -83,7 +85,8 @@ export class CallArchive {
       counts: () => this.#progress.counts,
       waiting: () => this.#outbox.waiting,
     });
-    this.#outbox = new Outbox({ sql: storage.sql, writes, alarms, clock, random, deliver });
+    const trace = () => this.#journal.read()?.call.trace?.traceId;
+    this.#outbox = new Outbox({ sql: storage.sql, writes, alarms, clock, random, deliver, trace });
   }
 
   /** True where the call has begun and its end is not written down. */
@@ -125,6 +128,11 @@ export class CallArchive {
       heard: [...progress.heard],
       unheard: [...progress.unheard],
       acts: progress.acts,
+      transfers: {
+        pending: progress.transfer,
+        untold: progress.untold,
+        tried: journaled.transfers.length + (progress.transfer === null ? 0 : 1),
+      },
       written: progress.written,
       owed: progress.owed,
       keys: progress.keys,
@@ -180,13 +188,13 @@ export class CallArchive {
     alarms.set('recover', startTime + config.WEBSOCKET_TIMEOUT + LEASE_MARGIN_MS);
   }
 
-  /** The object lost the call, by a crash or an update: it ended with its last trace. */
-  closeLost(): void {
+  /** The object lost the call, by a crash or an update: it ended with its last trace. Null: there is none that was lost. */
+  closeLost(): Pick<ClosedCall, 'reason' | 'status' | 'endTime'> | null {
     const journaled = this.#journal.read();
-    if (journaled === null || journaled.end !== null) return;
+    if (journaled === null || journaled.end !== null) return null;
     const { call, turns } = journaled;
     const audioMs = (this.#journal.audioExtent(call.chunkSamples).samples * 1000) / call.sampleRate;
-    const { heard, counts } = this.#progress.read();
+    const { heard, counts, transfer } = this.#progress.read();
     const heardMs = heard.map((sentence) => sentence.until - call.startTime);
     const lastMs = Math.max(audioMs, ...turns.map((turn) => turn.endMs), ...heardMs);
     if (heard.length > 0) {
@@ -204,7 +212,18 @@ export class CallArchive {
     }
     if (counts !== null) this.#journal.append({ type: 'counted', counts });
     const endTime = call.startTime + Math.round(lastMs);
-    this.#end({ type: 'call.closed', reason: 'disconnected', status: 'failed', endTime });
+    if (transfer !== null) {
+      const { until: _, ...asked } = transfer;
+      const lost = { ...asked, endedAt: Math.max(endTime, asked.at), outcome: 'unknown' as const };
+      this.#journal.append({ type: 'transfer', transfer: { ...lost, cause: null, sipStatus: null } });
+    }
+    // The last thing that it did was to hand the caller on.
+    const transferred = journaled.transfers.at(-1)?.outcome === 'answered';
+    const end: ClosedCall = transferred
+      ? { type: 'call.closed', reason: 'transferred', status: 'ended', endTime }
+      : { type: 'call.closed', reason: 'disconnected', status: 'failed', endTime };
+    this.#end(end);
+    return end;
   }
 
   /** Delivers what is due. Once all of an ended call is delivered, deletes it and resolves to true. */
@@ -278,6 +297,9 @@ export class CallArchive {
       case 'tool.ran':
         this.#journal.append({ type: 'tool', run: event.run });
         return;
+      case 'transfer':
+        if (event.state === 'over') this.#journal.append({ type: 'transfer', transfer: event.transfer });
+        return;
       case 'call.counted':
         this.#journal.append({ type: 'counted', counts: event.counts });
         return;
@@ -287,11 +309,13 @@ export class CallArchive {
     }
   }
 
-  #end({ reason, status, endTime }: Extract<CallEvent, { type: 'call.closed' }>): void {
+  #end({ reason, status, endTime }: ClosedCall): void {
     this.#conversationTimer?.cancel();
     this.#reportTimer?.cancel();
     const call = this.#journal.read()?.call;
-    if (call !== undefined && this.#lostSamples > 0) this.#tellLoss(this.#lostSamples / call.sampleRate);
+    if (call !== undefined && this.#lostSamples > 0) {
+      this.#tellLoss(this.#lostSamples / call.sampleRate, call.trace?.traceId);
+    }
     this.#journal.append({ type: 'ended', reason, status, endTime });
     const deliveries: Delivery[] = [...this.#counting, 'log ended', 'log cost'];
     if (call?.funds !== undefined) deliveries.push('payment');
@@ -299,11 +323,11 @@ export class CallArchive {
     this.#outbox.put(...deliveries);
   }
 
-  #tellLoss(seconds: number): void {
+  #tellLoss(seconds: number, trace: string | undefined): void {
     const message = `The storage took no audio: ${seconds.toFixed(1)} s of the recording are missing`;
     const failure = { at: this.#options.clock.now(), code: 'INTERNAL_ERROR', provider: null, message };
     this.#journal.append({ type: 'failure', failure });
-    log('error', 'a part of a recording is lost', { seconds });
+    log('error', 'a part of a recording is lost', { trace, seconds });
   }
 }
 

@@ -22,7 +22,7 @@ import { isolateOpus } from './recordings/opus-wasm.ts';
 import type { RecordingPlans } from './recordings/plan.ts';
 import { renamedRow, storeRecording } from './recordings/store.ts';
 import type { SqliteJournal } from './sqlite-journal.ts';
-import { storedCall, transcriptToStore, turnsToStore } from './stored-call.ts';
+import { storedCall, storedTransfers, transcriptToStore, turnsToStore } from './stored-call.ts';
 
 /** Postgres' unique_violation: the id names another call (`call_started` in the migrations). */
 const ID_TAKEN = '23505';
@@ -86,7 +86,7 @@ export function callDeliveries(options: {
       }
       case 'log ended':
         await record(async (journaled) => {
-          const { call, rowId, usage, counts } = journaled;
+          const { call, rowId, usage, counts, transfers } = journaled;
           const { turns, failures } = await transcriptToStore(journaled, config, clock, signal);
           const { status, reason, endTime } = endOf(journaled);
           const recording = call.recording
@@ -103,6 +103,7 @@ export function callDeliveries(options: {
               turns,
               failures,
               usage: perProvider(usage),
+              transfers: await storedTransfers(transfers, config),
               counts,
             },
             signal,
@@ -190,16 +191,17 @@ async function countedAs({ call, resumeToken }: JournaledCall): Promise<string> 
 
 /** Charges the call. What cannot be collected is no failure of the delivery: a repeat would not collect it either. */
 async function settle(books: Books, journaled: JournaledCall, signal: AbortSignal): Promise<void> {
-  const { callId, userId, startTime, funds } = journaled.call;
+  const { callId, userId, startTime, funds, trace } = journaled.call;
   if (funds === undefined) return;
   const seconds = billedSeconds(startTime, endOf(journaled).endTime, funds.limitMs);
   const settlement = await books.settle({ callId, userId, startTime }, seconds, signal);
   if (settlement.outcome === 'no account') {
-    log('error', 'nobody pays for a call', { callId: personalId(callId), seconds });
+    log('error', 'nobody pays for a call', { callId: personalId(callId), trace: trace?.traceId, seconds });
   }
   if (settlement.outcome === 'charged' && settlement.uncollected > 0) {
     log('error', 'an account could not pay for a call', {
       callId: personalId(callId),
+      trace: trace?.traceId,
       seconds,
       uncollected: settlement.uncollected,
     });

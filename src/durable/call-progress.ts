@@ -2,6 +2,8 @@ import { CallCounter, type CallCounts } from '../call/call-counts.ts';
 import { hasKeys } from '../call/dtmf.ts';
 import type { CallEvent } from '../call/events.ts';
 import type { HeardSentence, OwedAnswer } from '../call/past-call.ts';
+import type { PendingTransfer } from '../call/transfer.ts';
+import type { RecordedTransfer } from '../records/call-records.ts';
 import type { Afterwards } from '../tools/afterwards.ts';
 
 interface Progress {
@@ -17,6 +19,10 @@ interface Progress {
   keys: string;
   /** To be done once the agent's words were heard. */
   acts: readonly Afterwards[];
+  /** The caller is being connected to somebody else. */
+  transfer: PendingTransfer | null;
+  /** That came to nothing, and the agent has not begun to say so. */
+  untold: RecordedTransfer | null;
   counts: CallCounts | null;
   /** The number after the highest that a turn has had. */
   nextTurn: number;
@@ -46,7 +52,8 @@ export class CallProgress {
   constructor(kv: ValueStore) {
     this.#kv = kv;
     const turn = { heard: [], unheard: [], written: true, partly: false };
-    const empty = { ...turn, owed: null, acts: [], keys: '', counts: null, nextTurn: 0 };
+    const none = { transfer: null, untold: null, counts: null, nextTurn: 0 };
+    const empty = { ...turn, owed: null, acts: [], keys: '', ...none };
     // One that was written by an older version lacks the newer ones.
     this.#progress = { ...empty, ...kv.get<Progress>(KEY) };
     this.#counter = new CallCounter(this.#progress.counts);
@@ -88,6 +95,10 @@ export class CallProgress {
       case 'agent.acts':
         this.#progress.acts = event.acts;
         return true;
+      case 'transfer':
+        this.#progress.transfer = event.state === 'over' ? null : event.transfer;
+        this.#progress.untold = event.state === 'over' ? event.transfer : null;
+        return true;
       case 'agent.owes':
         this.#progress.owed = event.owed;
         return true;
@@ -99,6 +110,8 @@ export class CallProgress {
   #takeSentence(event: Extract<CallEvent, { type: 'agent.sentence' }>): boolean {
     const progress = this.#progress;
     const { heard, unheard } = progress;
+    // Whatever the agent says to a caller who is back says so.
+    if (event.state === 'planned' || event.state === 'partly') progress.untold = null;
     switch (event.state) {
       case 'planned':
         if (unheard.length + heard.length === 0) progress.written = false;

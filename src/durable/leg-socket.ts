@@ -10,6 +10,8 @@ const codeOf: Record<Closing, number> = {
   idle: closeCodes.timeout,
   'caller silent': closeCodes.ended,
   'agent hangup': closeCodes.ended,
+  transferred: closeCodes.ended,
+  'answering machine': closeCodes.ended,
   protocol: closeCodes.badMessages,
   error: closeCodes.internal,
   refused: closeCodes.refused,

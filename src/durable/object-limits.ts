@@ -27,7 +27,7 @@ export class ObjectLimits {
     this.#ctx = ctx;
     this.#env = env;
     this.#config = config;
-    this.slots = config.MAX_CONCURRENT_CALLS_PER_USER === 0 ? null : this.#createSlots();
+    this.slots = userSlots(ctx, env, config);
     // Not outside of a request: a Worker has no randomness there.
     permits ??= new IsolatePermits(systemClock, systemRandom);
     this.#permits = permits;
@@ -52,13 +52,13 @@ export class ObjectLimits {
   closed(): void {
     this.#timer?.cancel();
     const work = this.#permits.closed(String(this.#ctx.id), this.#shards());
-    if (work !== null) this.#background(work, 'permits were not given back');
+    if (work !== null) background(this.#ctx, work, 'permits were not given back');
   }
 
   #renewLater(): void {
     this.#timer = systemClock.after(PERMIT_RENEW_MS, () => {
       const work = this.#permits.renew(this.#shards());
-      if (work !== null) this.#background(work, 'permits were not renewed');
+      if (work !== null) background(this.#ctx, work, 'permits were not renewed');
       this.#renewLater();
     });
   }
@@ -76,34 +76,40 @@ export class ObjectLimits {
       give: (shard, isolate, given) => at(shard).give(isolate, given),
     };
   }
+}
 
-  #createSlots(): CallSlots {
-    const { USER_CALLS: users } = this.#env;
-    // One stub a user: what is sent through it arrives in order, a release after the renewal before it.
-    const stubs = new Map<string, UserCalls>();
-    const of = (userId: string): UserCalls => {
-      const near = objectsIn(users, homeOf(this.#config.REGIONS, userId));
-      const stub = stubs.get(userId) ?? near.get(near.idFromName(userId));
-      stubs.set(userId, stub);
-      return stub;
-    };
-    return callSlots({
-      calls: {
-        take: (call) => of(call.userId).take(counted(call)),
-        renew: (call) => of(call.userId).renew(counted(call)),
-        release: (call) => of(call.userId).release(counted(call)),
-      },
-      clock: systemClock,
-      background: (work) => this.#background(work, 'a call of a user was not counted, or not released'),
-    });
-  }
+/** How many calls users have at once, as an object asks; null: nobody counts. */
+export function userSlots(
+  ctx: DurableObjectState,
+  env: Pick<Env, 'USER_CALLS'>,
+  config: Config,
+): CallSlots | null {
+  if (config.MAX_CONCURRENT_CALLS_PER_USER === 0) return null;
+  const { USER_CALLS: users } = env;
+  // One stub a user: what is sent through it arrives in order, a release after the renewal before it.
+  const stubs = new Map<string, UserCalls>();
+  const of = (userId: string): UserCalls => {
+    const near = objectsIn(users, homeOf(config.REGIONS, userId));
+    const stub = stubs.get(userId) ?? near.get(near.idFromName(userId));
+    stubs.set(userId, stub);
+    return stub;
+  };
+  return callSlots({
+    calls: {
+      take: (call) => of(call.userId).take(counted(call)),
+      renew: (call) => of(call.userId).renew(counted(call)),
+      release: (call) => of(call.userId).release(counted(call)),
+    },
+    clock: systemClock,
+    background: (work) => background(ctx, work, 'a call of a user was not counted, or not released'),
+  });
+}
 
-  #background(work: Promise<void>, failure: string): void {
-    const object = String(this.#ctx.id);
-    this.#ctx.waitUntil(
-      work.catch((error: unknown) => log('warn', failure, { object, error: describeError(error) })),
-    );
-  }
+function background(ctx: DurableObjectState, work: Promise<void>, failure: string): void {
+  const object = String(ctx.id);
+  ctx.waitUntil(
+    work.catch((error: unknown) => log('warn', failure, { object, error: describeError(error) })),
+  );
 }
 
 /** What crosses to another object: the names alone. */

@@ -59,6 +59,7 @@ export class Outbox {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #deliver: Deliver;
+  readonly #trace: () => string | undefined;
   /** In order. What is stored of them may lag behind. */
   #entries: Entry[];
   readonly #running = new Map<Lane, Promise<void>>();
@@ -75,6 +76,8 @@ export class Outbox {
     clock: Clock;
     random: Random;
     deliver: Deliver;
+    /** The trace of the call, for the log. */
+    trace?: () => string | undefined;
   }) {
     this.#sql = options.sql;
     this.#writes = options.writes ?? writeThrough;
@@ -82,6 +85,7 @@ export class Outbox {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#deliver = options.deliver;
+    this.#trace = options.trace ?? (() => undefined);
     this.#entries = hasTables(options.sql)
       ? options.sql
           .exec<Omit<Entry, 'failing'>>(
@@ -172,6 +176,7 @@ export class Outbox {
       entry.failing = true;
       entry.nextAt = this.#clock.now() + Math.round(wait * (0.5 + this.#random.fraction() / 2));
       log('error', 'delivery failed', {
+        trace: this.#trace(),
         delivery,
         attempts: entry.attempts,
         refused,

@@ -71,6 +71,7 @@ export class SqliteJournal implements Journal {
           nextTurn: 0,
           answers: {},
           tools: [],
+          transfers: [],
           history: [],
           language: null,
           counts: null,
@@ -84,7 +85,8 @@ export class SqliteJournal implements Journal {
       else if (fact.type === 'tool') {
         result?.tools.push(fact.run);
         result?.history.push({ run: fact.run });
-      } else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
+      } else if (fact.type === 'transfer') result?.transfers.push(fact.transfer);
+      else if (fact.type === 'counted' && result !== null) result.counts = fact.counts;
       else if (fact.type === 'language' && result !== null) result.language = fact.language;
       else if (fact.type === 'usage') {
         const { usage: used, turn = null } = fact;

@@ -6,7 +6,7 @@ import { maskNumber } from '../privacy/mask.ts';
 import { hashNumber } from '../privacy/number-hash.ts';
 import { countriesOf, nationalDigits } from '../privacy/phones.ts';
 import { type RedactionOptions, redact } from '../privacy/redaction.ts';
-import type { RecordedFailure, RecordedTurn } from '../records/call-records.ts';
+import type { RecordedFailure, RecordedTransfer, RecordedTurn } from '../records/call-records.ts';
 import { waited } from './recordings/gate.ts';
 
 /**
@@ -31,15 +31,22 @@ const NUMBER_FIELDS = ['phoneNumber', 'from'];
 
 /**
  * A call as the database gets it: its number by `STORED_PHONE_NUMBERS`, and likewise in the metadata, where carriers have it once more
- * (`dialects/identity.ts`): under the names that it has, and in whatever else holds its digits.
+ * (`dialects/identity.ts`): under the names that it has, and in whatever else holds its digits. The metadata has the call's trace
+ * besides, as `traceId`.
  */
-export async function storedCall(call: StartedCallFacts, config: Config): Promise<StartedCallFacts> {
-  const { STORED_PHONE_NUMBERS: how, PERSONAL_DATA_KEY: key } = config;
+export async function storedCall<Call extends StoredFields>(call: Call, config: Config): Promise<Call> {
+  const stored = await withStoredNumber(call, config);
+  if (call.trace === undefined) return stored;
+  return { ...stored, metadata: { ...stored.metadata, traceId: call.trace.traceId } };
+}
+
+/** What of a call is stored otherwise than it was said. */
+type StoredFields = Pick<StartedCallFacts, 'phoneNumber' | 'metadata' | 'trace'>;
+
+async function withStoredNumber<Call extends StoredFields>(call: Call, config: Config): Promise<Call> {
   const { phoneNumber } = call;
-  if (how === 'plain') return call;
-  // Without its key nothing can be hashed, and the plain number is what must not be stored.
-  const store = async (number: string) =>
-    how === 'hashed' && key !== undefined ? await hashNumber(key, number) : maskNumber(number);
+  if (config.STORED_PHONE_NUMBERS === 'plain') return call;
+  const store = (number: string) => storedNumber(number, config);
   const stored = phoneNumber === null || phoneNumber === '' ? phoneNumber : await store(phoneNumber);
   const digits = phoneNumber === null ? null : nationalDigits(phoneNumber);
   const metadata = withoutNumber(call.metadata, digits, stored ?? '') as Record<string, unknown>;
@@ -50,6 +57,29 @@ export async function storedCall(call: StartedCallFacts, config: Config): Promis
     else if (number !== stored) metadata[field] = await store(number);
   }
   return { ...call, phoneNumber: stored, metadata };
+}
+
+async function storedNumber(number: string, config: Config): Promise<string> {
+  const { STORED_PHONE_NUMBERS: how, PERSONAL_DATA_KEY: key } = config;
+  if (how === 'plain') return number;
+  // Without its key nothing can be hashed, and the plain number is what must not be stored.
+  return how === 'hashed' && key !== undefined ? await hashNumber(key, number) : maskNumber(number);
+}
+
+/** A SIP address whose user is a number, as trunks and telephone systems have them. */
+const SIP_NUMBER = /^(sips?:)(\+?\d{5,})(@.+)$/;
+
+/** Where callers were connected to, by `STORED_PHONE_NUMBERS` as well: a number that the model has chosen is somebody's. */
+export async function storedTransfers(
+  transfers: readonly RecordedTransfer[],
+  config: Config,
+): Promise<RecordedTransfer[]> {
+  const stored = async (to: string) => {
+    const [, scheme, number, host] = SIP_NUMBER.exec(to) ?? [];
+    if (number !== undefined) return `${scheme}${await storedNumber(number, config)}${host}`;
+    return to.startsWith('+') ? await storedNumber(to, config) : to;
+  };
+  return await Promise.all(transfers.map(async (each) => ({ ...each, to: await stored(each.to) })));
 }
 
 /** A copy in which `stored` stands for every text and number that holds these digits. Its depth is bounded where it comes in. */

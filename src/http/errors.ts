@@ -10,6 +10,10 @@ export const httpErrorCodes = [
   /** Nobody has to prove who they are (`AUTH=none`), and the request is not of this machine. */
   'AUTH_OFF',
   'RANGE_NOT_SATISFIABLE',
+  /** Of calls that are to be placed. */
+  'IDEMPOTENCY_KEY_REUSED',
+  'CAMPAIGN_NOT_ACTIVE',
+  'NOT_YOURS',
 ] as const;
 export type HttpErrorCode = (typeof httpErrorCodes)[number];
 

@@ -13,6 +13,8 @@ export interface LegRequest {
   principal: Principal;
   /** Where the object was made, or is to be near; absent: anywhere. */
   region?: Region;
+  /** The trace that the call is a part of, where whoever asked for it has one and is believed. */
+  traceparent?: string | undefined;
 }
 
 const HEADER = 'X-Leg';
@@ -29,6 +31,7 @@ const principalSchema = z.object({
       campaignId: z.string().nullable(),
       tokenId: z.string(),
       expiresAt: z.number(),
+      traceparent: z.string().exactOptional(),
     })
     .exactOptional(),
 });
@@ -38,6 +41,7 @@ const legSchema = z.object({
   dialect: z.string(),
   principal: principalSchema,
   region: regionSchema.exactOptional(),
+  traceparent: z.string().optional(),
 });
 
 /** The client's upgrade request with what the router knows, and without its secrets; a header of that name from outside is overwritten. */

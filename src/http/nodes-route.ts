@@ -1,8 +1,4 @@
-import { type Context, Hono } from 'hono';
-import type { z } from 'zod';
-import { authenticate } from '../auth/authenticate.ts';
-import type { Principal } from '../call/principal.ts';
-import { type Config, loadConfig } from '../config.ts';
+import { Hono } from 'hono';
 import { callIdSchema } from '../dialects/native-messages.ts';
 import type { Env } from '../env.ts';
 import { describeError, log, personalId } from '../log.ts';
@@ -10,15 +6,16 @@ import { heartbeatSchema } from '../metrics/nodes.ts';
 import { writeHeartbeat } from '../metrics/read.ts';
 import { hangupSchema, writeHangup } from '../records/hangups.ts';
 import { apiError } from './errors.ts';
-import { readSmallJson } from './small-json.ts';
+import { askedByNode } from './node-request.ts';
+import { workRoutes } from './work-routes.ts';
 
-/** Of a body: a handful of numbers and names. */
-const MOST_BYTES = 1_024;
 /** A node's script waits for it. */
 const DATABASE_MS = 4_000;
 
 /** What FreeSWITCH nodes tell the service. */
 export const nodeRoutes = new Hono<{ Bindings: Env }>();
+
+nodeRoutes.route('/', workRoutes);
 
 nodeRoutes.post('/heartbeat', async (c) => {
   const asked = await askedByNode(c, heartbeatSchema);
@@ -49,19 +46,3 @@ nodeRoutes.post('/hangups', async (c) => {
     return apiError(503, 'INTERNAL_ERROR', 'The database does not answer', { 'Retry-After': '5' });
   }
 });
-
-async function askedByNode<Body>(
-  c: Context<{ Bindings: Env }>,
-  schema: z.ZodType<Body>,
-): Promise<{ body: Body; config: Config; principal: Principal } | Response> {
-  const config = loadConfig(c.env);
-  const principal = await authenticate(c.req.raw, config, 'route');
-  if (principal instanceof Response) return principal;
-  if (principal.kind !== 'node') return apiError(403, 'FORBIDDEN', 'This is for nodes');
-  const read = await readSmallJson(c.req.raw, MOST_BYTES);
-  if (read instanceof Response) return read;
-  const body = schema.safeParse(read.json);
-  if (body.success) return { body: body.data, config, principal };
-  const [issue] = body.error.issues;
-  return apiError(400, 'BAD_MESSAGE', `${issue?.path.join('.') || 'body'}: ${issue?.message}`);
-}

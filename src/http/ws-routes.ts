@@ -11,6 +11,7 @@ import type { Env } from '../env.ts';
 import { describeError, log } from '../log.ts';
 import { type Objects, objectsIn, recordingsIn } from '../regions/namespaces.ts';
 import { hintOf, jurisdictionOf, type Region, regionOf, regionSchema } from '../regions/settings.ts';
+import { carriedTraceparent } from '../tracing/trace-context.ts';
 import { apiError } from './errors.ts';
 import { writeLegRequest } from './leg-request.ts';
 
@@ -66,7 +67,9 @@ async function openLeg(request: Request, env: Env, path: string): Promise<Respon
   }
   const hint = hintOf(region);
   const near = hint === null ? {} : { locationHint: hint };
-  const common = { dialect: dialect.path, principal, ...(region === null ? {} : { region }) };
+  // Of a single-call token it was given when that was asked for.
+  const traceparent = principal.call?.traceparent ?? carriedTraceparent(request, principal);
+  const common = { dialect: dialect.path, principal, traceparent, ...(region === null ? {} : { region }) };
   if (chosen === null) {
     const id = sessions.newUniqueId();
     const leg = { ...common, callId: id.toString(), bound: false };

@@ -29,6 +29,11 @@ export async function readCounts(env: Env, shards: number, now: number): Promise
   });
 }
 
+/** A node's last report; null: it has never sent one. */
+export async function readNode(env: Env, shards: number, name: string): Promise<NodeReport | null> {
+  return await metricsShard(env, shardOf(name, shards), shards).node(name);
+}
+
 export async function writeHeartbeat(env: Env, shards: number, report: NodeReport): Promise<void> {
   await metricsShard(env, shardOf(report.name, shards), shards).heartbeat(report);
 }

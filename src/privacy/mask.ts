@@ -28,9 +28,12 @@ function countryCode(digits: string): string {
 const NUMBER = /\+?\d(?:[-._ ()/]{0,3}\d){6,}/g;
 const ADDRESS = /[^\s@]{1,64}@[^\s@]{1,255}/g;
 
-/** An id that machines make: it says nothing of anybody, also where many of its characters are digits. */
+/**
+ * An id that machines make: it says nothing of anybody, also where many of its characters are digits. The proxy writes behind the UUID of
+ * a call how often it has tried; OpenAI's ids of requests begin with `req_`.
+ */
 const MADE =
-  /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[0-9]*[a-f])[0-9a-f]{16,64})$/i;
+  /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:-\d{1,3})?|(?:req_)?(?=[0-9]*[a-f])[0-9a-f]{16,64})$/i;
 
 /** Text without whatever in it may be a telephone number, another number of a person's, or an e-mail address. */
 export function maskText(text: string): string {

@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../call/clock.ts';
 import { GivenUp } from './given-up.ts';
-import type { ProviderError } from './ports.ts';
+import type { AnswerDetails, ProviderError } from './ports.ts';
 
 /** One attempt at a request has failed before it yielded anything. */
 export class AttemptFailed extends Error {
@@ -77,13 +77,27 @@ export function retryAfterMs(headers: { get(name: string): string | null }, cloc
   return Number.isNaN(date) ? 0 : Math.max(0, date - clock.now());
 }
 
-/** The detail of a `ProviderError` that tells how long the vendor asks to be left alone, where it does. */
-export function retryAfterOf(
+/** What an answer's headers tell for a `ProviderError`: how long the vendor asks to be left alone, and its id of the request. */
+export function answerDetails(
   headers: { get(name: string): string | null },
   clock: Clock,
-): { retryAfterMs?: number } {
+): Pick<AnswerDetails, 'retryAfterMs' | 'requestId'> {
   const afterMs = retryAfterMs(headers, clock);
-  return afterMs > 0 ? { retryAfterMs: afterMs } : {};
+  return { ...(afterMs > 0 ? { retryAfterMs: afterMs } : {}), ...requestIdOf(headers) };
+}
+
+/**
+ * By what name a vendor's support finds a request: OpenAI and most others, Anthropic, Bedrock, Deepgram, Cloudflare.
+ * https://developers.openai.com/api/reference/overview (debugging requests), https://docs.claude.com/en/api/errors (request id)
+ */
+const REQUEST_ID_HEADERS = ['x-request-id', 'request-id', 'x-amzn-requestid', 'dg-request-id', 'cf-ray'];
+
+export function requestIdOf(headers: { get(name: string): string | null }): { requestId?: string } {
+  for (const name of REQUEST_ID_HEADERS) {
+    const requestId = headers.get(name);
+    if (requestId !== null && /^[\x21-\x7e]{1,128}$/.test(requestId)) return { requestId };
+  }
+  return {};
 }
 
 /** Statuses after which the same request may succeed: a conflict or an overload of the vendor's own. */

@@ -2,11 +2,12 @@ import type { Clock } from '../call/clock.ts';
 import {
   AttemptFailed,
   type AttemptOptions,
+  answerDetails,
   isTransientStatus,
-  retryAfterOf,
+  requestIdOf,
   withAttempts,
 } from './attempts.ts';
-import type { ProviderError } from './ports.ts';
+import type { AnswerDetails, ProviderError } from './ports.ts';
 
 export interface ClientAttemptOptions extends AttemptOptions {
   /** Provider and model, e.g. `openai/gpt-6-luna`. */
@@ -34,13 +35,16 @@ export function withClientAttempts<T>(request: () => Promise<T>, options: Client
   }, options);
 }
 
-/** {@link retryAfterOf} of the answer that a client has thrown as an error; `retry-after-ms` goes first, as in the clients. */
-export function clientRetryAfter(thrown: unknown, clock: Clock): { retryAfterMs?: number } {
+/** {@link answerDetails} of the answer that a client has thrown as an error; `retry-after-ms` goes first, as in the clients. */
+export function clientAnswerDetails(
+  thrown: unknown,
+  clock: Clock,
+): Pick<AnswerDetails, 'retryAfterMs' | 'requestId'> {
   const headers = headersOf(thrown);
   if (headers === null) return {};
   const ms = headers.get('retry-after-ms')?.trim() ?? '';
-  if (!/^\d{1,12}(\.\d{1,6})?$/.test(ms)) return retryAfterOf(headers, clock);
-  return Number(ms) > 0 ? { retryAfterMs: Number(ms) } : {};
+  if (!/^\d{1,12}(\.\d{1,6})?$/.test(ms)) return answerDetails(headers, clock);
+  return { ...requestIdOf(headers), ...(Number(ms) > 0 ? { retryAfterMs: Number(ms) } : {}) };
 }
 
 function isWorthAnother(thrown: unknown, { status, failure }: ProviderError): boolean {

@@ -220,6 +220,13 @@ export type ProviderFailure =
   /** The answer could not be understood, or was empty where it must not be. */
   | 'malformed';
 
+/** What a vendor's answer says of a failure beside its message; see {@link ProviderError}. */
+export interface AnswerDetails {
+  status?: number;
+  retryAfterMs?: number;
+  requestId?: string;
+}
+
 /** A vendor did not do what was asked of it. */
 export class ProviderError extends Error {
   override readonly name = 'ProviderError';
@@ -230,17 +237,20 @@ export class ProviderError extends Error {
   readonly status?: number;
   /** How long the vendor asks to be left alone, in milliseconds (`Retry-After`), where it has told. */
   readonly retryAfterMs?: number;
+  /** The vendor's own id of the request, by which its support finds it. */
+  readonly requestId?: string;
 
   constructor(
     provider: string,
     failure: ProviderFailure,
     message: string,
-    details?: { status?: number; retryAfterMs?: number; cause?: unknown },
+    details?: AnswerDetails & { cause?: unknown },
   ) {
     super(message, details?.cause === undefined ? undefined : { cause: details.cause });
     this.provider = provider;
     this.failure = failure;
     if (details?.status !== undefined) this.status = details.status;
     if (details?.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs;
+    if (details?.requestId !== undefined) this.requestId = details.requestId;
   }
 }

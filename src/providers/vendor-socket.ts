@@ -1,6 +1,6 @@
 import { AsyncQueue } from '../call/async-queue.ts';
 import type { Clock } from '../call/clock.ts';
-import { retryAfterMs } from './attempts.ts';
+import { requestIdOf, retryAfterMs } from './attempts.ts';
 import { ProviderError, type ProviderFailure } from './ports.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -38,11 +38,14 @@ export class DialRefused extends Error {
   readonly status: number;
   /** The header as it came, or null. */
   readonly retryAfter: string | null;
+  /** The vendor's id of the request, where it has told. */
+  readonly requestId: string | undefined;
 
-  constructor(status: number, message: string, retryAfter: string | null = null) {
+  constructor(status: number, message: string, retryAfter: string | null = null, requestId?: string) {
     super(message);
     this.status = status;
     this.retryAfter = retryAfter;
+    this.requestId = requestId;
   }
 }
 
@@ -67,6 +70,7 @@ export const dialByFetch: Dial = async ({ url, headers, protocols }, signal) => 
       response.status,
       body.slice(0, LONGEST_REFUSAL),
       response.headers.get('retry-after'),
+      requestIdOf(response.headers).requestId,
     );
   }
   // Before `accept`, see src/durable/leg-socket.ts.
@@ -223,6 +227,7 @@ function toDialError(provider: string, error: unknown, clock: Clock): ProviderEr
     return new ProviderError(provider, failure, `${provider}: ${message}`, {
       status,
       ...(asked > 0 ? { retryAfterMs: asked } : {}),
+      ...(error.requestId === undefined ? {} : { requestId: error.requestId }),
     });
   }
   return new ProviderError(provider, 'unavailable', `${provider}: no connection`, { cause: error });

@@ -74,6 +74,7 @@ export function failureOf(provider: string, { message, asked }: GivenUp): Provid
   const { error, forMs } = asked;
   return new ProviderError(provider, error.failure, `${late}: ${error.message}`, {
     ...(error.status === undefined ? {} : { status: error.status }),
+    ...(error.requestId === undefined ? {} : { requestId: error.requestId }),
     retryAfterMs: forMs,
     cause: error,
   });

@@ -1,6 +1,12 @@
 import type { CallCost, PricedUsage } from '../cost/call-cost.ts';
 import type { MicroUsd } from '../cost/price.ts';
-import type { EndedCall, RecordedFailure, RecordedTurn, StartedCall } from './call-records.ts';
+import type {
+  EndedCall,
+  RecordedFailure,
+  RecordedTransfer,
+  RecordedTurn,
+  StartedCall,
+} from './call-records.ts';
 
 /**
  * What is cut from a record before it is sent, so that hostile input can neither swell the database nor make a
@@ -27,6 +33,8 @@ export const recordLimits = {
   usageEntries: 200,
   /** Of a call's usage by turn: five hours of turns with three providers each. */
   turnUsageEntries: 5_000,
+  transfers: 20,
+  transferToCharacters: 512,
   /** `metadata` as JSON; the native dialect takes a quarter of it. */
   metadataCharacters: 64 * 1024,
   /** Levels of nesting in `metadata`; what lies deeper is left out. */
@@ -55,6 +63,13 @@ export interface EndedPayload extends StartedPayload {
   failures: (Omit<RecordedFailure, 'at'> & { at: string })[];
   usage: EndedCall['usage'];
   counts: EndedCall['counts'];
+}
+
+/** One entry of `call_logs.transfers`. */
+export interface TransferPayload extends Omit<RecordedTransfer, 'at' | 'ringingAt' | 'endedAt'> {
+  at: string;
+  ringingAt: string | null;
+  endedAt: string;
 }
 
 /** @throws RangeError where `startTime` is no time. */
@@ -142,6 +157,18 @@ export function costPayload({ costMicroUsd, unpriced, providers, turns }: CallCo
 /** The nearest number to a decimal of six places is written as that decimal. */
 function dollars(microUsd: MicroUsd): number | null {
   return microUsd === null ? null : microUsd / 1_000_000;
+}
+
+/** @throws RangeError where a time is none. */
+export function transfersPayload(transfers: readonly RecordedTransfer[]): TransferPayload[] {
+  return transfers.slice(0, recordLimits.transfers).map((transfer) => ({
+    ...transfer,
+    to: cut(transfer.to, recordLimits.transferToCharacters),
+    cause: cutOrNull(transfer.cause, recordLimits.failureCodeCharacters),
+    at: isoTime(transfer.at),
+    ringingAt: transfer.ringingAt === null ? null : isoTime(transfer.ringingAt),
+    endedAt: isoTime(transfer.endedAt),
+  }));
 }
 
 /**

@@ -45,6 +45,8 @@ export interface EndedCall extends StartedCall {
   failures: readonly RecordedFailure[];
   /** Summed per provider and model. */
   usage: readonly Usage[];
+  /** Attempts to connect the caller to somebody else, in order. */
+  transfers: readonly RecordedTransfer[];
   /** How the conversation went; null where the call was lost before it could be told. */
   counts: CallCounts | null;
 }
@@ -63,6 +65,34 @@ export interface RecordedTurn {
   interrupted: boolean;
   /** Of an agent's turn that answers the caller. */
   latency: TurnLatency | null;
+}
+
+/**
+ * How an attempt to connect the caller to somebody else came out. `no answer` includes a leg that told nothing in time; `abandoned`: the call
+ * ended while it was tried (`endReason` says how); `unknown`: the line was lost meanwhile.
+ */
+export type TransferOutcome =
+  | 'answered'
+  | 'busy'
+  | 'no answer'
+  | 'declined'
+  | 'unreachable'
+  | 'failed'
+  | 'abandoned'
+  | 'unknown';
+
+/** One attempt. Times are milliseconds since the epoch. */
+export interface RecordedTransfer {
+  /** A number in E.164, or a SIP address. */
+  to: string;
+  at: number;
+  /** Null: nobody told of a telephone that rang. */
+  ringingAt: number | null;
+  endedAt: number;
+  outcome: TransferOutcome;
+  /** In the leg's own words, and its SIP status, where it told them. */
+  cause: string | null;
+  sipStatus: number | null;
 }
 
 /** A failure during the call, e.g. of a provider. */

@@ -1,6 +1,7 @@
 import type { Books } from '../call/funds.ts';
 import type { Config } from '../config.ts';
 import type { CallRecords } from './call-records.ts';
+import { createSupabaseDials, type DialRecords } from './dials.ts';
 import { createSupabaseBooks } from './supabase-books.ts';
 import { createSupabaseCallRecords } from './supabase-call-records.ts';
 import type { SupabaseOptions } from './supabase-project.ts';
@@ -16,6 +17,11 @@ export function connectRecords(config: Config): () => CallRecords {
 export function connectBooks(config: Config): () => Books {
   const pricePerSecond = config.PRICE_PER_SECOND ?? '0';
   return connect(config, (options) => createSupabaseBooks({ ...options, pricePerSecond }));
+}
+
+export function connectDials(config: Config): () => DialRecords {
+  const pricePerSecond = config.BILLING ? (config.PRICE_PER_SECOND ?? '0') : '0';
+  return connect(config, (options) => createSupabaseDials({ ...options, pricePerSecond }));
 }
 
 export function connectUserLimits(config: Config): () => FindUserLimit {

@@ -13,6 +13,8 @@ export const hangupSchema = z.strictObject({
   by: z.string().regex(/^[a-z_]{1,32}$/),
   /** Since the answer. */
   seconds: z.number().int().min(0).max(1_000_000),
+  /** Of these, with whom the caller was connected to; absent: with nobody. */
+  transferredSeconds: z.number().int().min(0).max(1_000_000).optional(),
 });
 export type Hangup = z.output<typeof hangupSchema>;
 

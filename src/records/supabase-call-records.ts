@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { boundTurns, costPayload, endedPayload, startedPayload } from './bounds.ts';
+import { boundTurns, costPayload, endedPayload, startedPayload, transfersPayload } from './bounds.ts';
 import { type CallRecords, RecordsError } from './call-records.ts';
 import { createFunctionCalls, type SupabaseOptions } from './supabase-project.ts';
 
@@ -22,6 +22,9 @@ export function createSupabaseCallRecords(options: SupabaseOptions): CallRecords
     },
     async ended(ended, signal) {
       await call('call_ended', { call: checked(endedPayload, ended) }, signal);
+      if (ended.transfers.length === 0) return;
+      const attempts = checked(transfersPayload, ended.transfers);
+      await call('call_transfers', { of_call: ended.callId, attempts }, signal);
     },
     async costed(callId, cost, signal) {
       await call('call_costed', { of_call: callId, cost: costPayload(cost) }, signal);

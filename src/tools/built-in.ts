@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '../call/clock.ts';
+import { defaultRingSeconds } from '../call/transfer.ts';
 import { bytesOfText } from './json.ts';
 import { defineTool, type Tool, type ToolCallFacts, ToolError } from './tool.ts';
 
@@ -11,7 +12,8 @@ export const builtInNames = ['hang_up', 'transfer_call', 'press_digits', 'call_f
 
 /** E.164: at most 15 digits, the first of them no zero. */
 const e164 = /^\+[1-9]\d{1,14}$/;
-const sipAddress = /^sips?:[A-Za-z0-9_.!~*'()%+-]+@[A-Za-z0-9.-]+(:\d{1,5})?$/;
+/** Of what RFC 3261 allows, what means nothing in a dial plan either: FreeSWITCH has its own use for commas, bars, braces and quotes. */
+const sipAddress = /^sips?:[A-Za-z0-9_.+-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:\d{1,5})?$/;
 
 const destination = z
   .string()
@@ -48,6 +50,10 @@ export const builtInToolsSchema = z.strictObject({
         .array(z.string().regex(/^\+[1-9]\d{0,13}$/, 'the beginning of a number in E.164, e.g. +4930'))
         .max(50)
         .default([]),
+      /** How long it rings there before the agent takes the caller back. */
+      ringSeconds: z.number().int().min(5).max(120).default(defaultRingSeconds),
+      /** Said to a caller who is back, word for word; empty: the model says it. */
+      failedLine: z.string().max(2_000).default(''),
     })
     .refine((options) => options.destinations.length + options.prefixes.length > 0, {
       error: 'neither destinations nor prefixes',
@@ -101,7 +107,8 @@ export function transferCall(options: NonNullable<BuiltInTools['transfer']>): To
   const prefixed = `a number in E.164 that begins with ${options.prefixes.join(' or ')}`;
   return defineTool({
     name: 'transfer_call',
-    description: 'Connects the caller to somebody else. Your part in the call ends with it.',
+    description:
+      'Connects the caller to somebody else. Your part in the call ends with it, unless nobody answers there: then the caller comes back to you.',
     schema: z.object({
       to:
         options.prefixes.length === 0
@@ -122,7 +129,7 @@ export function transferCall(options: NonNullable<BuiltInTools['transfer']>): To
         ok: true,
         content:
           'The caller is connected after having heard what you say next. Tell the caller so in one short sentence.',
-        afterwards: { act: 'transfer', to: address },
+        afterwards: { act: 'transfer', to: address, ringSeconds: options.ringSeconds },
       };
     },
   });

@@ -1,5 +1,6 @@
 import type { Clock } from '../call/clock.ts';
 import { describeError, log, personalId } from '../log.ts';
+import type { CallTrace } from '../tracing/call-trace.ts';
 import { type BuiltInTools, builtInTools } from './built-in.ts';
 import { type HttpToolSettings, httpTool } from './http-tool.ts';
 import type { CallActions, ToolCallFacts, ToolRun } from './tool.ts';
@@ -23,12 +24,16 @@ export function callTools(
     onRun(run: ToolRun): void;
     /** Runs of this call before: by another engine, or before its object lost its memory. */
     results: readonly ToolRun[];
+    /** The call's, of which a tool's server is told. */
+    trace?: Pick<CallTrace, 'facts' | 'traceparentFor'>;
   },
 ): ToolBox | null {
-  const { call, clock, secrets } = options;
+  const { call, clock, secrets, trace } = options;
   const all = [
     ...builtInTools(tools.builtIn, clock),
-    ...tools.http.map((settings) => httpTool(settings, { secrets, clock })),
+    ...tools.http.map((settings) =>
+      httpTool(settings, { secrets, clock, ...(trace === undefined ? {} : { trace }) }),
+    ),
   ];
   if (all.length === 0) return null;
   return new ToolBox({
@@ -37,6 +42,7 @@ export function callTools(
     onError: (error, tool) =>
       log('error', 'a tool failed', {
         callId: personalId(call.callId),
+        trace: trace?.facts?.traceId,
         tool,
         error: describeError(error),
       }),

@@ -3,6 +3,7 @@ import { type Clock, type Random, systemClock, systemRandom } from '../call/cloc
 import { AttemptFailed, retryAfterMs, unlessAborted, withAttempts } from '../providers/attempts.ts';
 import { bytesOf, startOfText } from '../providers/bodies.ts';
 import { ProviderError, type ProviderFailure } from '../providers/ports.ts';
+import { TRACEPARENT } from '../tracing/trace-context.ts';
 import { builtInNames } from './built-in.ts';
 import { argumentsSchema, parametersSchema } from './json-schema.ts';
 import {
@@ -23,7 +24,7 @@ const headerValue = z
 
 /** What a request consists of, and what carries it: not for a configuration to change. */
 const ownHeaders =
-  /^(webhook-.*|cf-.*|host|content-.*|accept|accept-encoding|connection|upgrade|te|trailer|transfer-encoding|expect|keep-alive)$/i;
+  /^(webhook-.*|cf-.*|traceparent|tracestate|host|content-.*|accept|accept-encoding|connection|upgrade|te|trailer|transfer-encoding|expect|keep-alive)$/i;
 
 /** A tool that is somewhere else: a request of its own to a server of the operator's. */
 export const httpToolSchema = z.strictObject({
@@ -75,6 +76,8 @@ export interface HttpToolOptions {
   secrets: readonly string[];
   clock?: Clock;
   random?: Random;
+  /** Tells which span of the call's trace a run is. */
+  trace?: { traceparentFor(idempotencyKey: string): string | null };
 }
 
 /** Attempts after the first, all of one `webhook-id`: whoever receives them does the work once. */
@@ -89,7 +92,7 @@ const longestRefusal = 500;
 
 /** Throws `TypeError` where a secret is none. */
 export function httpTool(settings: HttpToolSettings, options: HttpToolOptions): Tool {
-  const { secrets, clock = systemClock, random = systemRandom } = options;
+  const { secrets, clock = systemClock, random = systemRandom, trace = null } = options;
   if (secrets.length === 0 || !secrets.every(isWebhookSecret)) {
     throw new TypeError(`tool ${settings.name}: a secret is "whsec_" and base64 of 24 to 64 bytes`);
   }
@@ -99,7 +102,7 @@ export function httpTool(settings: HttpToolSettings, options: HttpToolOptions): 
     schema: argumentsSchema(parameters),
     timeoutMs,
     repeat: settings.repeatable ? 'later' : 'once',
-    run: (args, context) => request(settings, args, context, { secrets, clock, random }),
+    run: (args, context) => request(settings, args, context, { secrets, clock, random, trace }),
   };
 }
 
@@ -107,10 +110,11 @@ async function request(
   settings: HttpToolSettings,
   args: unknown,
   context: ToolContext,
-  options: Required<HttpToolOptions>,
+  options: Required<Omit<HttpToolOptions, 'trace'>> & { trace: HttpToolOptions['trace'] | null },
 ): Promise<ToolResult> {
   const { clock, random, secrets } = options;
   const { signal, idempotencyKey } = context;
+  const traceparent = options.trace?.traceparentFor(idempotencyKey) ?? null;
   const body = JSON.stringify({ call: callOf(context), tool: settings.name, arguments: args });
   const attempt = async (): Promise<string> => {
     const signed = await webhookHeaders(idempotencyKey, clock.now(), body, secrets);
@@ -118,6 +122,7 @@ async function request(
       ...settings.headers,
       'content-type': 'application/json',
       accept: 'application/json, text/plain',
+      ...(traceparent === null ? {} : { [TRACEPARENT]: traceparent }),
       ...signed,
     };
     // Not followed: a redirect would carry the body and the headers to an address that nobody has configured.

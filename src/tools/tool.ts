@@ -17,8 +17,11 @@ export interface ToolCallFacts {
 export interface CallActions {
   /** Ends the call. */
   hangUp(): void;
-  /** Connects the caller to somebody else: a number in E.164, or a `sip:` address. False: this leg cannot. */
-  transfer(to: string): boolean;
+  /**
+   * Begins to connect the caller to somebody else: a number in E.164, or a `sip:` address. The agent has no part in the call meanwhile, and
+   * takes the caller back if nobody answers. False: this leg cannot, or it was tried often enough.
+   */
+  transfer(to: string, ringSeconds: number): boolean;
   /** Sends keys to the far end, of `0-9 * # A-D`. False: this leg cannot. */
   pressDigits(digits: string): boolean;
 }

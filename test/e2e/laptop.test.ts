@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { wavToSamples } from '../../tools/caller/audio.ts';
+import type { CallOptions } from '../../tools/caller/types.ts';
 import { humanClips } from '../support/human-clips.ts';
 import { at, type Laptop, startLaptop } from '../support/laptop.ts';
 import { pooledWordErrors, type WordErrors, wordErrors } from '../support/word-errors.ts';
@@ -13,7 +14,8 @@ const stop = new AbortController();
 let laptop: Laptop;
 
 beforeAll(async () => {
-  laptop = await startLaptop(stop.signal);
+  const desk = { destinations: [{ name: 'desk', to: '+493012345' }] };
+  laptop = await startLaptop(stop.signal, { AGENT_TOOLS: JSON.stringify({ transfer: desk }) });
 });
 
 afterAll(async () => {
@@ -88,6 +90,35 @@ describe('a conversation with the example business', () => {
       const turn = transcript.filter((entry) => entry.role === 'caller')[i]!;
       expect(Math.abs(turn.endMs - utterance.voicedEndMs)).toBeLessThan(600);
     }
+  });
+
+  it('connects a caller who asks for somebody, and takes back one whom nobody answers', async () => {
+    const request = 'I would like to talk to somebody.';
+    const samples = await laptop.speech(request);
+    const asks = (options: Partial<CallOptions>) =>
+      laptop.call({
+        ...options,
+        script: async (leg) => {
+          await leg.waitForGreeting();
+          await leg.say(samples, request);
+          await leg.waitForReply();
+        },
+      });
+    const [busy, answered] = await Promise.all([asks({ callee: 'busy' }), asks({ callee: 'answered' })]);
+    const [busyRow, answeredRow] = await Promise.all([
+      laptop.rowOf(busy.callId),
+      laptop.rowOf(answered.callId),
+    ]);
+    expect(busyRow).toMatchObject({ end_reason: 'hangup', transfers: [{ outcome: 'busy', sipStatus: 486 }] });
+    expect(busyRow.transcript.map(({ text }) => text).slice(2)).toEqual([
+      'One moment, I connect you.',
+      'I am sorry, the line is busy. What else can I do for you?',
+    ]);
+    expect(answered.close).toEqual({ code: 1000, reason: 'transferred' });
+    expect(answeredRow).toMatchObject({
+      end_reason: 'transferred',
+      transfers: [{ to: '+493012345', outcome: 'answered' }],
+    });
   });
 
   it('runs over binary L16 at 16 kHz as well', async () => {

@@ -4,7 +4,7 @@ import type { Call } from '../../tools/caller/call.ts';
 import type { CallerEvent, CallReport, Utterance } from '../../tools/caller/types.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
 import { at, type Laptop, type RecordedTurn, startLaptop } from '../support/laptop.ts';
-import { wordErrors } from '../support/word-errors.ts';
+import { bestPrefix, wordErrors } from '../support/word-errors.ts';
 
 /**
  * Who speaks when, in the service as `npm start` runs it: real speech, real recognition, real time. What the agent and the record
@@ -275,16 +275,6 @@ async function happens(leg: Call, what: string, test: () => boolean): Promise<vo
 /** Milliseconds of the call at which the last sound before `ms` ended. */
 function lastSoundBefore(heard: Int16Array, ms: number): number {
   return (heard.subarray(0, at(ms)).findLastIndex((sample) => sample !== 0) + 1) / 8;
-}
-
-/** How many first words of `text` come nearest to what was heard, and how many words are wrong then. */
-function bestPrefix(text: string, heard: string): { words: number; errors: number } {
-  const words = text.split(' ');
-  const candidates = words.map((_, i) => ({
-    words: i + 1,
-    errors: wordErrors(words.slice(0, i + 1).join(' '), heard).errors,
-  }));
-  return candidates.reduce((best, next) => (next.errors < best.errors ? next : best));
 }
 
 /** The voiced parts of `pieces`, as one, with exactly these pauses between. */

@@ -68,7 +68,40 @@ describe.concurrent('drain', () => {
   });
 });
 
+describe.concurrent('drain', () => {
+  it('keeps what nodes dial away from a gateway', async ({ onTestFinished }) => {
+    const bed = new Bed({ onTestFinished });
+    await bed.node();
+    const node = await bed.end(bed.network.address(2));
+    await bed.gateway();
+    await bed.gateway();
+    const proxy = await bed.proxy();
+    const drained = await script(proxy, 'drain', 'gateway1');
+    expect(drained).toEqual({ code: 0, output: 'gateway1 is drained: 0 calls.\n' });
+    const target = `sip:+4930901820@${proxy.address}:${proxy.port}`;
+    expect((await HeldCall.place(node, proxy, [], target)).status).toBe(200);
+    expect(await proxy.count(/event=dial\.answered .* gateway=gateway2/)).toBe(1);
+    expect((await script(proxy, 'undrain', 'gateway1')).code).toBe(0);
+    expect((await HeldCall.place(node, proxy, [], target)).status).toBe(200);
+    expect(await proxy.count(/event=dial\.answered .* gateway=gateway1/)).toBe(1);
+  });
+});
+
 describe.concurrent('reload', () => {
+  it('takes gateways in and out, and those that are drained stay so', async ({ onTestFinished }) => {
+    const bed = new Bed({ onTestFinished });
+    const { entry: node } = await bed.node();
+    const [one, two] = [(await bed.gateway()).entry, (await bed.gateway()).entry];
+    const proxy = await bed.proxy({ RELOAD_SECONDS: 1 }, undefined, undefined, [one]);
+    await script(proxy, 'drain', 'gateway1');
+    await proxy.writeNodes([node], [one, two]);
+    expect(await script(proxy, 'reload')).toMatchObject({ code: 0 });
+    expect(await proxy.nodes()).toMatchObject({ gateway1: { flags: 'DX' }, gateway2: { flags: 'AX' } });
+    await proxy.writeNodes([node], [two]);
+    expect(await script(proxy, 'reload')).toMatchObject({ code: 0 });
+    expect(Object.keys(await proxy.nodes()).sort()).toEqual(['gateway2', 'node1']);
+  });
+
   it('takes nodes in and out without touching the counts of the others, or who is drained', async ({
     onTestFinished,
   }) => {

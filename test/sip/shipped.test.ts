@@ -39,7 +39,9 @@ describe.concurrent('the files as they are shipped', () => {
 
   it('have every number in defines.cfg, and nothing there that is not used', async () => {
     const names = [...(await file('defines.cfg')).matchAll(/^#!trydef (\S+)/gm)].map(([, name = '']) => name);
-    const others = await Promise.all(['kamailio.cfg', 'guard.cfg', 'routing.cfg', 'events.cfg'].map(file));
+    const others = await Promise.all(
+      ['kamailio.cfg', 'guard.cfg', 'routing.cfg', 'out.cfg', 'events.cfg'].map(file),
+    );
     const code = others.join('\n').replaceAll(/^\s*#(?!!).*$/gm, '');
     expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(code))).toEqual([]);
     expect(code).not.toMatch(/\b\d+\.\d+\.\d+\.\d+\b/);
@@ -54,7 +56,8 @@ describe.concurrent('the files as they are shipped', () => {
     await writeFile(join(proxy.folder, 'trunks.list'), await file('trunks.list'));
     await proxy.rpc('dispatcher.reload');
     await proxy.rpc('permissions.addressReload');
-    expect(Object.keys(await proxy.nodes()).sort()).toEqual(['node1', 'node2', 'node3']);
+    const names = ['carrier-a-1', 'carrier-a-2', 'carrier-b-1', 'node1', 'node2', 'node3'];
+    expect(Object.keys(await proxy.nodes()).sort()).toEqual(names);
     const addresses = `${await proxy.rpc('permissions.addressDump')}${await proxy.rpc('permissions.subnetDump')}`;
     const lines = [...(await file('trunks.list')).matchAll(/^\d \S+ \d+ \d+ (\S+)$/gm)];
     expect(lines.length).toBeGreaterThan(0);

@@ -6,7 +6,7 @@ import {
 } from '../../src/call/agent-config.ts';
 import { Call, type CallOptions } from '../../src/call/call.ts';
 import { defaultDtmf } from '../../src/call/dtmf.ts';
-import { type CallEvent, CallEvents } from '../../src/call/events.ts';
+import { type CallEvent, CallEvents, type CallListener } from '../../src/call/events.ts';
 import type { AudioChunk } from '../../src/call/journal.ts';
 import type { Closing, Leg } from '../../src/call/leg.ts';
 import { defaultModelRule } from '../../src/call/model-rule.ts';
@@ -41,6 +41,7 @@ export const testAgent: AgentConfig = {
   tools: { builtIn: { hangUp: false, pressDigits: false }, http: [] },
   faq: [],
   keywords: [],
+  machineDetection: null,
   recording: true,
   recordingNotice: '',
   redaction: [],
@@ -72,6 +73,8 @@ export function createCall(
     scriptedSpeech?: (clock: FakeClock) => SpeechToSpeech;
     /** In place of the scripted one. */
     speechToText?: (clock: FakeClock) => SpeechToText;
+    /** Hears the call's events from the start. */
+    listen?: CallListener;
   } = {},
 ) {
   const clock = new FakeClock(options.startsAt);
@@ -103,6 +106,7 @@ export function createCall(
     clear: () => leg.actions.push('clear'),
     mark: (name) => leg.actions.push(`mark ${name}`),
     transfer: (to) => leg.actions.push(`transfer ${to}`) > 0,
+    cancelTransfer: () => leg.actions.push('cancel transfer'),
     pressDigits: (digits) => leg.actions.push(`press ${digits}`) > 0,
     hangUp: () => leg.actions.push('hang up'),
     show: () => {},
@@ -117,6 +121,7 @@ export function createCall(
     throw error;
   });
   callEvents.listen((event) => events.push(event));
+  if (options.listen !== undefined) callEvents.listen(options.listen);
   const detectors = { open: 0 };
   const released: string[] = [];
   const call = new Call({

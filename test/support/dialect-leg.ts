@@ -45,6 +45,8 @@ export class DialectLeg {
       dtmf: (digit, durationMs) => this.events.push({ digit, durationMs }),
       markPlayed: (name) => this.events.push({ mark: name }),
       interrupt: () => this.events.push('interrupt'),
+      transfer: (report) => this.events.push({ transfer: report }),
+      answeredBy: (verdict, confidence) => this.events.push({ answeredBy: verdict, confidence }),
       hangUp: () => this.events.push('hang up'),
       protocolError: (code) => this.errors.push(code),
       refuse: (code, message) => this.refusals.push({ code, message }),

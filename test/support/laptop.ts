@@ -87,24 +87,29 @@ export class Laptop {
     return ((await response.json()) as { text: string }).text;
   }
 
-  /** The row of a call that was ended, once it says so. */
-  async rowOf(callId: string): Promise<CallRow> {
+  /** The row of a call that was ended, once it says so, and is complete. */
+  async rowOf(
+    callId: string,
+    complete: (row: CallRow) => boolean = () => true,
+    withinMs = writtenWithinMs,
+  ): Promise<CallRow> {
     const { url, serviceRoleKey } = this.#service.supabase;
     const database = createClient(url, serviceRoleKey);
-    return eventually(`ended row of call ${callId}`, async () => {
+    return eventually(`ended row of call ${callId}`, withinMs, async () => {
       const { data, error } = await database
         .from('call_logs')
         .select('*')
         .eq('call_id', callId)
         .maybeSingle();
       if (error !== null) throw error;
-      return data !== null && data.status !== 'active' ? (data as CallRow) : null;
+      const row = data as CallRow | null;
+      return row !== null && row.status !== 'active' && complete(row) ? row : null;
     });
   }
 
   /** The recording under a key of the bucket, as one channel. */
   async recordingOf(key: string): Promise<Int16Array> {
-    return eventually(`recording ${key}`, async () => {
+    return eventually(`recording ${key}`, writtenWithinMs, async () => {
       // Of its own: recordings may be looked at side by side.
       const folder = await mkdtemp(join(this.#dataDir, 'export-'));
       const file = join(folder, 'recording.wav');
@@ -147,12 +152,12 @@ export async function startLaptop(
   }
 }
 
-async function eventually<T>(what: string, look: () => Promise<T | null>): Promise<T> {
-  const until = performance.now() + writtenWithinMs;
+async function eventually<T>(what: string, withinMs: number, look: () => Promise<T | null>): Promise<T> {
+  const until = performance.now() + withinMs;
   for (;;) {
     const found = await look();
     if (found !== null) return found;
-    if (performance.now() > until) throw new Error(`no ${what} within ${writtenWithinMs} ms`);
+    if (performance.now() > until) throw new Error(`no ${what} within ${withinMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }

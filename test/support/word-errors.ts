@@ -27,6 +27,16 @@ export function pooledWordErrors(clips: readonly WordErrors[]): WordErrors {
   );
 }
 
+/** How many first words of `text` come nearest to what was heard, and how many words are wrong then. */
+export function bestPrefix(text: string, heard: string): { words: number; errors: number } {
+  const words = text.split(' ');
+  const candidates = words.map((_, i) => ({
+    words: i + 1,
+    errors: wordErrors(words.slice(0, i + 1).join(' '), heard).errors,
+  }));
+  return candidates.reduce((best, next) => (next.errors < best.errors ? next : best));
+}
+
 const abbreviations: Readonly<Record<string, string>> = {
   mr: 'mister',
   mrs: 'missus',

@@ -24,6 +24,8 @@ describe('README', () => {
     'STT_DEADLINE_MS',
     'LLM_DEADLINE_MS',
     'TTS_DEADLINE_MS',
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+    'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
   ];
   it.each([...Object.keys(loadConfig({})), ...optional])('names the setting %s', (name) => {
     expect(readme).toContain(`\`${name}\``);

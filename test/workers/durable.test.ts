@@ -343,6 +343,27 @@ describe('what a call owes and knows', () => {
     });
   });
 
+  it('is over with the transfer that somebody has answered, where the object dies before it has closed the call', async () => {
+    await inObject(({ storage }) => {
+      const archive = archiveIn(storage, new FakeClock(call.startTime));
+      const journal = new SqliteJournal(storage.sql);
+      journal.append({ type: 'started', call, resumeToken: 'token' });
+      const pending = { to: '+493012345', at: call.startTime, ringingAt: null, until: call.startTime + 1 };
+      archive.hear({ type: 'transfer', state: 'asked', transfer: pending }, 0, 'token');
+      expect(archive.past().transfers).toEqual({ pending, untold: null, tried: 1 });
+      const { until: _, ...asked } = pending;
+      const transfer = { ...asked, endedAt: call.startTime + 1, cause: null, sipStatus: null };
+      archive.hear(
+        { type: 'transfer', state: 'over', transfer: { ...transfer, outcome: 'answered' } },
+        0,
+        'token',
+      );
+      archive.closeLost();
+      expect(journal.read()?.end).toMatchObject({ reason: 'transferred', status: 'ended' });
+      expect(journal.read()?.transfers).toMatchObject([{ outcome: 'answered' }]);
+    });
+  });
+
   it('is nothing where an object of an older version wrote down how far its agent had come', async () => {
     await inObject(({ storage }) => {
       storage.kv.put('progress', { heard: [], unheard: ['Hello.'], written: true, counts: null });

@@ -284,8 +284,8 @@ describe('a call in progress', () => {
         hear({ type: 'call.started', call });
         await arrived(1);
         hear({ type: 'turn.recorded', turn: { ...turn, position: 0 } });
-        hear({ type: 'usage', usage: { provider: 'a/b', characters: 4 }, turn: null });
-        hear({ type: 'usage', usage: { provider: 'a/b', characters: 4 }, turn: null });
+        hear({ type: 'usage', usage: { provider: 'a/b', characters: 4 }, turn: 1 });
+        hear({ type: 'usage', usage: { provider: 'a/b', characters: 4 }, turn: 1 });
         hear({ type: 'leg.lost' });
         await clock.advance(REPORT_MS);
         await arrived(2);

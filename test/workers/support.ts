@@ -28,11 +28,14 @@ export function scriptVendor(
   script: {
     transcripts?: string[];
     answer?: string;
+    /** What the first turns of the caller's are answered with, in place of words: the name of a tool, and its arguments. */
+    toolCalls?: [name: string, args: object][];
     /** Functions of the database that do not answer, as when it is down. */
     down?: readonly string[];
   } = {},
 ) {
   const transcripts = [...(script.transcripts ?? [])];
+  const toolCalls = [...(script.toolCalls ?? [])];
   const seen = {
     transcriptions: 0,
     chats: [] as { role: string; content: string }[][],
@@ -55,11 +58,20 @@ export function scriptVendor(
       seen.chats.push(body.messages);
       const chunk = (delta: object, finish: string | null) =>
         `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
-      const text = script.answer ?? 'We are open until six.';
+      const asked = body.messages.at(-1)?.role === 'user' ? toolCalls.shift() : undefined;
       const usage = `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [], usage: { prompt_tokens: 20, completion_tokens: 7, total_tokens: 27 } })}\n\n`;
-      return new Response(`${chunk({ content: text }, null)}${chunk({}, 'stop')}${usage}data: [DONE]\n\n`, {
-        headers: { 'Content-Type': 'text/event-stream' },
-      });
+      const stream = (chunks: string) =>
+        new Response(`${chunks}${usage}data: [DONE]\n\n`, {
+          headers: { 'Content-Type': 'text/event-stream' },
+        });
+      if (asked !== undefined) {
+        const [name, args] = asked;
+        const call = { index: 0, id: `call-${name}`, type: 'function' };
+        const wanted = { ...call, function: { name, arguments: JSON.stringify(args) } };
+        return stream(chunk({ tool_calls: [wanted] }, null) + chunk({}, 'tool_calls'));
+      }
+      const text = script.answer ?? 'We are open until six.';
+      return stream(chunk({ content: text }, null) + chunk({}, 'stop'));
     }
     const body = await request.json<{ input: string }>();
     seen.spoken.push(body.input);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { NodeSettings } from '../../src/auth/settings.ts';
 import { hashOfToken, newToken } from '../../src/auth/tokens.ts';
 import type { Config } from '../../src/config.ts';
+import { defaultPace } from '../../src/dialling/pace.ts';
 
 export const tokenUsage = `npm run token -- node NAME [--users ID,…] [--campaigns ID,…] [--drop HASH] [--env NAME]
 npm run token -- service | metrics [--drop HASH] [--env NAME]
@@ -100,6 +101,7 @@ export async function makeToken(options: TokenArguments, present: Config): Promi
     users,
     campaigns: options.campaigns ?? before?.campaigns ?? [],
     addresses: before?.addresses ?? [],
+    dials: before?.dials ?? defaultPace,
   };
   if (node.tokens.length === 0)
     throw new TokenUsageError(`It is the last token of ${name}: take the node out by hand.`);
@@ -108,11 +110,13 @@ export async function makeToken(options: TokenArguments, present: Config): Promi
 }
 
 /** As it stands in the setting: what is empty is left out. */
-function written({ tokens, users, campaigns, addresses }: NodeSettings) {
+function written({ tokens, users, campaigns, addresses, dials }: NodeSettings) {
+  const ownPace = dials.perSecond !== defaultPace.perSecond || dials.atOnce !== defaultPace.atOnce;
   return {
     tokens,
     users,
     ...(campaigns.length > 0 ? { campaigns } : {}),
     ...(addresses.length > 0 ? { addresses: addresses.map(({ text }) => text) } : {}),
+    ...(ownPace ? { dials } : {}),
   };
 }

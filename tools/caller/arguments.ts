@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { audioEncodings, callIdSchema } from '../../src/dialects/native-messages.ts';
+import { calleeNames } from './callee.ts';
 import { farEndNames, farEndOf } from './ends/registry.ts';
 
 export const usage = `npm run call -- [what to say] [options]
@@ -23,6 +24,8 @@ Options:
   --call-id ID        [a random one; with --no-resume, the one that the service announces]
   --token TOKEN       sent as a bearer token
   --out FILE          write what the caller heard to a WAV file
+  --transfer OUTCOME  play whom the agent connects the caller to: ${calleeNames.slice(0, 4).join(', ')},
+                      ${calleeNames.slice(4).join(' or ')} [transfers are not offered to the agent]
   --json              print the report as JSON, and nothing else, on standard output
   --timeout SECONDS   longest wait for anything: the connection, the greeting, each reply [30]
   --no-resume         do not come back to the call when the line is lost [comes back for 30 s]
@@ -50,6 +53,7 @@ const schema = z.object({
   'call-id': callIdSchema.optional(),
   token: z.string().min(1).max(8192).optional(),
   out: z.string().min(1).optional(),
+  transfer: z.enum(calleeNames).optional(),
   json: z.boolean().default(false),
   timeout: z.coerce.number().min(1).max(600).default(30),
   'no-resume': z.boolean().default(false),
@@ -108,6 +112,7 @@ function readTokens(args: readonly string[]) {
         'call-id': one,
         token: one,
         out: one,
+        transfer: one,
         json: flag,
         timeout: one,
         'no-resume': flag,

@@ -2,6 +2,7 @@ import type { Clock } from '../../src/call/clock.ts';
 import type { ClientMessage, SampleRate } from '../../src/dialects/native-messages.ts';
 import { voicedSpan } from './audio.ts';
 import { CallNotes } from './call-notes.ts';
+import { Callee, type CalleeName } from './callee.ts';
 import { CallError } from './errors.ts';
 import { Mouth } from './mouth.ts';
 import { frameMs, Pacer } from './pacer.ts';
@@ -34,6 +35,8 @@ export interface CallParts {
   timeoutMs: number;
   settleMs: number;
   keepAudio: boolean;
+  /** What becomes of a transfer. */
+  callee: CalleeName;
   /** The service tells when it begins and ends a reply. */
   bracketed: boolean;
   onEvent: (event: CallerEvent) => void;
@@ -53,6 +56,7 @@ export class Call {
   readonly #replies: ReplyTracker;
   readonly #notes = new CallNotes();
   readonly #waiting: Waiting;
+  readonly #callee: Callee;
   #close: { code: number; reason: string } | null = null;
   #failure: CallError | null = null;
   #hungUp = false;
@@ -67,6 +71,10 @@ export class Call {
     this.#mouth = new Mouth(parts.sampleRate, frameMs);
     this.#startedAt = parts.clock.now();
     this.#waiting = new Waiting(parts.clock);
+    this.#callee = new Callee(parts.clock, parts.callee, (report) => {
+      parts.line.send(report);
+      this.#emit({ type: 'callee', state: report.state, cause: report.cause ?? null });
+    });
     this.#playout = new PlayoutBuffer({
       clock: parts.clock,
       sampleRate: parts.sampleRate,
@@ -257,6 +265,12 @@ export class Call {
       case 'latency':
         this.#replies.latency(message);
         break;
+      case 'transfer':
+        this.#callee.call();
+        break;
+      case 'cancel_transfer':
+        this.#callee.hangUp();
+        break;
     }
     this.#emit({ type: 'message', message });
     this.#waiting.changed();
@@ -315,6 +329,7 @@ export class Call {
 
   #stop(): void {
     this.#endedAt ??= this.#parts.clock.now();
+    this.#callee.hangUp();
     this.#pacer.stop();
     this.#playout.close();
   }
@@ -331,7 +346,8 @@ export class Call {
 
   async #waitUntilOver(timeoutMs: number, what: string): Promise<Reply> {
     const deadline = this.#parts.clock.now() + timeoutMs;
-    const drained = () => this.#replies.complete && !this.agentSpeaking && !this.lineDown;
+    const drained = () =>
+      this.#replies.complete && !this.agentSpeaking && !this.lineDown && !this.#callee.called;
     for (;;) {
       const left = deadline - this.#parts.clock.now();
       await this.#waitFor(() => drained() || this.over, left, `${what} did not come to its end`);

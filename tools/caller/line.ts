@@ -147,7 +147,7 @@ export class Line {
   }
 
   #announced(ready: Ready): void {
-    const { startCallId, userId, metadata, features } = this.#options.call;
+    const { startCallId, userId, metadata, features, callee } = this.#options.call;
     const known = this.#call !== null;
     const id = startCallId ?? this.#boundId ?? ready.callId;
     const token = ready.resumeToken ?? null;
@@ -171,7 +171,9 @@ export class Line {
       ...(resumeToken === null ? {} : { resumeToken }),
       metadata: metadata ?? {},
       audio: audioOf(this.#options.call),
-      features: [...(features ?? nativeFeatures.filter((feature) => feature !== 'transfer'))],
+      features: [
+        ...(features ?? nativeFeatures.filter((feature) => feature !== 'transfer' || callee !== undefined)),
+      ],
     });
   }
 
@@ -189,6 +191,8 @@ export class Line {
       timeoutMs,
       settleMs,
       keepAudio,
+      // A switch's end says that it can, whether it is asked to or not.
+      callee: this.#options.call.callee ?? 'unreachable',
       bracketed: this.#options.call.as === undefined,
       onEvent,
     });

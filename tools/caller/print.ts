@@ -25,6 +25,8 @@ function describe(event: CallerEvent): string | null {
       return `line     lost (${`${event.code} ${oneLine(event.reason)}`.trimEnd()})`;
     case 'resumed':
       return `line     back after ${Math.round(event.afterMs)} ms, attempt ${event.attempts}`;
+    case 'callee':
+      return `callee   ${[event.state, event.cause ?? ''].join(' ').trimEnd()}`;
     case 'closed':
       return `closed   ${event.code} ${oneLine(event.reason)}`.trimEnd();
     case 'message': {
@@ -35,6 +37,7 @@ function describe(event: CallerEvent): string | null {
         return `         understood: ${oneLine(message.text)}`;
       }
       if (message.type === 'dtmf') return `keys     ${oneLine(message.digits)}`;
+      if (message.type === 'cancel_transfer') return 'transfer given up';
       return message.type === 'transfer' ? `transfer ${oneLine(message.to)}` : null;
     }
   }

@@ -33,7 +33,13 @@ const serverMessageSchema = z.discriminatedUnion('type', [
     providers: z.array(z.string().max(256)).max(100).default([]),
     moments: z.partialRecord(z.enum(latencyMoments), milliseconds).default({}),
   }),
-  z.object({ type: z.literal('transfer'), to: z.string().max(256) }),
+  z.object({
+    type: z.literal('transfer'),
+    to: z.string().max(256),
+    /** An older service does not tell, and waits for nothing. */
+    ringSeconds: z.number().min(0).max(3_600).default(0),
+  }),
+  z.object({ type: z.literal('cancel_transfer') }),
   z.object({ type: z.literal('dtmf'), digits: z.string().max(64) }),
 ]);
 

@@ -6,6 +6,7 @@ import type {
   TurnLatency,
 } from '../../src/dialects/native-messages.ts';
 import type { Call } from './call.ts';
+import type { CalleeName } from './callee.ts';
 import type { FarEndName } from './ends/registry.ts';
 import type { ReceivedMessage } from './server-messages.ts';
 
@@ -28,8 +29,10 @@ export interface CallOptions {
   encoding?: AudioEncoding;
   /** Default 8000 Hz. */
   sampleRate?: SampleRate;
-  /** Additive server messages to ask for. Default: all but `transfer`. */
+  /** Additive server messages to ask for. Default: all, `transfer` where there is a `callee`. */
   features?: readonly NativeFeature[];
+  /** What becomes of a transfer that the service asks for. Absent: it is not offered to it. */
+  callee?: CalleeName;
   /** Of the upgrade request, e.g. `Authorization`. */
   headers?: Record<string, string>;
   /** Longest wait for any one thing: the connection, a greeting, a reply, the close. Default 30,000. */
@@ -63,6 +66,8 @@ export type CallerEvent = { atMs: number } & (
   | { type: 'dropped'; code: number; reason: string }
   /** The service has taken the call up again on another connection. */
   | { type: 'resumed'; afterMs: number; attempts: number }
+  /** Whom the service connects the caller to. */
+  | { type: 'callee'; state: 'ringing' | 'answered' | 'failed'; cause: string | null }
   | { type: 'closed'; code: number; reason: string }
 );
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { connecting, type TransferTool } from '../dialogue/connecting.ts';
 import type { DialogueEngine } from '../dialogue/engine.ts';
 import { apiErrors } from './api-error.ts';
 import { bodyLimits, parseJson, withBody } from './body.ts';
@@ -25,6 +26,16 @@ const message = z.discriminatedUnion('role', [
   z.object({ role: z.literal('tool'), content }),
 ]);
 
+/** Of the tools that are offered the one that is understood here: `transfer_call`, with a list of whom callers can be connected to. */
+const transferTool = z
+  .object({
+    function: z.object({
+      name: z.literal('transfer_call'),
+      parameters: z.object({ properties: z.object({ to: z.object({ enum: z.array(z.string()).min(1) }) }) }),
+    }),
+  })
+  .transform(({ function: { parameters } }) => ({ to: parameters.properties.to.enum[0]! }));
+
 const fields = z.object({
   model: z.string().min(1).max(128),
   messages: z.array(message).min(1).max(1000),
@@ -33,6 +44,7 @@ const fields = z.object({
   max_tokens: z.int().min(1).max(1_000_000).nullish(),
   max_completion_tokens: z.int().min(1).max(1_000_000).nullish(),
   n: z.literal(1, 'must be 1 with this server').nullish(),
+  tools: z.array(z.unknown()).max(128).nullish(),
   // Accepted for compatibility and without effect: the answers are written, not sampled.
   temperature: z.number().min(0).max(2).nullish(),
 });
@@ -43,7 +55,9 @@ interface Completion {
   model: string;
   /** The reply in pieces that put together are the whole of it: a word each, with the space before it. */
   words: string[];
-  finishReason: 'stop' | 'length';
+  /** In place of a reply. */
+  call: TransferTool | null;
+  finishReason: 'stop' | 'length' | 'tool_calls';
   usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number };
 }
 
@@ -63,9 +77,17 @@ export async function chat(
   if (asked.stream !== true && asked.stream_options) {
     throw apiErrors.invalid('stream_options', "is only allowed when 'stream' is enabled.");
   }
-  const reply = await gate.run(signal, () => engine().reply(asked.messages));
+  const about = connecting(asked.messages, transferToolOf(asked.tools ?? []));
+  const call = about !== null && 'call' in about ? about.call : null;
+  const reply =
+    about === null
+      ? await gate.run(signal, () => engine().reply(asked.messages))
+      : 'text' in about
+        ? about.text
+        : '';
   const most = asked.max_completion_tokens ?? asked.max_tokens ?? Number.POSITIVE_INFINITY;
-  const completion = completed(asked.model, asked.messages, reply, most);
+  const completion = { ...completed(asked.model, asked.messages, reply, most), call };
+  if (call !== null) completion.finishReason = 'tool_calls';
   if (asked.stream === true) {
     await stream(exchange, completion, asked.stream_options?.include_usage === true, wordDelayMs);
   } else {
@@ -73,12 +95,26 @@ export async function chat(
   }
 }
 
+function transferToolOf(tools: readonly unknown[]): TransferTool | null {
+  for (const tool of tools) {
+    const known = transferTool.safeParse(tool);
+    if (known.success) return known.data;
+  }
+  return null;
+}
+
+function toolCall({ id, call }: Completion): object | null {
+  if (call === null) return null;
+  const asked = { name: 'transfer_call', arguments: JSON.stringify(call) };
+  return { id: `call-${id}`, type: 'function', function: asked };
+}
+
 function completed(
   model: string,
   messages: readonly { content: string }[],
   reply: string,
   most: number,
-): Completion {
+): Omit<Completion, 'call'> {
   const words = reply.match(/\s*\S+/g) ?? [];
   const kept: string[] = [];
   let used = 0;
@@ -104,8 +140,13 @@ function tokens(value: string): number {
   return Math.ceil(value.trim().length / 4);
 }
 
-function whole({ id, created, model, words, finishReason, usage }: Completion): unknown {
-  const reply = { role: 'assistant', content: words.join(''), refusal: null };
+function whole(completed: Completion): unknown {
+  const { id, created, model, words, finishReason, usage } = completed;
+  const asked = toolCall(completed);
+  const reply =
+    asked === null
+      ? { role: 'assistant', content: words.join(''), refusal: null }
+      : { role: 'assistant', content: null, refusal: null, tool_calls: [asked] };
   return {
     id,
     object: 'chat.completion',
@@ -136,6 +177,10 @@ async function stream(
   for (const word of words) {
     if (wordDelayMs > 0) await sleep(wordDelayMs, undefined, { signal });
     await send([{ index: 0, delta: { content: word }, finish_reason: null }]);
+  }
+  const asked = toolCall(completion);
+  if (asked !== null) {
+    await send([{ index: 0, delta: { tool_calls: [{ index: 0, ...asked }] }, finish_reason: null }]);
   }
   await send([{ index: 0, delta: {}, finish_reason: finishReason }]);
   if (includeUsage) await send([], { usage });

@@ -37,7 +37,7 @@ function detailOf(message: ReceivedMessage | ClientMessage): string {
     case 'mark':
       return message.name;
     case 'transfer':
-      return message.to;
+      return 'to' in message ? message.to : [message.state, message.cause].filter(Boolean).join(' ');
     case 'dtmf':
       return 'digit' in message ? message.digit : message.digits;
     case 'start_call':

@@ -38,7 +38,8 @@ const checks: Record<Known, Record<string, (value: unknown) => boolean>> = {
     totalMs: isNumber,
     moments: isMoments,
   },
-  transfer: { to: isText },
+  transfer: { to: isText, ringSeconds: isNumber },
+  cancel_transfer: {},
   dtmf: { digits: isText },
 };
 

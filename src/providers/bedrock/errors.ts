@@ -1,4 +1,4 @@
-import { ProviderError, type ProviderFailure } from '../ports.ts';
+import { type AnswerDetails, ProviderError, type ProviderFailure } from '../ports.ts';
 import { failureOfStatus } from '../vendor-socket.ts';
 
 /**
@@ -40,7 +40,7 @@ export function exceptionError(
   provider: string,
   name: string,
   message: string,
-  answer: { status?: number; retryAfterMs?: number } = {},
+  answer: AnswerDetails = {},
 ): ProviderError {
   const { status } = answer;
   const failure =

@@ -1,7 +1,7 @@
 import { AwsV4Signer } from 'aws4fetch';
 import { z } from 'zod';
 import { type Clock, systemRandom } from '../../call/clock.ts';
-import { AttemptFailed, isTransientStatus, retryAfterOf, withAttempts } from '../attempts.ts';
+import { AttemptFailed, answerDetails, isTransientStatus, withAttempts } from '../attempts.ts';
 import { startOfText } from '../bodies.ts';
 import { ProviderError } from '../ports.ts';
 import { malformed } from '../streamed-request.ts';
@@ -111,7 +111,7 @@ async function refusalOf(
   const message = messageOf(await startOfText(response, longestErrorBody, signal));
   const error = exceptionError(provider, name || `status ${status}`, message, {
     status,
-    ...retryAfterOf(headers, clock),
+    ...answerDetails(headers, clock),
   });
   // A model that failed is told with 424, a quota that is used up with 400.
   const again = isTransientStatus(status) || status === 424 || error.failure === 'rate_limited';

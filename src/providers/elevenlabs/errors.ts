@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../../call/clock.ts';
-import { AttemptFailed, isTransientStatus, retryAfterOf } from '../attempts.ts';
-import { ProviderError, type ProviderFailure } from '../ports.ts';
+import { AttemptFailed, answerDetails, isTransientStatus } from '../attempts.ts';
+import { type AnswerDetails, ProviderError, type ProviderFailure } from '../ports.ts';
 import { failureOfStatus } from '../vendor-socket.ts';
 
 /** Characters of a vendor's message that are kept. */
@@ -63,7 +63,7 @@ export function failureOfResponse(
   return new AttemptFailed(
     failed(provider, failure, code, message ?? `status ${status}`, {
       status,
-      ...retryAfterOf(response.headers, clock),
+      ...answerDetails(response.headers, clock),
     }),
     known?.again ?? isTransientStatus(status),
   );
@@ -97,7 +97,7 @@ function failed(
   failure: ProviderFailure,
   code: string | null,
   message: string,
-  answer: { status?: number; retryAfterMs?: number } = {},
+  answer: AnswerDetails = {},
 ): ProviderError {
   const said = [code?.slice(0, 100), message.slice(0, longestMessage)].filter(Boolean).join(': ');
   return new ProviderError(

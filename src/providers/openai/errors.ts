@@ -1,6 +1,6 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai';
 import { type Clock, systemClock } from '../../call/clock.ts';
-import { clientRetryAfter } from '../client-attempts.ts';
+import { clientAnswerDetails } from '../client-attempts.ts';
 import { ProviderError, type ProviderFailure } from '../ports.ts';
 import { failureOfStatus } from '../vendor-socket.ts';
 
@@ -20,7 +20,7 @@ export function toProviderError(provider: string, error: unknown, clock: Clock =
   const message = failure === 'unauthorized' ? 'the key was refused' : messageOf(error);
   return new ProviderError(provider, failure, `${provider}: ${message}`, {
     ...(status === undefined ? {} : { status }),
-    ...clientRetryAfter(error, clock),
+    ...clientAnswerDetails(error, clock),
     cause: error,
   });
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Clock, Random } from '../../call/clock.ts';
-import { AttemptFailed, isTransientStatus, retryAfterOf, unlessAborted, withAttempts } from '../attempts.ts';
+import { AttemptFailed, answerDetails, isTransientStatus, unlessAborted, withAttempts } from '../attempts.ts';
 import { startOfText } from '../bodies.ts';
-import { ProviderError, type ProviderFailure } from '../ports.ts';
+import { type AnswerDetails, ProviderError, type ProviderFailure } from '../ports.ts';
 import { malformed } from '../streamed-request.ts';
 import { failureOfStatus } from '../vendor-socket.ts';
 import { Watchdog } from '../watchdog.ts';
@@ -132,7 +132,7 @@ function failureOfResponse(provider: string, response: Response, body: string, c
   return new AttemptFailed(
     toError(provider, failureOfStatus(status), told.message ?? `status ${status}`, told.code, {
       status,
-      ...retryAfterOf(response.headers, clock),
+      ...answerDetails(response.headers, clock),
     }),
     (told.code === null ? undefined : knownCodes[told.code]?.again) ?? isTransientStatus(status),
   );
@@ -184,7 +184,7 @@ function toError(
   failure: ProviderFailure,
   message: string,
   code: number | null,
-  answer: { status?: number; retryAfterMs?: number } = {},
+  answer: AnswerDetails = {},
 ): ProviderError {
   const said = `${code === null ? '' : `${code}: `}${message.slice(0, longestMessage)}`;
   return new ProviderError(provider, failure, `${provider}: ${said}`, answer);

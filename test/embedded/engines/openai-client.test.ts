@@ -208,3 +208,53 @@ test('a file over 25 MB is refused with 413', async () => {
   const error = await failure(server.client().audio.transcriptions.create({ model: 'whisper-1', file }));
   expect(error).toMatchObject({ status: 413, code: 'content_too_large' });
 });
+
+const transferTool = (names: string[]) => ({
+  type: 'function' as const,
+  function: {
+    name: 'transfer_call',
+    parameters: { type: 'object', properties: { to: { type: 'string', enum: names } }, required: ['to'] },
+  },
+});
+const somebody = { role: 'user' as const, content: 'I would like to talk to somebody.' };
+
+test('somebody is asked for: the tool that connects callers is asked for, whole or streamed', async () => {
+  const request = { model: 'intents', messages: [somebody], tools: [transferTool(['desk', 'workshop'])] };
+  const whole = await server.client().chat.completions.create(request);
+  expect(whole.choices[0]).toMatchObject({
+    finish_reason: 'tool_calls',
+    message: {
+      content: null,
+      tool_calls: [{ function: { name: 'transfer_call', arguments: '{"to":"desk"}' } }],
+    },
+  });
+  const runner = server.client().chat.completions.stream(request);
+  const { choices } = await runner.finalChatCompletion();
+  expect(choices[0]?.message.tool_calls).toMatchObject([{ function: { arguments: '{"to":"desk"}' } }]);
+});
+
+test('what became of it is told; without the tool a message is taken as ever', async () => {
+  const asked = {
+    role: 'assistant' as const,
+    content: null,
+    tool_calls: [
+      { id: 'a', type: 'function' as const, function: { name: 'transfer_call', arguments: '{"to":"desk"}' } },
+    ],
+  };
+  const done = { role: 'tool' as const, tool_call_id: 'a', content: 'The caller is connected.' };
+  const failed = {
+    role: 'system' as const,
+    content: 'The transfer did not come about: the line is busy. More.',
+  };
+  const prompt = { role: 'system' as const, content: 'You are an agent.' };
+  const replyTo = async (...messages: OpenAI.ChatCompletionMessageParam[]) => {
+    const { choices } = await server.client().chat.completions.create({ model: 'intents', messages });
+    return choices[0]?.message.content;
+  };
+  expect(await replyTo(prompt, somebody, asked, done)).toBe('One moment, I connect you.');
+  expect(await replyTo(prompt, somebody, asked, done, failed)).toBe(
+    'I am sorry, the line is busy. What else can I do for you?',
+  );
+  expect(await replyTo(prompt, somebody)).toContain('your name, your number');
+  expect(await replyTo(prompt)).toContain('What can I do for you?');
+});

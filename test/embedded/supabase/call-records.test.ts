@@ -71,6 +71,17 @@ function endedCall(callId: string): EndedCall {
       { position: 0, at: start + 3_000, code: 'timeout', provider: 'openai/gpt-6-luna', message: 'slow' },
     ],
     usage: [{ provider: 'openai/gpt-transcribe', audioSeconds: 1.2 }],
+    transfers: [
+      {
+        to: '+49…45',
+        at: start + 5_000,
+        ringingAt: start + 6_000,
+        endedAt: start + 9_000,
+        outcome: 'busy',
+        cause: 'USER_BUSY',
+        sipStatus: 486,
+      },
+    ],
     counts: { ...noCounts, interruptions: 1, repeats: 2 },
   };
 }
@@ -114,6 +125,7 @@ describe('the life of a call', () => {
       duration_seconds: null,
       transcript: [],
       metadata: { phoneNumber: '+15550100', tags: ['a', 1.5, null] },
+      transfers: [],
     });
 
     await records.conversation('life', turns.slice(0, 2), never);
@@ -130,6 +142,17 @@ describe('the life of a call', () => {
       recording: 'recordings/2026/11/21/life.wav',
       transcript: turns,
       usage: [{ provider: 'openai/gpt-transcribe', audioSeconds: 1.2 }],
+      transfers: [
+        {
+          to: '+49…45',
+          at: '2026-11-21T09:30:05.250Z',
+          ringingAt: '2026-11-21T09:30:06.250Z',
+          endedAt: '2026-11-21T09:30:09.250Z',
+          outcome: 'busy',
+          cause: 'USER_BUSY',
+          sipStatus: 486,
+        },
+      ],
       call_failures: [
         {
           position: 0,

@@ -47,6 +47,7 @@ const calls: EndedCall[] = Array.from({ length: 60 }, (_, i) => {
       return { position, at: startTime, code, provider, message: 'failed' };
     }),
     usage: [],
+    transfers: [],
     counts: noCounts,
   };
 });

@@ -43,6 +43,7 @@ describe('what calls cost', () => {
     turns: [],
     failures: [],
     usage: [],
+    transfers: [],
     counts: null,
   });
   const part = (provider: string, costMicroUsd: number | null) => ({

@@ -10,6 +10,7 @@ import { SipNode } from './sipp.ts';
 export class Bed {
   readonly network = new LoopbackNetwork();
   readonly nodes: SipNode[] = [];
+  readonly gateways: SipNode[] = [];
   readonly #onTestFinished: TestContext['onTestFinished'];
 
   constructor({ onTestFinished }: Pick<TestContext, 'onTestFinished'>) {
@@ -31,13 +32,30 @@ export class Bed {
     return node;
   }
 
-  /** The proxy before all nodes so far, or before others. */
+  /** A trunk's gateway, by which nodes dial: gateway1 of the trunk carrier-1, … Whoever is called behind it does what the scenario says. */
+  async gateway(scenario?: string, attributes?: string, transport?: 'tcp'): Promise<SipNode> {
+    const index = this.gateways.length + 1;
+    const gateway = new SipNode({
+      name: `gateway${index}`,
+      address: this.network.address(5 + index),
+      attributes: [`trunk=carrier-${index}`, attributes ?? []].flat().join(';'),
+      scenario,
+      transport,
+    });
+    this.gateways.push(gateway);
+    this.#onTestFinished(() => gateway.kill());
+    await gateway.start();
+    return gateway;
+  }
+
+  /** The proxy before all nodes and gateways so far, or before others. */
   async proxy(
     defines?: ProxyOptions['defines'],
     nodes: ProxyOptions['nodes'] = this.nodes.map(({ entry }) => entry),
     port?: number,
+    gateways: ProxyOptions['gateways'] = this.gateways.map(({ entry }) => entry),
   ): Promise<SipProxy> {
-    const proxy = await SipProxy.start({ network: this.network, nodes, defines, port });
+    const proxy = await SipProxy.start({ network: this.network, nodes, gateways, defines, port });
     this.#onTestFinished(() => proxy.stop());
     return proxy;
   }

@@ -19,9 +19,14 @@ export class HeldCall {
   }
 
   /** Calls, and acknowledges the answer, whatever it is. */
-  static async place(socket: SipSocket, to: Endpoint, more: readonly string[] = []): Promise<HeldCall> {
+  static async place(
+    socket: SipSocket,
+    to: Endpoint,
+    more: readonly string[] = [],
+    target = `sip:100@${to.address}:${to.port}`,
+  ): Promise<HeldCall> {
     const callId = `${token()}@${socket.local.address}`;
-    const invite = socket.request('INVITE', to, callId, more);
+    const invite = socket.request('INVITE', to, callId, more, target);
     const from = invite.find((line) => line.startsWith('From:')) ?? '';
     socket.send(invite, to);
     const answer = await socket.expect(
@@ -34,8 +39,7 @@ export class HeldCall {
     } else {
       // The ACK of a refusal belongs to the INVITE's transaction: the same branch.
       const via = invite.find((line) => line.startsWith('Via:')) ?? '';
-      const uri = `sip:100@${to.address}:${to.port}`;
-      const head = [`ACK ${uri} SIP/2.0`, via, from, `To: ${answer.first('to')}`, `Call-ID: ${callId}`];
+      const head = [`ACK ${target} SIP/2.0`, via, from, `To: ${answer.first('to')}`, `Call-ID: ${callId}`];
       socket.send([...head, 'CSeq: 1 ACK', 'Max-Forwards: 70'], to);
     }
     return call;

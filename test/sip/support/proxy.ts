@@ -15,6 +15,8 @@ export interface NodeEntry {
   address: string;
   port: number;
   attributes: string;
+  /** If it is not UDP. */
+  transport?: 'tcp' | undefined;
 }
 
 /** What the dispatcher knows of a node: its flags (AP: active and pinged, IP: down, DX: drained, TP: one ping missed) and its calls. */
@@ -26,8 +28,10 @@ export interface NodeState {
 export interface ProxyOptions {
   network: LoopbackNetwork;
   nodes: readonly NodeEntry[];
+  /** The trunks' gateways, for what nodes dial; the first is asked first. Default none. */
+  gateways?: readonly NodeEntry[] | undefined;
   /** Over those of `quiet`. */
-  defines?: Readonly<Record<string, number>> | undefined;
+  defines?: Readonly<Record<string, number | string>> | undefined;
   /** Who may read the metrics beside the proxy's own address. */
   monitors?: readonly string[] | undefined;
   /** Where to listen; default a free port. */
@@ -51,6 +55,8 @@ export class SipProxy {
   /** The allow-listed trunk's address, and one that is a stranger's. */
   readonly trunk: string;
   readonly stranger: string;
+  /** Of whom nodes may dial as a SIP address. */
+  readonly peer: string;
   readonly folder: string;
   readonly socket: string;
   readonly #options: ProxyOptions;
@@ -64,6 +70,7 @@ export class SipProxy {
     this.address = network.address(0);
     this.trunk = network.address(10);
     this.stranger = network.address(12);
+    this.peer = network.address(18);
     this.socket = `unix:${join(folder, 'ctl')}`;
     [this.port, this.tlsPort, this.metricsPort] = ports;
   }
@@ -116,9 +123,12 @@ export class SipProxy {
     const monitors = [this.address, ...(this.#options.monitors ?? [])];
     await writeFile(
       join(this.folder, 'trunks.list'),
-      `1 ${this.trunk} 32 0 carrier-a\n1 ${this.#options.network.address(11)} 32 0 carrier-b\n${monitors
-        .map((address) => `2 ${address} 32 0 prometheus\n`)
-        .join('')}`,
+      [
+        `1 ${this.trunk} 32 0 carrier-a`,
+        `1 ${this.#options.network.address(11)} 32 0 carrier-b`,
+        ...monitors.map((address) => `2 ${address} 32 0 prometheus`),
+        `3 ${this.peer} 32 0 pbx\n`,
+      ].join('\n'),
     );
     const [key, certificate] = [join(this.folder, 'key.pem'), join(this.folder, 'certificate.pem')];
     const subject = ['-subj', '/CN=proxy.test', '-addext', `subjectAltName=IP:${this.address}`];
@@ -137,13 +147,18 @@ export class SipProxy {
     );
   }
 
-  async writeNodes(nodes: readonly NodeEntry[]): Promise<void> {
+  async writeNodes(
+    nodes: readonly NodeEntry[],
+    gateways: readonly NodeEntry[] = this.#options.gateways ?? [],
+  ): Promise<void> {
     // Among equals the dispatcher takes the one of the highest priority: here the first.
-    const lines = nodes.map(
-      ({ name, address, port, attributes }, index) =>
-        `1 sip:${address}:${port} 0 ${nodes.length - index} duid=${name};${attributes}\n`,
-    );
-    await writeFile(this.nodesList, `# The nodes.\n${lines.join('')}`);
+    const lines = (group: number, entries: readonly NodeEntry[]) =>
+      entries.map(
+        ({ name, address, port, attributes, transport }, index) =>
+          `${group} sip:${address}:${port}${transport === undefined ? '' : `;transport=${transport}`} 0 ${entries.length - index} duid=${name};${attributes}\n`,
+      );
+    const all = [...lines(1, nodes), ...lines(2, gateways)];
+    await writeFile(this.nodesList, `# The nodes.\n${all.join('')}`);
   }
 
   async #boot(): Promise<void> {
@@ -173,7 +188,7 @@ export class SipProxy {
     return output;
   }
 
-  /** The nodes by name. */
+  /** The nodes, and the gateways, by name. */
   async nodes(): Promise<Record<string, NodeState>> {
     const list = await this.rpc('dispatcher.list');
     const entries = list.split('DEST: {').slice(1);

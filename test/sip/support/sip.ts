@@ -6,6 +6,8 @@ import { limitMs } from './processes.ts';
 
 /** A SIP message as far as the tests look at one. */
 export interface SipMessage {
+  /** Of a request, else "". */
+  uri: string;
   /** Of an answer, else 0. */
   status: number;
   /** Of a request, or of the request that is answered. */
@@ -27,7 +29,8 @@ function parse(text: string): SipMessage {
   const first = (name: string) => all(name)[0] ?? '';
   const status = Number(/^SIP\/2\.0 (\d{3})/.exec(start)?.[1] ?? 0);
   const method = status === 0 ? (start.split(' ')[0] ?? '') : (first('cseq').split(' ')[1] ?? '');
-  return { status, method, callId: first('call-id'), all, first };
+  const uri = status === 0 ? (start.split(' ')[1] ?? '') : '';
+  return { uri, status, method, callId: first('call-id'), all, first };
 }
 
 export interface Endpoint {
@@ -161,22 +164,39 @@ export class SipSocket {
     return `Via: SIP/2.0/${this.transport} ${address}:${port};rport;branch=z9hG4bK${token()}`;
   }
 
-  /** The lines of a request outside a call. `more`: further headers. */
-  request(method: string, to: Endpoint, callId: string, more: readonly string[] = []): string[] {
+  /** The lines of a request outside a call. `more`: further headers. `target`: whom it is for, if not the number 100 at whom it is sent to. */
+  request(
+    method: string,
+    to: Endpoint,
+    callId: string,
+    more: readonly string[] = [],
+    target = `sip:100@${to.address}:${to.port}`,
+  ): string[] {
     const { address, port } = this.local;
     // By TLS a trunk names the port at which it listens, not the one from which it connects.
     const contact = this.transport === 'TLS' ? `${address}:5061;transport=tls` : `${address}:${port}`;
     return [
-      `${method} sip:100@${to.address}:${to.port} SIP/2.0`,
+      `${method} ${target} SIP/2.0`,
       this.via(),
       `From: <sip:caller@${address}>;tag=${token()}`,
-      `To: <sip:100@${to.address}>`,
+      `To: <${target}>`,
       `Call-ID: ${callId}`,
       `CSeq: 1 ${method}`,
       `Contact: <sip:caller@${contact}>`,
       'Max-Forwards: 70',
       ...more,
     ];
+  }
+
+  /** Answers a request; its Vias and what belongs to its call are as they came. `more`: further headers. */
+  answer(request: SipMessage, status: string, to: Endpoint, more: readonly string[] = []): void {
+    const kept = ['via', 'record-route'].flatMap((name) =>
+      request.all(name).map((value) => `${name}: ${value}`),
+    );
+    const rest = ['from', 'call-id', 'cseq'].map((name) => `${name}: ${request.first(name)}`);
+    const { address, port } = this.local;
+    const own = [`To: ${request.first('to')};tag=1`, `Contact: <sip:end@${address}:${port}>`];
+    this.send([`SIP/2.0 ${status}`, ...kept, ...rest, ...own, ...more], to);
   }
 
   /** Pings; the answer, null if none comes within `ms`. */

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, run, Service, until } from './processes.ts';
@@ -12,6 +13,8 @@ export interface NodeOptions {
   /** As in nodes.list. */
   attributes?: string | undefined;
   scenario?: string | undefined;
+  /** If it is not UDP. */
+  transport?: 'tcp' | undefined;
 }
 
 /** A node played by SIPp. */
@@ -25,20 +28,24 @@ export class SipNode {
   }
 
   get entry(): NodeEntry {
-    const { name, address, attributes = 'maxload=100' } = this.#options;
-    return { name, address, port: this.#port, attributes };
+    const { name, address, attributes = 'maxload=100', transport } = this.#options;
+    return { name, address, port: this.#port, attributes, transport };
   }
 
   /** Starts it, on the address it had before if it had one, and waits until it answers. */
   async start(): Promise<void> {
-    const { address, scenario = 'node' } = this.#options;
+    const { address, scenario = 'node', transport } = this.#options;
     if (this.#port === 0) this.#port = await freePort(address);
     const service = new Service(
       'sipp',
-      ['-sf', join(scenarios, `${scenario}.xml`), '-i', address, '-p', `${this.#port}`, '-nostdin'],
+      [
+        ...['-sf', join(scenarios, `${scenario}.xml`), '-i', address, '-p', `${this.#port}`, '-nostdin'],
+        ...(transport === 'tcp' ? ['-t', 't1'] : []),
+      ],
       tmpdir(),
     );
     this.#service = service;
+    if (transport === 'tcp') return untilListening(address, this.#port);
     const probe = await SipSocket.open(address);
     try {
       await until(
@@ -55,6 +62,16 @@ export class SipNode {
   async kill(): Promise<void> {
     await this.#service?.kill();
   }
+}
+
+/** Waits until somebody takes TCP connections there. */
+async function untilListening(host: string, port: number): Promise<void> {
+  const connects = () =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect({ host, port }, () => resolve(true));
+      socket.on('error', () => resolve(false)).on('connect', () => socket.destroy());
+    });
+  await until(connects, (connected) => connected);
 }
 
 export interface Calls {

@@ -1,36 +1,17 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { runLua } from './lua.ts';
+import { prelude } from './prelude.ts';
 
 export const folder = path.resolve(import.meta.dirname, '../../../freeswitch');
 
-/** What mod_lua gives a script, made of `host`. */
-const prelude = `
-local function channel(name, ...) return host(name, ...) end
-freeswitch = {
-  API = function() return { execute = function(_, command, arguments) return channel("api", command, arguments) end } end,
-  getGlobalVariable = function(name) return channel("setting", name) end,
-  msleep = function(ms) channel("sleep", tostring(ms)) end,
-  consoleLog = function(_, text) channel("log", text) end,
-}
-session = {
-  get_uuid = function() return channel("uuid") end,
-  getVariable = function(_, name) return channel("get", name) end,
-  setVariable = function(_, name, value) channel("set", name, value) end,
-  execute = function(_, application, data) channel("execute", application, data) end,
-  answer = function() channel("execute", "answer", "") end,
-  ready = function() return channel("ready") == "true" end,
-}
-event = {
-  getHeader = function(_, name) return channel("header", name) end,
-  getBody = function() return channel("body") end,
-}
-argv = {}
-for at = 1, 5 do argv[at] = channel("argument", tostring(at)) end
-os.time = function() return tonumber(channel("time")) end
-io.lines = function(file) return (channel("file", file) or error("cannot open file " .. file)):gmatch("[^\\n]+") end
-package.path = channel("setting", "conf_dir") .. "/scripts/?.lua"
-`;
+/** What the scripts share. */
+const modules = Object.fromEntries(
+  ['stream', 'transfer', 'service'].map((name) => [
+    name,
+    readFileSync(path.join(folder, 'scripts', `${name}.lua`), 'utf8'),
+  ]),
+);
 
 const settings = {
   conf_dir: folder,
@@ -39,8 +20,12 @@ const settings = {
   service: 'wss://calls.example.com',
   service_percent: '100',
   stream_module: 'mod_openai_audio_stream',
+  transfer_shows: 'called',
   hold_line: 'tone_stream://hold',
   reopen_seconds: '30',
+  proxy: '10.0.0.10:5060',
+  max_calls: '100',
+  max_dials: '20',
 };
 
 export const uuid = '7d3c5f0e-0000-4000-8000-000000000001';
@@ -68,6 +53,12 @@ export class FreeSwitchDouble {
   now = 1_800_000_000;
   /** HTTP status of each request in turn; the last one again and again. */
   statuses = [204];
+  /** The body of each answer with 200. */
+  body = '';
+  /** What `originate` answers, and what it does meanwhile. */
+  originate: () => string = () => `+OK ${uuid}\n`;
+  /** Calls on the node, whether its SIP profile runs, and whether it drains. */
+  load = { calls: 0, profile: true, draining: false };
   /** What a `start` of the module answers. */
   startAnswer = '+OK Success\n';
   readonly #hash = new Set<string>();
@@ -90,6 +81,11 @@ export class FreeSwitchDouble {
     this.#run('connect.lua', {});
   }
 
+  /** FreeSWITCH starts: lua.conf.xml's startup-script. */
+  start(): void {
+    this.#run('work.lua', {});
+  }
+
   /** Runs Lua beside the scripts; what it logs last. */
   evaluate(source: string): string {
     this.#runSource(source, 'test', {});
@@ -102,6 +98,11 @@ export class FreeSwitchDouble {
       ? { 'Event-Name': 'CUSTOM', 'Event-Subclass': subclass }
       : { 'Event-Name': subclass };
     this.#run('event.lua', { headers: { 'Unique-ID': uuid, ...own, ...headers }, body });
+  }
+
+  /** The dialled channel, or the dialplan behind it, tells how a transfer goes. */
+  report(what: 'ringing' | 'answered' | 'over'): void {
+    this.#run('report.lua', { args: [uuid, what] });
   }
 
   /** So many seconds go by, and what is due in them is run. */
@@ -134,8 +135,7 @@ export class FreeSwitchDouble {
     script: string,
     given: { headers?: Record<string, string>; body?: string; args?: string[] },
   ): void {
-    const start = prelude.replaceAll('\n', ' ');
-    runLua(start + source, script, (name, ...args) => {
+    const host = (name: string, ...args: string[]): string | null => {
       const [first = '', second = ''] = args;
       switch (name) {
         case 'api':
@@ -173,7 +173,8 @@ export class FreeSwitchDouble {
         default:
           throw new Error(`host: ${name}`);
       }
-    });
+    };
+    runLua(prelude + source, script, host, modules);
   }
 
   #api(command: string, text: string): string {
@@ -207,8 +208,17 @@ export class FreeSwitchDouble {
       case 'curl': {
         this.commands.push(`curl ${text}`);
         const status = this.statuses.length > 1 ? this.statuses.shift() : this.statuses[0];
-        return `{"status_code":"${status}","body":""}`;
+        return JSON.stringify({ status_code: String(status), body: status === 200 ? this.body : '' });
       }
+      case 'originate':
+        this.commands.push(`originate ${text}`);
+        return this.originate();
+      case 'show':
+        return `\n${this.load.calls} total.\n`;
+      case 'sofia':
+        return this.load.profile ? 'BIND-URL  \tsip:mod_sofia@127.0.0.1:5060\n' : 'Invalid Profile!\n';
+      case 'fsctl':
+        return String(this.load.draining);
       default:
         this.commands.push(`${command} ${text}`);
         return second === 'start' ? this.startAnswer : '+OK Success\n';

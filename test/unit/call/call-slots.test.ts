@@ -123,6 +123,7 @@ describe('a call that is counted among its user’s', () => {
       written: true,
       keys: '',
       acts: [],
+      transfers: { pending: null, untold: null, tried: 0 },
       owed: null,
       language: null,
       counts: null,

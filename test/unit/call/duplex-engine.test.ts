@@ -658,6 +658,9 @@ describe('a call held by a model that listens and speaks at the same time', () =
         audio: (samples, position) => did.push(`audio ${samples.length} at ${position}`),
         dtmf: (digit) => did.push(`dtmf ${digit}`),
         interrupt: () => did.push('interrupt'),
+        transferFailed: () => did.push('transfer failed'),
+        hush: () => did.push('hush'),
+        leave: (text) => did.push(`leave ${text}`),
         suspend: () => did.push('suspend'),
         resume: () => did.push('resume'),
         finish: async () => {
@@ -743,6 +746,7 @@ describe('a call held by a model that listens and speaks at the same time', () =
         heard: [{ text: 'At nine.', from: call.startTime + 1_000, until: call.startTime + 1_500 }],
         written: true,
         owed: null,
+        transfers: { pending: null, untold: null, tried: 0 },
         unheard: ['Or at ten.'],
         keys: '',
         language: null,

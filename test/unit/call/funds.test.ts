@@ -199,6 +199,7 @@ describe('a call that its object has lost', () => {
     written: true,
     keys: '',
     acts: [],
+    transfers: { pending: null, untold: null, tried: 0 },
     owed: null,
     language: null,
     counts: null,

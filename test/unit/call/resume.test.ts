@@ -1,36 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { defaultSilence } from '../../../src/call/agent-config.ts';
 import type { CallOptions } from '../../../src/call/call.ts';
-import type { Leg } from '../../../src/call/leg.ts';
 import type { PastCall } from '../../../src/call/past-call.ts';
 import { anonymous } from '../../../src/call/principal.ts';
-import { CallProgress } from '../../../src/durable/call-progress.ts';
 import type { Message, ToolCall } from '../../../src/providers/ports.ts';
 import { createCall, spokenRequests } from '../../support/call-harness.ts';
-import { mapKv } from '../../support/map-kv.ts';
+import { anotherLeg, remains, takenUp } from '../../support/lost-call.ts';
 import { scriptedSpeechModel } from '../../support/scripted-speech-model.ts';
 
 type TestCall = ReturnType<typeof createCall>;
-
-/** Another socket of the same client; what it is told is noted as on the first one. */
-function anotherLeg(call: TestCall): Leg & { said: (string | null)[]; closed: string | null } {
-  const said: (string | null)[] = [];
-  const leg = {
-    dialect: {
-      ...call.dialect,
-      say: (samples: Int16Array, text: string | null) => {
-        said.push(text);
-        call.leg.said.push({ at: call.elapsed(), ms: samples.length / 8, text });
-      },
-    },
-    closed: null as string | null,
-    close: (closing: string) => {
-      leg.closed ??= closing;
-    },
-    said,
-  };
-  return leg;
-}
 
 const request = (more: object = {}) => ({
   callId: 'call-1',
@@ -201,55 +179,6 @@ describe('a client that comes back', () => {
     expect(call.call.refusalOf(request(), anonymous)?.code).toBe('CALL_ID_IN_USE');
   });
 });
-
-/** What is left of a call whose object was killed: its events and its spool. */
-function remains(call: TestCall): PastCall {
-  const { call: facts } = call.ofType('call.started')[0]!;
-  const progress = new CallProgress(mapKv());
-  for (const event of call.events) progress.hear(event);
-  const { heard, unheard, written, owed, keys, acts, nextTurn } = progress.read();
-  return {
-    call: facts,
-    history: call.events.flatMap((event): PastCall['history'] => {
-      if (event.type === 'turn.recorded') return [{ turn: event.turn }];
-      return event.type === 'tool.ran' ? [{ run: event.run }] : [];
-    }),
-    heard,
-    unheard,
-    written,
-    owed,
-    keys,
-    acts,
-    language: call.ofType('language.heard').at(-1)?.language ?? null,
-    counts: null,
-    nextTurn,
-    spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
-    *callerAudio(fromSample) {
-      for (const { index, caller } of call.chunks) {
-        const position = index * facts.chunkSamples;
-        if (caller !== null && position + caller.length > fromSample) {
-          const skip = Math.max(0, fromSample - position);
-          yield { samples: caller.subarray(skip), position: position + skip };
-        }
-      }
-    },
-    lostAt: call.clock.now(),
-  };
-}
-
-/** The next object, which takes the call up from what is left; its clock is as far as the old one's. */
-async function takenUp(old: TestCall, options: Parameters<typeof createCall>[0], afterMs = 1_000) {
-  const past = remains(old);
-  const call = createCall({
-    ...options,
-    call: { ...options?.call, past },
-    startsAt: old.clock.now() + afterMs,
-  });
-  await call.clock.advance(0);
-  call.call.attach(call.callLeg);
-  await call.clock.advance(0);
-  return call;
-}
 
 describe('an object that is killed under a call', () => {
   const count = (from: number, to: number) =>
@@ -520,7 +449,8 @@ describe('an object that is killed under a call', () => {
     it('killed between the last word and the transfer, makes it when the line stands again', async () => {
       const first = await begun(['I will connect you.'], 3_000);
       expect(transfersOf(first)).toEqual(['transfer +493012345']);
-      const past: PastCall = { ...remains(first), acts: [desk] };
+      const transfers = { pending: null, untold: null, tried: 0 };
+      const past: PastCall = { ...remains(first), acts: [desk], transfers };
       const second = createCall({ ...options, call: { createTools, past }, startsAt: first.clock.now() });
       await second.clock.advance(1_000);
       // Nobody can be transferred on a dead line.

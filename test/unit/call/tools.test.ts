@@ -1,20 +1,12 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defaultSilence } from '../../../src/call/agent-config.ts';
-import type { CallOptions } from '../../../src/call/call.ts';
-import type { Message, ToolCall } from '../../../src/providers/ports.ts';
+import type { Message } from '../../../src/providers/ports.ts';
 import { hangUp, transferCall } from '../../../src/tools/built-in.ts';
 import { defineTool } from '../../../src/tools/tool.ts';
-import { ToolBox } from '../../../src/tools/tool-box.ts';
-import { createCall } from '../../support/call-harness.ts';
-import { settle } from '../../support/fake-clock.ts';
+import type { createCall } from '../../support/call-harness.ts';
+import { toolCall as call, createCallWithTools, spoken } from '../../support/call-with-tools.ts';
 import { type SpeechModelScript, scriptedSpeechModel } from '../../support/scripted-speech-model.ts';
-
-const call = (name: string, args: object = {}, id = `id-${name}`): ToolCall => ({
-  id,
-  name,
-  arguments: JSON.stringify(args),
-});
 
 /** A booking that takes a while, and counts how often it was made. */
 function booking(tookMs: number) {
@@ -35,40 +27,7 @@ function booking(tookMs: number) {
   return { made, tool };
 }
 
-type Tools = (call: ReturnType<typeof createCall>) => ConstructorParameters<typeof ToolBox>[0]['tools'];
-
-/** Digests are made by the runtime, outside the fake clock: the call goes on once they are there. */
-const digests = new Set<Promise<unknown>>();
-const { digest } = crypto.subtle;
-vi.spyOn(crypto.subtle, 'digest').mockImplementation((...args) => {
-  const made = digest.apply(crypto.subtle, args);
-  digests.add(made);
-  made.finally(() => digests.delete(made)).catch(() => {});
-  return made;
-});
-
-async function flush(): Promise<void> {
-  while (digests.size > 0) {
-    await Promise.allSettled(digests);
-    await settle();
-  }
-}
-
-function createCallWithTools(tools: Tools, options: Parameters<typeof createCall>[0] = {}) {
-  const made: { call: ReturnType<typeof createCall> | null } = { call: null };
-  const createTools: CallOptions['createTools'] = (_agent, facts, actions, onRun) =>
-    new ToolBox({ tools: tools(made.call!), call: facts, actions, clock: made.call!.clock, onRun });
-  made.call = createCall({
-    ...options,
-    flush,
-    agent: { greeting: '', ...options.agent },
-    call: { ...options.call, createTools },
-  });
-  return made.call;
-}
-
 const rolesOf = (messages: readonly Message[] | undefined) => messages?.map(({ role }) => role);
-const spoken = (made: ReturnType<typeof createCall>) => made.leg.said.flatMap((piece) => piece.text ?? []);
 
 describe('a tool that the model asks for', () => {
   it('is run, and its result is written down before anything of it is spoken', async () => {
@@ -236,7 +195,12 @@ describe('an agent that ends the call', () => {
 });
 
 describe('a transfer', () => {
-  const desk = transferCall({ destinations: [{ name: 'desk', to: '+493012345' }], prefixes: [] });
+  const desk = transferCall({
+    destinations: [{ name: 'desk', to: '+493012345' }],
+    prefixes: [],
+    ringSeconds: 30,
+    failedLine: '',
+  });
   const script = {
     transcripts: ['Give me a human.'],
     answer: (messages: readonly Message[]) => {

@@ -20,7 +20,8 @@ const messages: ReceivedMessage[] = [
     providers: [],
     moments: { decided: 1 },
   },
-  { type: 'transfer', to: 'sales' },
+  { type: 'transfer', to: 'sales', ringSeconds: 30 },
+  { type: 'cancel_transfer' },
   { type: 'dtmf', digits: '12' },
 ];
 

@@ -27,6 +27,19 @@ describe('FreeSWITCH’s raw bridge, from the node', () => {
     ]);
   });
 
+  it('tells of a call that the node has placed whom it called, and that it did', () => {
+    const placed = {
+      type: 'start_call',
+      userId: 'user-1',
+      direction: 'outbound',
+      from: '+15550199',
+      to: '+15550100',
+    };
+    const leg = new DialectLeg(entry);
+    leg.receive(placed);
+    expect(leg.starts[0]?.metadata).toMatchObject({ phoneNumber: '+15550100', direction: 'outbound' });
+  });
+
   it('takes L16 as binary messages, whole multiples of a frame, also before the start', () => {
     const leg = new DialectLeg(entry);
     leg.receive(l16(tone(160)), l16(tone(160)), freeSwitch.start, l16(tone(1_600)));
@@ -127,14 +140,14 @@ describe('FreeSWITCH’s raw bridge, to the node', () => {
 
   it('transfers, presses keys and marks where a hook says that it can', () => {
     const plain = started();
-    expect([plain.dialect.transfer('+4930'), plain.dialect.pressDigits('1'), plain.dialect.canMark]).toEqual([
-      false,
-      false,
-      false,
-    ]);
+    expect([
+      plain.dialect.transfer('+4930', 30),
+      plain.dialect.pressDigits('1'),
+      plain.dialect.canMark,
+    ]).toEqual([false, false, false]);
     expect(plain.sent).toEqual([]);
     const leg = started({}, { features: ['transfer', 'dtmf', 'mark'] });
-    expect([leg.dialect.transfer('+4930'), leg.dialect.pressDigits('1'), leg.dialect.canMark]).toEqual([
+    expect([leg.dialect.transfer('+4930', 30), leg.dialect.pressDigits('1'), leg.dialect.canMark]).toEqual([
       true,
       true,
       true,
@@ -142,10 +155,27 @@ describe('FreeSWITCH’s raw bridge, to the node', () => {
     leg.dialect.mark('sentence-0');
     leg.dialect.hangUp();
     expect(leg.messages).toEqual([
-      { type: 'transfer', to: '+4930' },
+      { type: 'transfer', to: '+4930', ringSeconds: 30 },
       { type: 'dtmf', digits: '1' },
       { type: 'mark', name: 'sentence-0' },
       { type: 'hangup' },
     ]);
+  });
+
+  it('takes what the node tells of a transfer, and gives one up that it can make', () => {
+    const leg = started({}, { features: ['transfer'] });
+    leg.receive({ type: 'transfer', state: 'ringing' });
+    leg.receive({ type: 'transfer', state: 'failed', cause: 'NO_ANSWER', sipStatus: 480 });
+    leg.receive({ type: 'transfer', state: 'elsewhere' });
+    expect(leg.events).toEqual([
+      { transfer: { state: 'ringing' } },
+      { transfer: { state: 'failed', cause: 'NO_ANSWER', sipStatus: 480 } },
+    ]);
+    expect(leg.errors).toEqual(['BAD_MESSAGE']);
+    leg.dialect.cancelTransfer();
+    expect(leg.messages.at(-1)).toEqual({ type: 'cancel_transfer' });
+    const plain = started();
+    plain.dialect.cancelTransfer();
+    expect(plain.sent).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DialectEntry } from '../../../src/dialects/carrier.ts';
 import type { LegHandler } from '../../../src/dialects/dialect.ts';
-import { callIdSchema, metadataSchema } from '../../../src/dialects/native-messages.ts';
+import { callIdSchema, metadataSchema, transferReportSchema } from '../../../src/dialects/native-messages.ts';
 import { dialects } from '../../../src/dialects/registry.ts';
 import * as samples from '../../support/dialect-samples.ts';
 import { seeded } from '../../support/random.ts';
@@ -18,6 +18,7 @@ const native = [
   { type: 'start_call', callId: 'c', userId: 'u', features: ['clear', 'mark'] },
   { type: 'audio', data: 'f39/fw==', format: 'mulaw', sampleRate: 8000 },
   { type: 'dtmf', digit: '5' },
+  { type: 'transfer', state: 'failed', cause: 'USER_BUSY', sipStatus: 486 },
   { type: 'end_call' },
 ];
 
@@ -90,6 +91,9 @@ function fuzz(entry: DialectEntry, seed: number) {
       if (starts === 0) wrong.push('audio before the start');
       if (heard.length === 0 || heard.length > 16_000) wrong.push(`${heard.length} samples`);
     },
+    answeredBy: (_verdict, confidence) => {
+      if (!(confidence >= 0 && confidence <= 1)) wrong.push(`confidence ${confidence}`);
+    },
     dtmf: (digit, durationMs) => {
       if (!/^[0-9*#A-D]$/.test(digit) || !(durationMs >= 0 && durationMs <= 60_000))
         wrong.push(`key ${digit}`);
@@ -98,6 +102,9 @@ function fuzz(entry: DialectEntry, seed: number) {
       if (typeof name !== 'string') wrong.push('mark');
     },
     interrupt: () => {},
+    transfer: (report) => {
+      if (!transferReportSchema.safeParse(report).success) wrong.push('transfer');
+    },
     hangUp: () => {},
     protocolError: () => seen.errors++,
     refuse: () => seen.refused++,

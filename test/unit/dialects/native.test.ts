@@ -31,6 +31,8 @@ beforeEach(() => {
     dtmf: (digit, durationMs) => seen.other.push({ digit, durationMs }),
     markPlayed: (name) => seen.other.push({ mark: name }),
     interrupt: () => seen.other.push('interrupt'),
+    transfer: (report) => seen.other.push(report),
+    answeredBy: (verdict) => seen.other.push(verdict),
     hangUp: () => seen.other.push('hang up'),
     protocolError: (code) => seen.errors.push(code),
     refuse: (code) => seen.errors.push(code),
@@ -177,7 +179,8 @@ describe('native dialect, to the client', () => {
     const additive = () => {
       dialect.clear();
       dialect.mark('m');
-      dialect.transfer('sip:desk@example.com');
+      dialect.transfer('sip:desk@example.com', 20);
+      dialect.cancelTransfer();
       dialect.show({ type: 'transcript', role: 'agent', turn: 1, text: 'Hi.', final: true });
       dialect.show({
         type: 'latency',
@@ -203,9 +206,29 @@ describe('native dialect, to the client', () => {
       'clear',
       'mark',
       'transfer',
+      'cancel_transfer',
       'transcript',
       'latency',
     ]);
+  });
+
+  it('hands on how a transfer goes, and nothing that is no report', () => {
+    receive(start);
+    receive({ type: 'transfer', state: 'ringing' });
+    receive({ type: 'transfer', state: 'failed', cause: 'USER_BUSY', sipStatus: 486 });
+    expect(seen.other).toEqual([
+      { type: 'transfer', state: 'ringing' },
+      { type: 'transfer', state: 'failed', cause: 'USER_BUSY', sipStatus: 486 },
+    ]);
+    for (const bad of [
+      {},
+      { state: 'gone' },
+      { state: 'failed', cause: "'; rm" },
+      { state: 'failed', sipStatus: 9 },
+    ])
+      receive(JSON.stringify({ type: 'transfer', ...bad }));
+    expect(seen.errors).toEqual(['BAD_MESSAGE', 'BAD_MESSAGE', 'BAD_MESSAGE', 'BAD_MESSAGE']);
+    expect(seen.other).toHaveLength(2);
   });
 
   it('says what failed, and why the call ends', () => {

@@ -189,7 +189,7 @@ describe('Twilio, to the carrier', () => {
   it('can neither transfer nor press keys, and hangs up by its socket alone', () => {
     const leg = started();
     leg.dialect.hangUp();
-    expect([leg.dialect.transfer('+4930'), leg.dialect.pressDigits('1'), leg.sent]).toEqual([
+    expect([leg.dialect.transfer('+4930', 30), leg.dialect.pressDigits('1'), leg.sent]).toEqual([
       false,
       false,
       [],

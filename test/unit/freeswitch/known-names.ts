@@ -37,16 +37,19 @@ export const applications: Record<string, string> = {
   set: 'mod_dptools',
   playback: 'mod_dptools',
   transfer: 'mod_dptools',
+  bridge: 'mod_dptools',
   sched_hangup: 'mod_dptools',
   respond: 'mod_dptools',
   lua: 'mod_lua',
 };
 
 export const apis: Record<string, string> = {
+  originate: 'mod_commands',
   uuid_getvar: 'mod_commands',
   uuid_setvar: 'mod_commands',
   uuid_exists: 'mod_commands',
   uuid_kill: 'mod_commands',
+  uuid_transfer: 'mod_commands',
   uuid_displace: 'mod_commands',
   uuid_broadcast: 'mod_commands',
   uuid_break: 'mod_commands',

@@ -31,7 +31,7 @@ describe('a call that comes in', () => {
     expect(node.applications).toEqual(['answer']);
     expect(node.variables.get('STREAM_EXTRA_HEADERS')).toBe('{"Authorization":"Bearer ach_node_secret"}');
     expect(starts(node)).toEqual([
-      `uuid_raw_audio_stream ${uuid} start wss://calls.example.com/ws/freeswitch?callId=call-1-0&features=dtmf mono 8000 8000`,
+      `uuid_raw_audio_stream ${uuid} start wss://calls.example.com/ws/freeswitch?callId=call-1-0&features=dtmf,transfer mono 8000 8000`,
     ]);
     expect(sentJson(node.commands.at(-1))).toEqual({
       type: 'start_call',
@@ -94,7 +94,7 @@ describe('the other modules', () => {
     node.settings.stream_module = 'mod_audio_stream';
     node.call();
     const [start] = starts(node);
-    expect(start).toContain('/ws/mod_audio_stream?callId=call-1-0&features=dtmf mono 8000 {');
+    expect(start).toContain('/ws/mod_audio_stream?callId=call-1-0&features=dtmf,transfer mono 8000 {');
     expect(sentJson(start)).toMatchObject({ type: 'start_call', userId: 'user-1' });
     node.event('mod_audio_stream::connect');
     node.event('mod_audio_stream::play', '{"audioDataType":"raw","file":"\\/tmp\\/a_0.tmp.r8"}');
@@ -283,7 +283,7 @@ describe('the end of a call', () => {
     };
     node.event('CHANNEL_HANGUP_COMPLETE', '', headers);
     expect(node.log.at(-1)).toBe(
-      'event=call.ended call=call-1-0 sip=abc@trunk cause=NORMAL_CLEARING q850=16 by=recv_bye seconds=12 released=-',
+      'event=call.ended call=call-1-0 sip=abc@trunk cause=NORMAL_CLEARING q850=16 by=recv_bye seconds=12 released=- transferred=-',
     );
     expect(node.hashed).toBe(0);
   });

@@ -156,8 +156,12 @@ describe('a line', () => {
       idempotencyKey: null,
     };
     const lines = logged(() => {
-      logCallEvent('a', { type: 'tool.ran', run });
-      logCallEvent('a', { type: 'tool.ran', run: { ...run, name: 'book', idempotencyKey: 'tool_1' } });
+      logCallEvent('a', { type: 'tool.ran', run }, undefined);
+      logCallEvent(
+        'a',
+        { type: 'tool.ran', run: { ...run, name: 'book', idempotencyKey: 'tool_1' } },
+        undefined,
+      );
     });
     expect(lines.map((line) => line.tool)).toEqual(['…', 'book']);
     expect(JSON.stringify(lines)).not.toMatch(/ann/i);

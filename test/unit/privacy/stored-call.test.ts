@@ -1,7 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { StartedCallFacts } from '../../../src/call/events.ts';
 import { loadConfig, missingSettings } from '../../../src/config.ts';
-import { storedCall, transcriptToStore, turnsToStore } from '../../../src/durable/stored-call.ts';
+import {
+  storedCall,
+  storedTransfers,
+  transcriptToStore,
+  turnsToStore,
+} from '../../../src/durable/stored-call.ts';
 import { redactionKinds } from '../../../src/privacy/kinds.ts';
 import { hashNumber } from '../../../src/privacy/number-hash.ts';
 import type { RecordedTurn } from '../../../src/records/call-records.ts';
@@ -50,6 +55,34 @@ describe("the caller's number", () => {
     });
     expect(phoneNumber).toMatch(/^hmac:[\w-]{43}$/);
     expect(metadata).toEqual({ phoneNumber, order: 7 });
+  });
+
+  it('of whoever a caller was connected to is stored likewise; a name at a host is not one', async () => {
+    const attempt = {
+      at: 0,
+      ringingAt: null,
+      endedAt: 1,
+      outcome: 'busy',
+      cause: null,
+      sipStatus: 486,
+    } as const;
+    const to = ['+493012345678', 'sip:+493012345678@trunk.example', 'sip:sales@example.com'];
+    const stored = async (settings: object) => {
+      const attempts = to.map((each) => ({ ...attempt, to: each }));
+      return (await storedTransfers(attempts, loadConfig(settings))).map((each) => each.to);
+    };
+    expect(await stored({})).toEqual(to);
+    expect(await stored({ STORED_PHONE_NUMBERS: 'masked' })).toEqual([
+      '+49…78',
+      'sip:+49…78@trunk.example',
+      'sip:sales@example.com',
+    ]);
+    const hash = await hashNumber(key, '+493012345678');
+    expect(await stored({ STORED_PHONE_NUMBERS: 'hashed', PERSONAL_DATA_KEY: key })).toEqual([
+      hash,
+      `sip:${hash}@trunk.example`,
+      'sip:sales@example.com',
+    ]);
   });
 
   it('is nowhere in the metadata of a carrier either, however it is written there', async () => {

@@ -20,6 +20,7 @@ const call: EndedCall = {
   turns: [],
   failures: [],
   usage: [],
+  transfers: [],
   counts: null,
 };
 

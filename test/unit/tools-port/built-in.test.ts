@@ -104,6 +104,13 @@ describe('transfer_call', () => {
     expect(await transferred(transfer, to)).toEqual({ ok: false, done: [] });
   });
 
+  it('rings for half a minute, or as long as the operator says', async () => {
+    const ask = asked('transfer_call', { to: 'sales' });
+    expect((await tools({ transfer }).run(ask)).afterwards).toMatchObject({ ringSeconds: 30 });
+    const short = { ...transfer, ringSeconds: 12 };
+    expect((await tools({ transfer: short }).run(ask)).afterwards).toMatchObject({ ringSeconds: 12 });
+  });
+
   it('leaves a model no choice where only a list is allowed', async () => {
     const box = tools({ transfer: { destinations: transfer.destinations } });
     expect(box.definitions.find((each) => each.name === 'transfer_call')!.parameters).toMatchObject({
@@ -126,6 +133,8 @@ describe('transfer_call', () => {
     [{}, 'neither'],
     [{ destinations: [{ to: '030123' }] }, 'neither a number in E.164'],
     [{ destinations: [{ to: 'sip:a@b c' }] }, 'nor a SIP address'],
+    [{ destinations: [{ to: 'sip:a,b=c@example.com' }] }, 'nor a SIP address'],
+    [{ prefixes: ['+1415'], ringSeconds: 600 }, '120'],
     [{ prefixes: ['1415'] }, 'E.164'],
     [
       {

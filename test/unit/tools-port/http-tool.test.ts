@@ -48,10 +48,11 @@ const configuration = (settings: object = {}) => ({
   ...settings,
 });
 
-function box(settings?: object): ToolBox {
+function box(settings?: object, trace?: NonNullable<Parameters<typeof httpTool>[1]['trace']>): ToolBox {
   const tool = httpTool(httpToolSchema.parse(configuration(settings)), {
     secrets: [secret],
     clock,
+    ...(trace === undefined ? {} : { trace }),
     random: { id: () => 'id', fraction: () => 0.5 },
   });
   return new ToolBox({
@@ -124,6 +125,27 @@ describe('a tool over HTTP', () => {
       ok: false,
       content: "The tool's server answered neither JSON nor plain text.",
     });
+  });
+});
+
+describe('the trace of a call', () => {
+  it('is told to the tool’s server: each attempt belongs to the one run', async () => {
+    script(refusal(503), json({ number: 7 }));
+    const trace = {
+      traceparentFor: (key: string) => `00-${'a'.repeat(32)}-${key.slice(-4).padStart(16, '0')}-01`,
+    };
+    const result = box({}, trace).run(friday);
+    await pause();
+    await clock.advance(200);
+    await result;
+    const expected = trace.traceparentFor(recorded[0]!.idempotencyKey!);
+    expect(double.requests.map(({ headers }) => headers.traceparent)).toEqual([expected, expected]);
+  });
+
+  it('is not where the call has none', async () => {
+    script(json({ number: 7 }));
+    await box({}, { traceparentFor: () => null }).run(friday);
+    expect(double.requests[0]!.headers).not.toHaveProperty('traceparent');
   });
 });
 
@@ -317,6 +339,7 @@ describe('the configuration of a tool over HTTP', () => {
     { 'Webhook-Id': 'mine' },
     { 'webhook-signature': 'v1,x' },
     { Host: 'internal' },
+    { Traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' },
     { 'Content-Length': '0' },
     { 'X-A': 'a\r\nX-B: b' },
     { 'X A': 'a' },

@@ -1,5 +1,12 @@
 import { decodeAudio, encodeAudio } from '../audio.ts';
-import { CarrierEnd, type JsonObject, numbersOf, parametersOf, type StartCallMessage } from './far-end.ts';
+import {
+  CarrierEnd,
+  type JsonObject,
+  numbersOf,
+  parametersOf,
+  type StartCallMessage,
+  type TransferMessage,
+} from './far-end.ts';
 
 /** An end whose audio goes as binary messages of L16, both ways. */
 abstract class BinaryEnd extends CarrierEnd {
@@ -41,14 +48,21 @@ export class FreeSwitchEnd extends BinaryEnd {
 
   protected markPlayed(): void {}
 
+  protected override transfer(report: TransferMessage): void {
+    this.put(report);
+  }
+
   protected receiveObject(message: JsonObject): void {
     if (message.type === 'input_audio_buffer.speech_started') this.clear(false);
     else this.hook(message);
   }
 
   /** What the module makes events of. */
-  protected hook({ type, to, digits, code, message }: JsonObject): void {
-    if (type === 'transfer') this.context.message({ type: 'transfer', to: String(to) });
+  protected hook({ type, to, ringSeconds, digits, code, message }: JsonObject): void {
+    if (type === 'transfer') {
+      this.context.message({ type: 'transfer', to: String(to), ringSeconds: Number(ringSeconds) });
+    }
+    if (type === 'cancel_transfer') this.context.message({ type: 'cancel_transfer' });
     if (type === 'dtmf') this.context.message({ type: 'dtmf', digits: String(digits) });
     if (type === 'error') {
       this.context.message({ type: 'error', code: String(code), message: String(message) });

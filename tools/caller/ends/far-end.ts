@@ -26,6 +26,7 @@ export interface FarEndContext {
 }
 
 export type StartCallMessage = Extract<ClientMessage, { type: 'start_call' }>;
+export type TransferMessage = Extract<ClientMessage, { type: 'transfer' }>;
 export type JsonObject = Record<string, unknown>;
 
 /**
@@ -46,6 +47,8 @@ export abstract class CarrierEnd implements FarEnd {
   protected abstract start(message: StartCallMessage): void;
   protected abstract dtmf(digit: string, durationMs: number): void;
   protected abstract markPlayed(name: string): void;
+  /** Carriers transfer by themselves, or not at all: they are never asked to. */
+  protected transfer(_report: TransferMessage): void {}
   /** The caller has hung up. */
   protected abstract stop(): void;
   protected abstract receiveObject(message: JsonObject): void;
@@ -66,6 +69,9 @@ export abstract class CarrierEnd implements FarEnd {
         return;
       case 'mark':
         if (this.#marks.delete(message.name)) this.markPlayed(message.name);
+        return;
+      case 'transfer':
+        this.transfer(message);
         return;
       case 'end_call':
         this.stop();

@@ -1,0 +1,14 @@
+import type { Config } from '../config.ts';
+import type { DialPermission } from '../records/dials.ts';
+
+/** Why this user may have no call placed; null: he may. */
+export function reasonAgainst(
+  { account, blocked, seconds }: DialPermission,
+  config: Pick<Config, 'BILLING' | 'BILLING_LEAST_SECONDS' | 'WEBSOCKET_TIMEOUT'>,
+): 'user blocked' | 'insufficient funds' | null {
+  const { BILLING, BILLING_LEAST_SECONDS, WEBSOCKET_TIMEOUT } = config;
+  if (blocked || (BILLING && !account)) return 'user blocked';
+  // As `callFunds` has it: no call is asked to be longer than the longest.
+  const least = Math.min(BILLING_LEAST_SECONDS, Math.ceil(WEBSOCKET_TIMEOUT / 1000));
+  return BILLING && seconds !== null && seconds < least ? 'insufficient funds' : null;
+}
