@@ -348,6 +348,8 @@ export class DialQueue {
       ...[name, claim, now + CLAIM_MS, dial.call_id],
     );
     this.#waiting(userId, -1);
+    // What was freed a moment ago, and not told yet, is taken again: it must not be given back after that.
+    this.#freed = this.#freed.filter(({ callId }) => callId !== dial.call_id);
     this.#sql.exec('UPDATE users SET served = ? WHERE user_id = ?', this.#next(), userId);
     const { callId, campaignId, to, callerId, trunk, ringMs } = dialOf(dial);
     return { callId, claim, userId, campaignId, to, callerId, trunk, ringMs };

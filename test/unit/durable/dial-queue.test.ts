@@ -239,6 +239,17 @@ describe('the queue', () => {
     expect(queue.claim(node1, 9, pace, T0 + 5_000)).toMatchObject([{ callId: 'a' }]);
   });
 
+  it('keeps the place of a lapsed claim’s user where it is claimed anew in the same moment', () => {
+    const { queue } = opened();
+    add(queue, 'a');
+    queue.claim(node1, 1, pace, T0);
+    queue.expire(T0 + CLAIM_MS);
+    expect(queue.claim(node2, 1, pace, T0 + CLAIM_MS)).toHaveLength(1);
+    expect(queue.takeFreed()).toEqual([]);
+    queue.expire(T0 + 2 * CLAIM_MS);
+    expect(queue.takeFreed()).toEqual([{ callId: 'a', userId: 'anna' }]);
+  });
+
   it('refuses what is not to be dialled after all', () => {
     const { queue } = opened();
     add(queue, 'a');
