@@ -1,11 +1,12 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
-import { systemClock } from '../call/clock.ts';
+import { systemRandom } from '../call/clock.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 import { shareOf } from '../dialling/pace.ts';
+import { shardsToAsk } from '../dialling/shards.ts';
 import type { Claimed } from '../durable/dial-queue.ts';
 import type { Env } from '../env.ts';
-import { dialShard, dialsOf, orNull, roomOf, shardsToAsk } from './dials.ts';
+import { dialShard, dialsOf, orNull, roomOf } from './dials.ts';
 import { apiError } from './errors.ts';
 import { askedByNode } from './node-request.ts';
 
@@ -56,8 +57,7 @@ workRoutes.post('/work', async (c) => {
   const dials: Claimed[] = [];
   const cancelled: string[] = [];
   let answered = false;
-  const start = Math.floor(systemClock.now() / POLL_MS) * shardsToAsk(shards, 0).length;
-  for (const shard of shardsToAsk(shards, start % shards)) {
+  for (const shard of shardsToAsk(shards, systemRandom)) {
     const work = await orNull(
       'work',
       dialShard(c.env, shards, shard).work(node, free, shareOf(pace, shards)),
