@@ -250,6 +250,7 @@ export class Pipeline implements Engine, ListenerHandler {
   transferFailed(fact: string): void {
     const line = failedLineOf(this.#options.agent);
     this.#owe(null);
+    if (this.#hushed) return;
     if (line === '') {
       this.#toldOfProblem = false;
       this.#tellOf(fact);
@@ -295,15 +296,26 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#agent.stopThinking();
   }
 
+  unhush(): void {
+    if (!this.#hushed) return;
+    this.#hushed = false;
+    this.#stopReply();
+    if (this.#record.lastIsCallers) this.#owe('whole');
+    this.#callerMayFinish();
+  }
+
   leave(text: string): void {
     this.hush();
-    const { leg } = this.#options;
     this.#run(
       new LatencyLedger(),
       false,
       (reply) => reply.speak(text),
-      () => leg.hangUp('answering machine'),
+      () => this.#hangUpHushed(),
     );
+  }
+
+  #hangUpHushed(): void {
+    this.#options.leg.hangUp('answering machine');
   }
 
   async finish(timeoutMs: number): Promise<void> {
@@ -574,7 +586,8 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#fail(new ProviderError('pipeline', 'timeout', `No progress for ${STUCK_MS} ms`));
     this.#stopReply();
     const { apology } = this.#options.agent;
-    if (apology !== '') this.#speak(apology, true);
+    if (this.#hushed) this.#hangUpHushed();
+    else if (apology !== '') this.#speak(apology, true);
     else this.#callerMayFinish();
   }
 
