@@ -359,6 +359,32 @@ describe('a node', () => {
   });
 });
 
+it.each([
+  ['whose campaign was paused since', 'campaign not active', { status: 'paused' }, {}],
+  ['whose user was blocked since', 'user blocked', {}, { blocked_at: new Date().toISOString() }],
+])('a call %s is not dialled', async (_, reason, campaign, user) => {
+  const userId = 'dial-owner';
+  const campaignId = `dial-${reason.replaceAll(' ', '-')}`;
+  const db = database();
+  // Earlier tests may have left the account.
+  await db.from('users').upsert({ id: userId, blocked_at: null });
+  await db.from('campaigns').insert({ id: campaignId, user_id: userId, name: 'a', status: 'active' });
+  const { callId } = await placed({ userId, campaignId });
+  await db
+    .from('campaigns')
+    .update({ status: 'active', ...campaign })
+    .eq('id', campaignId);
+  await db
+    .from('users')
+    .update({ blocked_at: null, ...user })
+    .eq('id', userId);
+  const node = await freshNode();
+  expect((await work(tokens.node, 10, node)).dials).toEqual([]);
+  expect((await seen(callId)).body).toMatchObject({ status: 'failed', reason });
+  expect(await told(callId)).toMatchObject({ status: 'failed', end_reason: reason });
+  await db.from('users').update({ blocked_at: null }).eq('id', userId);
+});
+
 describe('a call that was placed and answered', () => {
   it('has what it was given along with its request, as any metadata; nobody else’s call has', async () => {
     const { callId } = await placed({ metadata: { orderId: 'A-17' } });
