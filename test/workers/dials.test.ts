@@ -17,6 +17,7 @@ const dialling = {
     '+493012346': { userId: 'dial-payer' },
     '+493012347': { userId: 'dial-many' },
     '+493012348': { userId: 'dial-owner' },
+    '+493012349': { userId: 'eu-user' },
   }),
 };
 const to = '+4930901820';
@@ -290,6 +291,16 @@ describe('a node', () => {
     expect(await count(freshNode(), 0)).toBe(0);
     expect(await count(freshNode({}, { dials: { atOnce: 2 } }))).toBe(2);
     expect(await count(freshNode({}, { dials: { perSecond: 1 } }))).toBe(1);
+  });
+
+  it('is told where the call of a user has to be who is kept in a jurisdiction', async () => {
+    await placed();
+    await placed({ userId: 'eu-user' });
+    const { dials } = await work(tokens.node, 10, await freshNode());
+    expect(dials.map(({ userId, region }) => [userId, region])).toEqual([
+      ['user-1', undefined],
+      ['eu-user', 'eu'],
+    ]);
   });
 
   it('gets and begins those of its users alone, and none that another one has claimed', async () => {
