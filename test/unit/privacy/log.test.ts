@@ -144,6 +144,13 @@ describe('a line', () => {
     });
   });
 
+  it('of a transfer has the call’s trace, as every line of the call, and not the number', () => {
+    const transfer = { to: '+4917012345678', at: 0, ringingAt: null, until: 1 };
+    const [line] = logged(() => logCallEvent('a', { type: 'transfer', state: 'asked', transfer }, 'trace-1'));
+    expect(line).toMatchObject({ message: 'transfer', trace: 'trace-1', state: 'asked' });
+    expect(JSON.stringify(line)).not.toContain('12345');
+  });
+
   it('has no name of a tool that the model has made up', () => {
     const run: ToolRun = {
       id: '1',
