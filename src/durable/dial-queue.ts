@@ -96,6 +96,8 @@ const migrations: readonly string[] = [
    CREATE INDEX users_waiting ON users (served) WHERE waiting > 0;
    CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL);
    INSERT INTO counter VALUES (1, 0);`,
+  // Who has been served and has nothing waiting: there may be many, and each question of a node's looks for those to be forgotten.
+  'CREATE INDEX users_idle ON users (served) WHERE waiting = 0;',
 ];
 
 /** Creates or updates the tables. Append-only: never change an entry of `migrations`; add one. */
