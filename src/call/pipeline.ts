@@ -293,7 +293,8 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#later.forget();
     this.#owe(null);
     this.#stopReply();
-    this.#agent.stopThinking();
+    // What tools do goes on, as after an interruption: whoever turns out to be a person needs them again.
+    this.#agent.heardNothing();
   }
 
   unhush(): void {

@@ -138,6 +138,20 @@ describe('while it rings', () => {
     expect(call.leg.closed).toBe('answering machine');
   });
 
+  it('is made, too, for the person whom the service has taken for a machine', async () => {
+    const machineDetection = { onMachine: 'leave message' as const, message: 'Please call us back.' };
+    const transcripts = ['The desk please since I have been waiting for my bicycle all week.'];
+    const agent = { silence: quiet, machineDetection };
+    const call = createCallWithTools(desk, { script: { ...script, transcripts }, agent });
+    await call.start({ metadata: { direction: 'outbound' } });
+    await call.speak(3_000);
+    await call.silence(1_000);
+    expect(call.ofType('answer.judged')).toMatchObject([{ verdict: 'machine' }]);
+    call.from.answeredBy('human', 0.9);
+    await call.silence(5_000);
+    expect(call.leg.actions).toEqual(['transfer +493012345']);
+  });
+
   it('the caller may hang up', async () => {
     const call = await ringing();
     call.from.hangUp();
