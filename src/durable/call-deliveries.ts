@@ -140,8 +140,10 @@ export function callDeliveries(options: {
       case 'metrics':
         await report(readCall(journal));
         return;
-      case 'analytics':
-        return await analytics?.write(readCall(journal), costOf(readCall(journal)).costMicroUsd);
+      case 'analytics': {
+        const journaled = readCall(journal);
+        return await analytics?.write(journaled, costOf(journaled).costMicroUsd);
+      }
       case 'metrics waiting': {
         const { shard, call } = await counted(readCall(journal));
         await shard.waiting(call, waiting(), clock.now() + WAITING_MS);
