@@ -117,6 +117,7 @@ async function measure(
       writtenWithinMs,
     );
     caller.released = row.status === 'ended' && row.end_reason === 'hangup';
+    if (!caller.released) console.error(`call ${i + 1}: ${row.status}, ${row.end_reason}`);
     const heardAs = row.transcript.filter(({ role }) => role === 'caller').map(({ text }) => text);
     const question = questions[i % questions.length] ?? '';
     caller.understood = wordErrors(question, heardAs.join(' ')).rate <= understoodRate;

@@ -183,10 +183,11 @@ describe.concurrent('the trunks', () => {
     const bed = bedOf(context);
     const { end, entry } = await ownGateway(bed, 1);
     const other = await ownGateway(bed, 2);
-    const { proxy, dial } = await dialing(bed, {}, [entry, other.entry]);
+    const { node, proxy, dial } = await dialing(bed, {}, [entry, other.entry]);
     const placed = dial();
     const invite = await end.nth('INVITE', 1);
     end.answer(invite, '180 Ringing', proxy);
+    await node.expect('180', ({ status }) => status === 180);
     end.answer(invite, '503 Gone', proxy);
     // RFC 3261, 16.7: what one server has said of itself is not what all say.
     expect((await placed).status).toBe(500);

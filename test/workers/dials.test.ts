@@ -1,6 +1,7 @@
 import { reset, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { DIALLED } from '../../src/call/call-slots.ts';
+import { loadConfig } from '../../src/config.ts';
 import { writeHeartbeat } from '../../src/metrics/read.ts';
 import { bearer, codeOf, guardedService } from './auth-support.ts';
 import { bindings, database } from './support.ts';
@@ -72,7 +73,7 @@ const told = (callId: string) =>
   }, 10_000);
 
 const beat = (name: string, more: object = {}) =>
-  writeHeartbeat(bindings, 4, {
+  writeHeartbeat(bindings, loadConfig(bindings).METRICS_SHARDS, {
     ...{ state: 'up', calls: 0, maxCalls: 100, callsPerSecond: 1, idleCpu: 90, loadAverage: 0.5, cores: 8 },
     ...{ name, at: Date.now(), ...more },
   });
