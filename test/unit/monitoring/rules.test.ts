@@ -45,12 +45,6 @@ describe('the rules for Prometheus', () => {
     // Each rule each 15 s, for some minutes of thirty deployments.
   }, 100_000);
 
-  it('are tested in the order in which they stand: promtool has none of its own', () => {
-    const groups = [...alerts.matchAll(/^ {2}- name: (\S+)$/gm)].map(([, name]) => name);
-    expect(groups.length).toBeGreaterThan(1);
-    expect(tests).toContain(`\ngroup_eval_order: [${groups.join(', ')}]\n`);
-  });
-
   it('are each seen firing by a test', () => {
     const fired = new Set([...tests.matchAll(/\{alertname="(\w+)"\}/g)].map(([, name]) => name));
     const written = writtenRules().filter(({ kind, name }) => kind === 'alert' && name !== 'Watchdog');
