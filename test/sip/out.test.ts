@@ -136,6 +136,20 @@ describe.concurrent('a node dials a number', () => {
     expect((await placed).status).toBe(486);
   });
 
+  it('under the name by which the carrier tells its customers apart; the next trunk has none', async (context) => {
+    const bed = bedOf(context);
+    const [one, two] = [await ownGateway(bed, 1, 'host=shop.pstn.example'), await ownGateway(bed, 2)];
+    const { proxy, dial } = await dialing(bed, {}, [one.entry, two.entry]);
+    const placed = dial();
+    const invite = await one.end.nth('INVITE', 1);
+    expect(invite.uri).toBe(`sip:${number}@shop.pstn.example:${one.entry.port}`);
+    one.end.answer(invite, '503 Service Unavailable', proxy);
+    const next = await two.end.nth('INVITE', 1);
+    expect(next.uri).toBe(`sip:${number}@${two.entry.address}:${two.entry.port}`);
+    two.end.answer(next, '486 Busy Here', proxy);
+    expect((await placed).status).toBe(486);
+  });
+
   it('and is not redirected by a trunk', async (context) => {
     const bed = bedOf(context);
     const { end, entry } = await ownGateway(bed, 1);

@@ -268,7 +268,7 @@ function around(load: Load): Line[] {
       'node',
       nodes,
       'servers',
-      `${measured.callsANode.toLocaleString('en')} calls on eight cores were measured.`,
+      `${measured.callsANode.toLocaleString('en')} calls would fill eight cores: 100 were measured, on half of one.`,
     ),
   ];
 }

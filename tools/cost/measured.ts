@@ -58,7 +58,7 @@ export const provenance: Record<keyof typeof measured, string> = {
     'https://developers.cloudflare.com/durable-objects/platform/pricing/: an object stays active for ten seconds after its last client',
   logEventsACall: 'assumed: an event an invocation, and two lines of the service',
   opusBytesASecond: 'src/audio/ogg-opus.ts: 16 kbit/s',
-  callsANode: 'freeswitch/README.md: half a core for 100 calls, eight cores',
+  callsANode: 'docs/capacity.md: half a core for 100 calls; eight cores by arithmetic, filled',
   databaseBytesACall: 'assumed: the row without what grows with turns, and its indexes',
   databaseBytesATurn: `${usage}; as JSON, without indexes`,
   sttCoreSecondsASecond: 'embedded recogniser on this machine: real-time factor 0.06',

@@ -153,7 +153,7 @@ function examineNodes(nodes: Record<string, number> | null): Finding[] {
       warning(
         'nodes',
         'none has ever reported',
-        'on each node: systemctl enable --now heartbeat.timer, freeswitch/bin/healthy (see README, FreeSWITCH nodes)',
+        'on each node: systemctl enable --now heartbeat.timer, freeswitch/bin/healthy (see docs/freeswitch.md)',
       ),
     ];
   }

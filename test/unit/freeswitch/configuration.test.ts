@@ -191,6 +191,19 @@ describe('the security of a node', () => {
     ]);
   });
 
+  it('holds: a node behind NAT names its address outside for RTP, also to a proxy of its own network', () => {
+    const profile = new Map(
+      elements(parseXml(readFileSync(path.join(folder, 'sip_profiles/calls.xml'), 'utf8')), 'param').map(
+        ({ attributes }) => [attributes.name, attributes.value],
+      ),
+    );
+    expect(profile.get('ext-rtp-ip')).toBe('$${node_public_address}');
+    const nobody = elements(configuration('acl'), 'list').find(
+      ({ attributes }) => attributes.name === profile.get('local-network-acl'),
+    );
+    expect(nobody).toMatchObject({ attributes: { default: 'deny' }, children: [] });
+  });
+
   it('holds: the event socket is this machine’s, calls come from the proxies, no secret is in the repository', () => {
     const socket = Object.fromEntries(
       elements(configuration('event_socket'), 'param').map(({ attributes }) => [

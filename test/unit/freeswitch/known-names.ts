@@ -24,7 +24,7 @@ export const known: Record<string, readonly string[]> = {
     words(`use-vbr use-dtx complexity packet-loss-percent asymmetric-sample-rates bitrate-negotiation keep-fec-enabled
     maxaveragebitrate maxplaybackrate sprop-maxcapturerate adjust-bitrate mono`),
   profile:
-    words(`sip-ip sip-port rtp-ip ext-sip-ip ext-rtp-ip user-agent-string dialplan context apply-inbound-acl auth-calls
+    words(`sip-ip sip-port rtp-ip ext-sip-ip ext-rtp-ip local-network-acl user-agent-string dialplan context apply-inbound-acl auth-calls
     log-auth-failures disable-register disable-transfer manage-presence sip-options-respond-503-on-busy max-proceeding
     inbound-codec-prefs outbound-codec-prefs inbound-codec-negotiation inbound-late-negotiation rtp-timer-name dtmf-type rfc2833-pt
     dtmf-duration session-timeout minimum-session-expires enable-timer enable-100rel tls tls-bind-params tls-sip-port tls-cert-dir
