@@ -28,7 +28,8 @@ export class AlertsDO extends DurableObject<Env> {
   evaluate({ at, counts, cost }: Look): void {
     const { ALERT_WEBHOOKS: webhooks, ALERT_REPEAT: repeatMs } = loadConfig(this.env);
     const before = this.#book();
-    const costs = this.ctx.storage.kv.get<CostHours>(COST) ?? noCostHours;
+    const known = this.ctx.storage.kv.get<CostHours>(COST) ?? noCostHours;
+    const costs = cost === null ? known : addCost(known, cost, at);
     const { book, notices } = evaluate(
       before,
       { at, counts, cost: cost === null ? null : judgeHour(costs.hours, lastWholeHour(at)) },
@@ -38,7 +39,7 @@ export class AlertsDO extends DurableObject<Env> {
     if (book === before) return;
     this.ctx.storage.transactionSync(() => {
       this.ctx.storage.kv.put(BOOK, book);
-      if (cost !== null) this.ctx.storage.kv.put(COST, addCost(costs, cost, at));
+      if (cost !== null) this.ctx.storage.kv.put(COST, costs);
       this.#outbox.keepOnly(webhooks.map(({ name }) => name));
       for (const notice of notices) {
         for (const { name, severities } of webhooks) {

@@ -21,7 +21,7 @@ import type { Env } from './env.ts';
 import { describeError, log, personalId } from './log.ts';
 import { connectDials } from './records/connect.ts';
 
-/** How long what the database said of a user is used without asking again. */
+/** How long what the database said of a user and a campaign is used without asking again. */
 const FRESH_MS = 10_000;
 /** The longest wait for the database, while a node waits for work. */
 const LOOKUP_MS = 1_500;
@@ -117,7 +117,7 @@ export class DialQueueDO extends DurableObject<Env> {
   /** A claim whose user may have one more call, and can pay for it; null: it may not be dialled now, or not at all. */
   async #mayBegin(dial: Claimed): Promise<Claimed | null> {
     const { callId, claim, userId } = dial;
-    const reason = await this.#against(userId);
+    const reason = await this.#against(dial);
     const now = systemClock.now();
     if (reason === 'unknown') {
       this.#queue.putBack(callId, claim, PASS_OVER_MS, now);
@@ -135,20 +135,23 @@ export class DialQueueDO extends DurableObject<Env> {
     return dial;
   }
 
-  /** What there is against a call of this user's; null: nothing. `unknown`: the database does not answer, and calls have to be paid for. */
-  async #against(userId: string): Promise<DialReason | 'unknown' | null> {
-    const { BILLING, BILLING_WITHOUT_DATABASE, AUTH } = this.#config;
-    if (!BILLING && AUTH === 'none') return null;
-    const known = this.#permissions.get(userId);
+  /**
+   * What there is by now against a call of this user's in this campaign; null: nothing. `unknown`: the database does not answer, and calls have
+   * to be paid for.
+   */
+  async #against({ userId, campaignId }: Claimed): Promise<DialReason | 'unknown' | null> {
+    const { BILLING, BILLING_WITHOUT_DATABASE } = this.#config;
+    const key = JSON.stringify([userId, campaignId]);
+    const known = this.#permissions.get(key);
     const now = systemClock.now();
     if (known !== undefined && known.until > now) return known.reason;
     try {
       const permission = await within(systemClock, LOOKUP_MS, (signal) =>
-        connectDials(this.#config)().permission(userId, null, signal),
+        connectDials(this.#config)().permission(userId, campaignId, signal),
       );
       const reason = reasonAgainst(permission, this.#config);
       if (this.#permissions.size > 1_000) this.#permissions.clear();
-      this.#permissions.set(userId, { reason, until: now + FRESH_MS });
+      this.#permissions.set(key, { reason, until: now + FRESH_MS });
       return reason;
     } catch (error) {
       log('warn', 'an account could not be asked before a call is placed', {

@@ -103,6 +103,7 @@ export function logCallEvent(callId: string, event: CallEvent, trace: string | u
     case 'transfer':
       log('info', 'transfer', {
         leg,
+        trace,
         state: event.state,
         to: personalWords(event.transfer.to),
         ...(event.state === 'over' ? { outcome: event.transfer.outcome, cause: event.transfer.cause } : {}),

@@ -49,7 +49,10 @@ local function connect()
   -- The older service has not asked for it.
   local url, authorization, isOlder = (placed and stream.ownTarget or stream.target)(id, module)
   -- The service looks up what was given along with the request for it.
-  if placed then url = url .. "&dialled=true" end
+  if placed then
+    local region = header("agent_region")
+    url = url .. "&dialled=true" .. (region ~= nil and "&region=" .. region or "")
+  end
 
   session:setVariable("agent_module", module)
   session:setVariable("agent_url", url)

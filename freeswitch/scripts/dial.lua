@@ -3,7 +3,7 @@
 local stream = require("stream")
 local service = require("service")
 
-local id, claim, to, from, user, campaign, trunk, seconds = argv[1], argv[2], argv[3], argv[4], argv[5], argv[6], argv[7], argv[8]
+local id, claim, to, from, user, campaign, trunk, seconds, region = argv[1], argv[2], argv[3], argv[4], argv[5], argv[6], argv[7], argv[8], argv[9]
 local TRIES = 3
 -- All tries together take less than a claim lasts (CLAIM_MS, REPEAT_MS of the service).
 local TIMEOUT_SECONDS = 3
@@ -46,6 +46,7 @@ local function dialString()
   }
   local function add(variable) variables[#variables + 1] = variable end
   if campaign ~= "-" then add("agent_campaign=" .. campaign) end
+  if region ~= "-" then add("agent_region=" .. region) end
   if trunk ~= "-" then
     add("agent_trunk=" .. trunk)
     add("sip_h_X-Trunk=" .. trunk)

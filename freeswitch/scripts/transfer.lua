@@ -89,6 +89,7 @@ function transfer.begin(uuid, text)
   seconds = math.max(RING_SECONDS.least, math.min(RING_SECONDS.most, math.floor(seconds)))
   -- Of an attempt before.
   stream.set(uuid, "sip_invite_failure_status", "")
+  stream.set(uuid, "agent_transfer_rings", "")
   stream.set(uuid, "agent_transfer_dial", dialString(uuid, destination, seconds))
   stream.set(uuid, "agent_transfer", "asked")
   stream.log(uuid, "transfer.asked", "seconds=" .. seconds)
@@ -126,7 +127,6 @@ end
 
 -- The dialplan goes on: nobody has answered. (After somebody has, hangup_after_bridge ends the call.)
 function transfer.over(uuid)
-  stream.set(uuid, "agent_transfer_rings", "")
   if stream.get(uuid, "agent_transfer") ~= "asked" then return end
   local status = stream.get(uuid, "sip_invite_failure_status")
   failed(uuid, stream.safe(stream.get(uuid, "originate_disposition") or "NORMAL_UNSPECIFIED"), tonumber(status or ""))

@@ -43,6 +43,7 @@ local function begin(object)
     field(object, "campaignId", "[%w%._:@%+%-]+") or "-",
     field(object, "trunk", "[%w%._%-]+") or "-",
     seconds,
+    field(object, "region", "[a-z]+") or "-",
   })
 end
 

@@ -1,12 +1,12 @@
 import { loadConfig } from '../config.ts';
 import type { Env } from '../env.ts';
 import { describeError, log } from '../log.ts';
-import { families, SERVICE, twoLabels } from '../metrics/call-report.ts';
+import { families } from '../metrics/call-report.ts';
 import { averageOf } from '../metrics/histogram.ts';
 import { nodeCounts } from '../metrics/nodes.ts';
 import { readCounts } from '../metrics/read.ts';
 import { sumAt, sumOf } from '../metrics/sums.ts';
-import { type Counts, endings, latencyOf } from '../metrics/totals.ts';
+import { type Counts, endings, latencyOf, providerFailures } from '../metrics/totals.ts';
 import type { CostSoFar } from './cost-hours.ts';
 import type { CountedFigures } from './figures.ts';
 
@@ -34,16 +34,11 @@ export async function figuresNow(env: Env, now: number): Promise<Look> {
 export function figuresOf({ totals, nodes }: Counts, now: number): CountedFigures {
   const { minute, fiveMinutes } = totals.recent;
   const latency = latencyOf(fiveMinutes, 'total');
-  const providerFailures: Record<string, number> = {};
-  for (const [label, count] of Object.entries(minute[families.failures] ?? {})) {
-    const [provider] = twoLabels(label);
-    if (provider !== SERVICE) providerFailures[provider] = (providerFailures[provider] ?? 0) + count;
-  }
   return {
     ...endings(fiveMinutes),
     answers: latency.count,
     latencyMs: averageOf(latency),
-    providerFailures,
+    providerFailures: providerFailures(minute),
     waiting: totals.waiting,
     nodes: nodeCounts(nodes, now),
   };

@@ -56,9 +56,9 @@ export const wordsAndTime: CreateAnswerDetection = ({ clock, onVerdict, onGreeti
     onVerdict(found);
   };
   const settle = (found: AnswerVerdict['verdict']) => {
+    if (over) return;
     verdict = found;
-    noSpeech.cancel();
-    decision.cancel();
+    for (const timer of [noSpeech, decision, greetingTimer]) timer?.cancel();
     if (found === 'machine' && !speaking) awaitEnd();
   };
   /** A greeting has pauses: it is over when one is long. */

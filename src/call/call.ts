@@ -11,7 +11,7 @@ import {
   type CreateAnswerDetection,
   wordsAndTime,
 } from './answer-detection.ts';
-import { CallCounter } from './call-counts.ts';
+import { CallCounter, type CallCounts } from './call-counts.ts';
 import type { CallSlots } from './call-slots.ts';
 import { CallTimers } from './call-timers.ts';
 import type { Clock, Timer } from './clock.ts';
@@ -239,6 +239,10 @@ export class Call implements LegHandler {
     this.#rate = new MessageRate(limits.messagesPerSecond, now);
     const { callId } = this.#active?.call ?? this.#options;
     events.emit({ type: 'leg.resumed', callId, afterMs });
+    if (this.#transfers.connected) {
+      this.#end('transferred');
+      return;
+    }
     this.#transfers.resume();
     this.#goOnTalking();
   }
@@ -373,6 +377,7 @@ export class Call implements LegHandler {
       if (this.#state !== 'active') return;
       this.#engine = this.#createEngine(agent, active);
       this.#engine.recall(past);
+      this.#judgeAnswer(agent, active.call, past.counts);
       this.#takeBack();
       this.#deliverEarly();
     } catch (error) {
@@ -525,8 +530,12 @@ export class Call implements LegHandler {
     }
   }
 
-  /** Who has answered a call that we placed: a person, or a machine to which nobody wants to talk. */
-  #judgeAnswer(agent: AgentConfig, { metadata }: RequestedCall): void {
+  /**
+   * Who has answered a call that we placed: a person, or a machine to which nobody wants to talk.
+   *
+   * @param before what an object before this one has come to; whoever was judged is not judged again.
+   */
+  #judgeAnswer(agent: AgentConfig, { metadata }: RequestedCall, before: CallCounts | null = null): void {
     if (agent.machineDetection === null || metadata.direction !== 'outbound') return;
     const { clock, events, createAnswerDetection = wordsAndTime } = this.#options;
     const { message, onMachine } = agent.machineDetection;
@@ -548,6 +557,10 @@ export class Call implements LegHandler {
       else if (event.type === 'turn.recorded' && event.turn.role === 'caller')
         detection.words(event.turn.text, true);
     });
+    if (before?.answeredBy === undefined) return;
+    this.#answerJudged = before.answeredByJudge ?? null;
+    detection.decided(before.answeredBy);
+    this.#heed(before.answeredBy);
   }
 
   #judged(verdict: AnswerVerdict, by: 'service' | 'node'): void {
@@ -555,8 +568,13 @@ export class Call implements LegHandler {
     const startTime = this.#active?.call.startTime ?? clock.now();
     this.#answerJudged = by;
     events.emit({ type: 'answer.judged', ...verdict, by, afterMs: clock.now() - startTime });
-    if (verdict.verdict !== 'machine') return;
+    this.#heed(verdict.verdict);
+  }
+
+  #heed(verdict: AnswerVerdict['verdict']): void {
     const onMachine = this.#agent?.machineDetection?.onMachine;
+    if (verdict === 'human') this.#engine?.unhush();
+    if (verdict !== 'machine') return;
     if (onMachine === 'hang up') this.#end('answering machine');
     else if (onMachine === 'leave message') this.#engine?.hush();
   }

@@ -278,6 +278,10 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#options.leg.hangUp('answering machine');
   }
 
+  unhush(): void {
+    // It was never hushed: the call has ended.
+  }
+
   leave(_text: string): void {
     this.hush();
   }

@@ -56,6 +56,10 @@ export class DuplexEngine implements Engine {
     this.#engine.hush();
   }
 
+  unhush(): void {
+    this.#engine.unhush();
+  }
+
   leave(text: string): void {
     this.#engine.leave(text);
   }

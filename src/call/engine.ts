@@ -25,6 +25,8 @@ export interface Engine {
   interrupt(): void;
   /** Whoever is there is no person, or does not listen: from now on nothing is said and nothing answered, but what `leave` says. */
   hush(): void;
+  /** It is a person after all: what was said last is answered, and the conversation goes on. */
+  unhush(): void;
   /** Says a text to its end and hangs up, as the last thing in the call. */
   leave(text: string): void;
   /** In place of `begin`: the call goes on from what was written down of it, once `resume` says that somebody listens. */

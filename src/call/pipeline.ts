@@ -250,6 +250,7 @@ export class Pipeline implements Engine, ListenerHandler {
   transferFailed(fact: string): void {
     const line = failedLineOf(this.#options.agent);
     this.#owe(null);
+    if (this.#hushed) return;
     if (line === '') {
       this.#toldOfProblem = false;
       this.#tellOf(fact);
@@ -292,18 +293,30 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#later.forget();
     this.#owe(null);
     this.#stopReply();
-    this.#agent.stopThinking();
+    // What tools do goes on, as after an interruption: whoever turns out to be a person needs them again.
+    this.#agent.heardNothing();
+  }
+
+  unhush(): void {
+    if (!this.#hushed) return;
+    this.#hushed = false;
+    this.#stopReply();
+    if (this.#record.lastIsCallers) this.#owe('whole');
+    this.#callerMayFinish();
   }
 
   leave(text: string): void {
     this.hush();
-    const { leg } = this.#options;
     this.#run(
       new LatencyLedger(),
       false,
       (reply) => reply.speak(text),
-      () => leg.hangUp('answering machine'),
+      () => this.#hangUpHushed(),
     );
+  }
+
+  #hangUpHushed(): void {
+    this.#options.leg.hangUp('answering machine');
   }
 
   async finish(timeoutMs: number): Promise<void> {
@@ -574,7 +587,8 @@ export class Pipeline implements Engine, ListenerHandler {
     this.#fail(new ProviderError('pipeline', 'timeout', `No progress for ${STUCK_MS} ms`));
     this.#stopReply();
     const { apology } = this.#options.agent;
-    if (apology !== '') this.#speak(apology, true);
+    if (this.#hushed) this.#hangUpHushed();
+    else if (apology !== '') this.#speak(apology, true);
     else this.#callerMayFinish();
   }
 

@@ -25,7 +25,7 @@ export interface PendingTransfer {
 export interface PastTransfers {
   /** Being tried; null: none was. */
   pending: PendingTransfer | null;
-  /** It came to nothing, and the agent had not begun to say so. */
+  /** The last one that is over, and the agent had not begun to say so; where somebody has answered it nobody says so. */
   untold: RecordedTransfer | null;
   tried: number;
 }
@@ -61,19 +61,26 @@ export class Transfers {
   #pending: PendingTransfer | null;
   #untold: RecordedTransfer | null;
   #tried: number;
+  readonly #connected: boolean;
   #timer: Timer | null = null;
 
   constructor(options: TransfersOptions) {
     this.#options = options;
     const { past } = options;
     this.#pending = past?.pending ?? null;
-    this.#untold = past?.untold ?? null;
+    this.#connected = past?.untold?.outcome === 'answered';
+    this.#untold = this.#connected ? null : (past?.untold ?? null);
     this.#tried = past?.tried ?? 0;
   }
 
   /** The caller is being connected. */
   get pending(): boolean {
     return this.#pending !== null;
+  }
+
+  /** An object before this one had handed the caller on, and could not write down that this was the call's end. */
+  get connected(): boolean {
+    return this.#connected;
   }
 
   /** Begins one. False: this leg cannot, or there have been enough. */

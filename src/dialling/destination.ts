@@ -51,11 +51,21 @@ function numberDestination(text: string, rules: DialRules): Destination {
 function isAllowed(number: PhoneNumber, { allowed, denied }: DialRules): boolean {
   const to = number.number;
   if (denied.some((prefix) => to.startsWith(prefix))) return false;
-  if (NEVER.has(number.getType() ?? '')) return false;
+  if (isCostly(number)) return false;
   if (allowed.some((rule) => isPrefix(rule) && to.startsWith(rule))) return true;
   // Satellites and international services belong to no country: `*` does not mean them.
   const { country } = number;
   return country !== undefined && (allowed.includes('*') || allowed.includes(country));
+}
+
+/** Whether a call to this number, in E.164, is charged for the profit of whoever has it. */
+export function isPremium(to: string): boolean {
+  const number = parsePhoneNumberFromString(to);
+  return number !== undefined && isCostly(number);
+}
+
+function isCostly(number: PhoneNumber): boolean {
+  return NEVER.has(number.getType() ?? '');
 }
 
 /** RFC 3261 knows much more; this is what a PBX's extension looks like. */

@@ -31,6 +31,7 @@ export type DialReason =
   | 'cancelled'
   /** A node was told to dial, and was not heard of any more. */
   | 'node lost'
+  | 'campaign not active'
   | 'insufficient funds'
   | 'user blocked'
   /** It was answered, and no WebSocket came of it. */

@@ -16,7 +16,7 @@ import { type CallRecords, RecordsError } from '../records/call-records.ts';
 import { recordingsIn } from '../regions/namespaces.ts';
 import type { Jurisdiction } from '../regions/settings.ts';
 import type { CallAnalytics } from './call-analytics.ts';
-import type { Deliver, Delivery } from './outbox.ts';
+import { type Deliver, type Delivery, WAITING_MS } from './outbox.ts';
 import { recordingKey } from './recordings/format.ts';
 import { isolateOpus } from './recordings/opus-wasm.ts';
 import type { RecordingPlans } from './recordings/plan.ts';
@@ -26,9 +26,6 @@ import { storedCall, storedTransfers, transcriptToStore, turnsToStore } from './
 
 /** Postgres' unique_violation: the id names another call (`call_started` in the migrations). */
 const ID_TAKEN = '23505';
-
-/** How long deliveries count as waiting of which nothing more is heard; longer than the outbox waits before it tries again. */
-const WAITING_MS = 2 * 60 * 60_000;
 
 /** Carries the call's facts to the database, the recordings bucket and the metrics. */
 export function callDeliveries(options: {
@@ -140,8 +137,10 @@ export function callDeliveries(options: {
       case 'metrics':
         await report(readCall(journal));
         return;
-      case 'analytics':
-        return await analytics?.write(readCall(journal), costOf(readCall(journal)).costMicroUsd);
+      case 'analytics': {
+        const journaled = readCall(journal);
+        return await analytics?.write(journaled, costOf(journaled).costMicroUsd);
+      }
       case 'metrics waiting': {
         const { shard, call } = await counted(readCall(journal));
         await shard.waiting(call, waiting(), clock.now() + WAITING_MS);

@@ -99,6 +99,9 @@ export class CallProgress {
         this.#progress.transfer = event.state === 'over' ? null : event.transfer;
         this.#progress.untold = event.state === 'over' ? event.transfer : null;
         return true;
+      case 'answer.judged':
+        // It is among the counts. Whoever takes the call up talks to no machine.
+        return true;
       case 'agent.owes':
         this.#progress.owed = event.owed;
         return true;

@@ -96,6 +96,8 @@ const migrations: readonly string[] = [
    CREATE INDEX users_waiting ON users (served) WHERE waiting > 0;
    CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL);
    INSERT INTO counter VALUES (1, 0);`,
+  // Who has been served and has nothing waiting: there may be many, and each question of a node's looks for those to be forgotten.
+  'CREATE INDEX users_idle ON users (served) WHERE waiting = 0;',
 ];
 
 /** Creates or updates the tables. Append-only: never change an entry of `migrations`; add one. */
@@ -348,6 +350,8 @@ export class DialQueue {
       ...[name, claim, now + CLAIM_MS, dial.call_id],
     );
     this.#waiting(userId, -1);
+    // What was freed a moment ago, and not told yet, is taken again: it must not be given back after that.
+    this.#freed = this.#freed.filter(({ callId }) => callId !== dial.call_id);
     this.#sql.exec('UPDATE users SET served = ? WHERE user_id = ?', this.#next(), userId);
     const { callId, campaignId, to, callerId, trunk, ringMs } = dialOf(dial);
     return { callId, claim, userId, campaignId, to, callerId, trunk, ringMs };

@@ -42,6 +42,10 @@ const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 5 * 60_000;
 /** What the far end refuses for good is tried again in case somebody mends it there: a key, a missing table. */
 const REFUSED_RETRY_MS = 60 * 60_000;
+/** It is told once more what waits at each attempt of this number: attempts are an hour apart at most. */
+const TELLING_ATTEMPTS = 12;
+/** How long deliveries count as waiting of which nothing more is heard; longer than it takes until they are told again. */
+export const WAITING_MS = 24 * 60 * 60_000;
 /** Longer than a delivery may take. */
 const BACKSTOP_MS = 90_000;
 /** Between the parts of a delivery: the object is woken by its alarm for each. */
@@ -66,8 +70,8 @@ export class Outbox {
   readonly #again = new Set<Lane>();
   /** When a lane that is running is taken up again if the object dies in the middle. */
   readonly #backstops = new Map<Lane, number>();
-  /** Of {@link waiting}: what was put to be told of it. */
-  #told: string;
+  /** Of {@link waiting}: what was put to be told of it; null: it is to be told again. */
+  #told: string | null;
 
   constructor(options: {
     sql: SqlStorage;
@@ -174,6 +178,7 @@ export class Outbox {
       const wait = refused ? REFUSED_RETRY_MS : Math.min(FIRST_RETRY_MS * 2 ** entry.attempts, LAST_RETRY_MS);
       entry.attempts++;
       entry.failing = true;
+      if (entry.attempts % TELLING_ATTEMPTS === 0) this.#told = null;
       entry.nextAt = this.#clock.now() + Math.round(wait * (0.5 + this.#random.fraction() / 2));
       log('error', 'delivery failed', {
         trace: this.#trace(),

@@ -144,10 +144,9 @@ async function refusalOf({ userId, campaignId }: DialRequest, config: Config): P
   if (campaign !== null && campaign.owner !== userId) {
     return apiError(403, 'FORBIDDEN', 'This user or campaign is not yours to call for');
   }
-  if (campaign !== null && campaign.status !== 'active') {
-    return apiError(409, 'CAMPAIGN_NOT_ACTIVE', 'campaignId: the campaign is paused, or has ended');
-  }
   switch (reasonAgainst(permission, config)) {
+    case 'campaign not active':
+      return apiError(409, 'CAMPAIGN_NOT_ACTIVE', 'campaignId: the campaign is paused, or has ended');
     case 'user blocked':
       return apiError(403, 'FORBIDDEN', 'This user may not call');
     case 'insufficient funds':

@@ -17,14 +17,6 @@ export function dialShard(env: Env, shards: number, shard: number) {
   return env.DIALS.get(env.DIALS.idFromName(`${shards}/${shard}`));
 }
 
-/** Objects that one request of a node asks: it comes every second, and each time begins elsewhere. */
-const MOST_SHARDS_ASKED = 4;
-
-/** The shards that a node asks now, in turn. */
-export function shardsToAsk(shards: number, start: number): number[] {
-  return Array.from({ length: Math.min(shards, MOST_SHARDS_ASKED) }, (_, i) => (start + i) % shards);
-}
-
 /** How long a node's report is used without asking again: it comes every 10 s. */
 const FRESH_MS = 3_000;
 /** The longest wait for it. */

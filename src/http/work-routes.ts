@@ -1,11 +1,13 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
-import { systemClock } from '../call/clock.ts';
+import { systemRandom } from '../call/clock.ts';
 import { callIdSchema } from '../dialects/native-messages.ts';
 import { shareOf } from '../dialling/pace.ts';
+import { shardsToAsk } from '../dialling/shards.ts';
 import type { Claimed } from '../durable/dial-queue.ts';
 import type { Env } from '../env.ts';
-import { dialShard, dialsOf, orNull, roomOf, shardsToAsk } from './dials.ts';
+import { homeOf } from '../regions/settings.ts';
+import { dialShard, dialsOf, orNull, roomOf } from './dials.ts';
 import { apiError } from './errors.ts';
 import { askedByNode } from './node-request.ts';
 
@@ -39,7 +41,7 @@ const progressSchema = z.discriminatedUnion('state', [
 /** What nodes ask for, and tell, of calls that they place. */
 export const workRoutes = new Hono<{ Bindings: Env }>();
 
-/** `{free}` → `{dials: [{callId, claim, to, callerId, userId, campaignId, trunk, ringSeconds}], cancelled: [callId], waitMs}` */
+/** `{free}` → `{dials: [{callId, claim, to, callerId, userId, campaignId, trunk, ringSeconds, region?}], cancelled: [callId], waitMs}` */
 workRoutes.post('/work', async (c) => {
   const asked = await askedByNode(c, workSchema);
   if (asked instanceof Response) return asked;
@@ -56,8 +58,7 @@ workRoutes.post('/work', async (c) => {
   const dials: Claimed[] = [];
   const cancelled: string[] = [];
   let answered = false;
-  const start = Math.floor(systemClock.now() / POLL_MS) * shardsToAsk(shards, 0).length;
-  for (const shard of shardsToAsk(shards, start % shards)) {
+  for (const shard of shardsToAsk(shards, systemRandom)) {
     const work = await orNull(
       'work',
       dialShard(c.env, shards, shard).work(node, free, shareOf(pace, shards)),
@@ -71,7 +72,11 @@ workRoutes.post('/work', async (c) => {
   if (!answered)
     return apiError(503, 'INTERNAL_ERROR', 'There is no work at the moment', { 'Retry-After': '5' });
   return c.json({
-    dials: dials.map(({ ringMs, ...dial }) => ({ ...dial, ringSeconds: Math.ceil(ringMs / 1000) })),
+    dials: dials.map(({ ringMs, ...dial }) => {
+      // The WebSocket's address has to tell: its user is named only after it was opened, and whoever has answered would hear nothing.
+      const home = homeOf(config.REGIONS, dial.userId);
+      return { ...dial, ringSeconds: Math.ceil(ringMs / 1000), ...(home === null ? {} : { region: home }) };
+    }),
     cancelled,
     waitMs: POLL_MS,
   });

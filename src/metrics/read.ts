@@ -1,5 +1,6 @@
 import { systemClock } from '../call/clock.ts';
 import { within } from '../call/within.ts';
+import { loadConfig } from '../config.ts';
 import type { Env } from '../env.ts';
 import type { NodeReport } from './nodes.ts';
 import type { SendRefusals } from './refusals.ts';
@@ -18,13 +19,17 @@ const TIMEOUT_MS = 2_000;
 
 /** The counts of the whole deployment, at `now` (milliseconds since the epoch). Rejects where not all objects that count answer. */
 export async function readCounts(env: Env, shards: number, now: number): Promise<Counts> {
+  const { NODES: settings } = loadConfig(env);
   return await within(systemClock, TIMEOUT_MS, async () => {
     const objects = Array.from({ length: shards }, (_, shard) => metricsShard(env, shard, shards));
     const shares = await Promise.all(objects.map((object) => object.read(now)));
     return {
       totals: shares.map(({ totals }) => totals).reduce(addTotals, noTotals),
-      // A node's reports go to the shard of its name.
-      nodes: shares.flatMap(({ nodes }) => nodes).sort((a, b) => (a.name < b.name ? -1 : 1)),
+      // A node's reports go to the shard of its name. One that is not in the settings any more was taken away: its silence is nobody's concern.
+      nodes: shares
+        .flatMap(({ nodes }) => nodes)
+        .filter(({ name }) => Object.hasOwn(settings, name))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
     };
   });
 }

@@ -1,7 +1,7 @@
-import { families, type LatencyPart, latencyParts, twoLabels } from './call-report.ts';
+import { families, type LatencyPart, latencyParts, SERVICE, twoLabels } from './call-report.ts';
 import { averageOf, type Histogram, histogramOf, latencyBoundsMs, percentile } from './histogram.ts';
 import type { NodeReport } from './nodes.ts';
-import { add, type Sums, sumAt, sumOf } from './sums.ts';
+import { add, type Sums, sumAt } from './sums.ts';
 
 /** Counts of one shard, or of all shards added up. */
 export interface Totals {
@@ -69,7 +69,7 @@ export function metricsOf(totals: Totals) {
       ...endings(recent.fiveMinutes),
       errorRate: errorRate(recent.fiveMinutes),
       latency: latencySummary(recent.fiveMinutes, 'total'),
-      providerFailuresLastMinute: sumOf(recent.minute, families.failures),
+      providerFailuresLastMinute: Object.values(providerFailures(recent.minute)).reduce((a, b) => a + b, 0),
     },
     turns: { caller: 0, agent: 0, ...sums[families.turns] },
     providers: providersOf(sums),
@@ -114,6 +114,16 @@ export function successRate(sums: Sums): number {
 export function unaccounted({ sums, active }: Totals): number {
   // Shards are read one after the other: a call may have ended in between.
   return Math.max(0, sumAt(sums, families.calls, 'started') - sumAt(sums, families.calls, 'ended') - active);
+}
+
+/** Requests that failed, by provider; without the service's own failures. */
+export function providerFailures(sums: Sums): Record<string, number> {
+  const failures: Record<string, number> = {};
+  for (const [label, count] of Object.entries(sums[families.failures] ?? {})) {
+    const [provider] = twoLabels(label);
+    if (provider !== SERVICE) failures[provider] = (failures[provider] ?? 0) + count;
+  }
+  return failures;
 }
 
 export function latencyOf(sums: Sums, part: LatencyPart): Histogram {

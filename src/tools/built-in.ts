@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../call/clock.ts';
 import { defaultRingSeconds } from '../call/transfer.ts';
+import { isPremium } from '../dialling/destination.ts';
 import { bytesOfText } from './json.ts';
 import { defineTool, type Tool, type ToolCallFacts, ToolError } from './tool.ts';
 
@@ -184,7 +185,8 @@ function destinationOf(to: string, options: NonNullable<BuiltInTools['transfer']
   if (named !== undefined) return named.to;
   // As numbers are written: +49 (30) 123-456.
   const digits = to.replaceAll(/[\s().-]/g, '');
-  if (!e164.test(digits)) return null;
+  // Whatever prefix is allowed: a caller may have talked the model into it, and earn by it.
+  if (!e164.test(digits) || isPremium(digits)) return null;
   return options.prefixes.some((prefix) => digits.startsWith(prefix)) ? digits : null;
 }
 

@@ -1,6 +1,7 @@
 import { type Attributes, SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { ATTR_ERROR_TYPE, ATTR_EXCEPTION_TYPE } from '@opentelemetry/semantic-conventions';
 import type { CallEvent } from '../call/events.ts';
+import { perProvider } from '../cost/usage.ts';
 import { errorWords } from '../privacy/error-words.ts';
 import type { Usage } from '../providers/ports.ts';
 import type { RecordedTransfer, RecordedTurn } from '../records/call-records.ts';
@@ -11,8 +12,6 @@ import { splitProvider, TurnSpans } from './turn-spans.ts';
 
 /** Turns that are not over. There is one as a rule; a caller who goes on has two for a moment. */
 const MOST_OPEN = 4;
-/** Bills for one transcript: a provider that streams has sent some every few seconds. */
-const MOST_BILLS = 64;
 
 /**
  * Makes spans of a call's events: of its turns, its tools, its interruptions. What it puts into them are times, counts, and words of
@@ -30,8 +29,8 @@ export class CallSpans {
   #speaker: number | null = null;
   /** When the agent's last turn was recorded. */
   #recordedAt: number | null = null;
-  /** What the transcript of a turn has cost that is not recorded yet. */
-  #transcribed: Usage[] = [];
+  /** By the number of their turn: bills that came before it was opened, summed. Of at most the next turn, and of a few that are over. */
+  readonly #early = new Map<number, Usage[]>();
 
   /** @param spanIdOf the id that the span of a tool's run has already, where its server was told of it. */
   constructor(maker: SpanMaker, startTime: number, spanIdOf: (run: ToolRun) => string | undefined) {
@@ -71,7 +70,7 @@ export class CallSpans {
         });
         return;
       case 'usage':
-        this.#used(event.usage);
+        this.#used(event.usage, event.turn);
         return;
       case 'tool.ran':
         this.#toolRan(event.run);
@@ -128,17 +127,25 @@ export class CallSpans {
       if (open.position !== turn.position) continue;
       open.callerSpoke(turn.position, until);
       this.#open.delete(known);
-      this.#open.set(id, open);
+      this.#place(id, open);
       return;
     }
-    const begun = this.#begin(id, from, at);
-    begun.callerSpoke(turn.position, until);
-    for (const usage of this.#transcribed.splice(0)) begun.used(usage);
+    this.#begin(id, from, at).callerSpoke(turn.position, until);
   }
 
-  #used(usage: Usage): void {
-    if (usage.audioSeconds === undefined) this.#latest?.used(usage);
-    else if (this.#transcribed.length < MOST_BILLS) this.#transcribed.push(usage);
+  /** @param turn null: it is for no turn, but for the call. */
+  #used(usage: Usage, turn: number | null): void {
+    if (turn === null) return;
+    const open = this.#open.get(turn);
+    if (open !== undefined) open.used(usage);
+    else this.#early.set(turn, perProvider([...(this.#early.get(turn) ?? []), usage]));
+  }
+
+  /** The turn has this number from now on, and the bills that came for it. Those for turns before it come too late. */
+  #place(id: number, turn: TurnSpans): void {
+    this.#open.set(id, turn);
+    for (const usage of this.#early.get(id) ?? []) turn.used(usage);
+    for (const early of [...this.#early.keys()]) if (early <= id) this.#early.delete(early);
   }
 
   #speaks(id: number, at: number): void {
@@ -153,7 +160,7 @@ export class CallSpans {
     for (const [other, open] of this.#open) {
       if (open.spoken || open.position === null) continue;
       this.#open.delete(other);
-      this.#open.set(id, open);
+      this.#place(id, open);
       return open;
     }
     return this.#begin(id, at, at);
@@ -165,7 +172,7 @@ export class CallSpans {
       this.#close(oldest, open, at);
     }
     const turn = new TurnSpans(this.#maker, from, at);
-    this.#open.set(id, turn);
+    this.#place(id, turn);
     return turn;
   }
 

@@ -31,7 +31,7 @@ export function remains(call: TestCall): PastCall {
   const { call: facts } = call.ofType('call.started')[0]!;
   const progress = new CallProgress(mapKv());
   for (const event of call.events) progress.hear(event);
-  const { heard, unheard, written, owed, keys, acts, transfer, untold, nextTurn } = progress.read();
+  const { heard, unheard, written, owed, keys, acts, transfer, untold, nextTurn, counts } = progress.read();
   return {
     call: facts,
     history: call.events.flatMap((event): PastCall['history'] => {
@@ -46,7 +46,7 @@ export function remains(call: TestCall): PastCall {
     acts,
     transfers: { pending: transfer, untold, tried: transfer === null ? 0 : 1 },
     language: call.ofType('language.heard').at(-1)?.language ?? null,
-    counts: null,
+    counts,
     nextTurn,
     spooledSamples: call.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
     *callerAudio(fromSample) {

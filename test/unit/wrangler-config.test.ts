@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { unstable_readConfig } from 'wrangler';
@@ -104,6 +105,23 @@ it('a deploy waits for the longest call and for what it has to finish', () => {
 it('addresses are logged without their query, in which a token may stand', () => {
   for (const { observability } of configs) {
     expect(observability).toMatchObject({ enabled: true, redact_query_string: true });
+  }
+});
+
+it('alerts are looked for each minute, which is what their rules wait by', () => {
+  for (const { triggers } of configs) expect(triggers.crons).toEqual(['* * * * *']);
+});
+
+it('whatever the Worker counts on is bound', () => {
+  const env = readFileSync(fileURLToPath(new URL('../../src/env.ts', import.meta.url)), 'utf8');
+  // Workers AI is the operator's choice.
+  const names = [...env.matchAll(/^ {2}([A-Z_]+)\??:/gm)]
+    .map(([, name]) => name!)
+    .filter((name) => name !== 'AI');
+  expect(names.length).toBeGreaterThan(10);
+  for (const config of configs) {
+    const bound = bindingsOf(config).map(({ is }) => is.binding ?? is.name);
+    expect(names.filter((name) => !bound.includes(name))).toEqual([]);
   }
 });
 

@@ -191,15 +191,15 @@ describe('an alert', () => {
   it('of cost is told when an hour that was dear is over, and its end an hour later', async () => {
     const cost = { microUsd: 0, callSeconds: 0 };
     const hour = async (dollars: number) => {
-      for (let i = 0; i < 6; i++) {
-        goOn(10 * MINUTE);
-        cost.microUsd += (dollars * 1_000_000) / 6;
-        cost.callSeconds += 600;
+      for (let i = 0; i < 20; i++) {
+        goOn(3 * MINUTE);
+        cost.microUsd += (dollars * 1_000_000) / 20;
+        cost.callSeconds += 180;
         await evaluate(quiet, now, cost);
         await runAlarm();
       }
     };
-    goOn(60 * MINUTE - (now % (60 * MINUTE)) - 5 * MINUTE);
+    goOn(60 * MINUTE - (now % (60 * MINUTE)) - MINUTE);
     for (let i = 0; i < 25; i++) await hour(10);
     await hour(31);
     expect(receiver.received).toEqual([]);

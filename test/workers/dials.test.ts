@@ -17,6 +17,7 @@ const dialling = {
     '+493012346': { userId: 'dial-payer' },
     '+493012347': { userId: 'dial-many' },
     '+493012348': { userId: 'dial-owner' },
+    '+493012349': { userId: 'eu-user' },
   }),
 };
 const to = '+4930901820';
@@ -292,6 +293,16 @@ describe('a node', () => {
     expect(await count(freshNode({}, { dials: { perSecond: 1 } }))).toBe(1);
   });
 
+  it('is told where the call of a user has to be who is kept in a jurisdiction', async () => {
+    await placed();
+    await placed({ userId: 'eu-user' });
+    const { dials } = await work(tokens.node, 10, await freshNode());
+    expect(dials.map(({ userId, region }) => [userId, region])).toEqual([
+      ['user-1', undefined],
+      ['eu-user', 'eu'],
+    ]);
+  });
+
   it('gets and begins those of its users alone, and none that another one has claimed', async () => {
     const { callId } = await placed();
     expect((await work(tokens.otherNode)).dials).toEqual([]);
@@ -357,6 +368,32 @@ describe('a node', () => {
     client.send({ type: 'end_call' });
     await client.closed;
   });
+});
+
+it.each([
+  ['whose campaign was paused since', 'campaign not active', { status: 'paused' }, {}],
+  ['whose user was blocked since', 'user blocked', {}, { blocked_at: new Date().toISOString() }],
+])('a call %s is not dialled', async (_, reason, campaign, user) => {
+  const userId = 'dial-owner';
+  const campaignId = `dial-${reason.replaceAll(' ', '-')}`;
+  const db = database();
+  // Earlier tests may have left the account.
+  await db.from('users').upsert({ id: userId, blocked_at: null });
+  await db.from('campaigns').insert({ id: campaignId, user_id: userId, name: 'a', status: 'active' });
+  const { callId } = await placed({ userId, campaignId });
+  await db
+    .from('campaigns')
+    .update({ status: 'active', ...campaign })
+    .eq('id', campaignId);
+  await db
+    .from('users')
+    .update({ blocked_at: null, ...user })
+    .eq('id', userId);
+  const node = await freshNode();
+  expect((await work(tokens.node, 10, node)).dials).toEqual([]);
+  expect((await seen(callId)).body).toMatchObject({ status: 'failed', reason });
+  expect(await told(callId)).toMatchObject({ status: 'failed', end_reason: reason });
+  await db.from('users').update({ blocked_at: null }).eq('id', userId);
 });
 
 describe('a call that was placed and answered', () => {

@@ -7,7 +7,7 @@ import { Alarms } from '../../src/durable/alarms.ts';
 import { CallArchive } from '../../src/durable/call-archive.ts';
 import { CallProgress } from '../../src/durable/call-progress.ts';
 import { writeThrough } from '../../src/durable/kept-writes.ts';
-import { type Deliver, type Delivery, Outbox } from '../../src/durable/outbox.ts';
+import { type Deliver, type Delivery, Outbox, WAITING_MS } from '../../src/durable/outbox.ts';
 import { SqliteJournal } from '../../src/durable/sqlite-journal.ts';
 import { hasTables, migrate } from '../../src/durable/storage.ts';
 import { RecordsError } from '../../src/records/call-records.ts';
@@ -207,6 +207,33 @@ describe('the outbox', () => {
       expect(outbox.depth).toBe(0);
     });
   });
+
+  it.each([
+    ['fail', new Error('down')],
+    ['are refused', new RecordsError('no such table', { retryable: false, code: 'PGRST205' })],
+  ])(
+    'goes on telling which deliveries %s, also of an object that is woken for each attempt',
+    async (_, error) => {
+      await inObject(async ({ storage }) => {
+        vi.spyOn(console, 'error').mockImplementation(() => {});
+        const told: number[] = [];
+        const deliver: Deliver = async (delivery) => {
+          if (delivery !== 'metrics waiting') throw error;
+          told.push(clock.now());
+        };
+        const { clock, alarms, outbox } = setUp(storage, deliver);
+        outbox.put('log ended');
+        await outbox.run();
+        const end = clock.now() + 2 * WAITING_MS;
+        while (clock.now() < end) {
+          await clock.advance(alarms.at('outbox')! - clock.now());
+          await new Outbox({ sql: storage.sql, alarms, clock, random: systemRandom, deliver }).run();
+        }
+        told.push(clock.now());
+        for (const [i, at] of told.slice(1).entries()) expect(at - told[i]!).toBeLessThan(WAITING_MS);
+      });
+    },
+  );
 
   it('repeats what the far end refuses for good only every hour', async () => {
     await inObject(async ({ storage }) => {

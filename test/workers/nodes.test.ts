@@ -52,13 +52,24 @@ describe('a node’s heartbeat', () => {
     expect(await health()).toMatchObject({ status: 'ok', nodes: { up: 1, failing: 0 } });
   });
 
+  it('is nobody’s once its node is taken out of the settings: nobody is alerted of its silence', async () => {
+    await beat(tokens.node);
+    await beat(tokens.otherNode, { ...heartbeat, state: 'failing' });
+    const settings = { tokens: ['0'.repeat(64)], users: '*' };
+    const left = { NODES: JSON.stringify({ 'fs-1': settings }) };
+    const answer = await ask('/health', { headers: bearer(tokens.metrics) }, left);
+    expect(await answer.json()).toMatchObject({ nodes: { up: 1, draining: 0, failing: 0, silent: 0 } });
+  });
+
   it('takes the place of the one before; nodes that are long gone are forgotten', async () => {
     const now = Date.now();
     const report = { ...heartbeat, state: 'up' as const };
     await writeHeartbeat(bindings, 1, { ...report, name: 'old', at: now - NODE_FORGOTTEN_MS - 1 });
     await writeHeartbeat(bindings, 1, { ...report, name: 'a', at: now - 10, calls: 1 });
     await writeHeartbeat(bindings, 1, { ...report, name: 'a', at: now, calls: 2 });
-    expect((await readCounts(bindings, 1, now)).nodes).toEqual([{ ...report, name: 'a', at: now, calls: 2 }]);
+    const settings = { tokens: ['0'.repeat(64)], users: '*' };
+    const env = { ...bindings, NODES: JSON.stringify({ a: settings, old: settings }) };
+    expect((await readCounts(env, 1, now)).nodes).toEqual([{ ...report, name: 'a', at: now, calls: 2 }]);
   });
 
   it('is a node’s alone', async () => {

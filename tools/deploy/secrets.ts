@@ -13,9 +13,9 @@ const MOST_BYTES = 5_120;
 /** Settings that are kept with Cloudflare as secrets; the others may be as well. */
 export const secretNames: readonly string[] = settingNames.filter(
   (name) =>
-    /_KEY(?:_ID)?$|_SECRETS?$|(?:SERVICE|METRICS|SESSION)_TOKENS?$/.test(name) ||
-    // Who the nodes are, where the database is, and whom to tell of alerts.
-    ['NODES', 'SUPABASE_URL', 'ALERT_WEBHOOKS'].includes(name),
+    /_KEY(?:_ID)?$|_SECRETS?$|(?:SERVICE|METRICS|SESSION)_TOKENS?$|_BEARER_TOKEN_/.test(name) ||
+    // Who the nodes are, where the database is, whom to tell of alerts, and what a collector is shown.
+    ['NODES', 'SUPABASE_URL', 'ALERT_WEBHOOKS', 'OTEL_EXPORTER_OTLP_HEADERS'].includes(name),
 );
 
 /** Names of the secrets without which the Worker of an environment takes no call, by the settings that `wrangler.toml` has for it. */

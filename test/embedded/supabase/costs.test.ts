@@ -1,8 +1,10 @@
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedSupabase, startSupabase } from '../../../embedded/supabase/supabase.ts';
+import { createSupabaseDials } from '../../../src/records/dials.ts';
 import { createSupabaseCallRecords } from '../../../src/records/supabase-call-records.ts';
 import { readUsage } from '../../../src/records/usage-sums.ts';
+import { readReport } from '../../../tools/report/report.ts';
 import { loggedIn, newLogin } from '../../support/money.ts';
 
 let supabase: EmbeddedSupabase;
@@ -133,6 +135,34 @@ describe('what calls cost', () => {
     expect(await a.rpc('call_costed', { of_call: 'cost-5', cost: {} })).toMatchObject({
       error: { code: '42501' },
     });
+  });
+
+  it('is nothing where a call was placed and nobody talked: that is no call, and ringing is no talk', async () => {
+    const { url, serviceRoleKey: key } = supabase;
+    const dials = createSupabaseDials({ url, key, timeoutMs: 10_000, pricePerSecond: '0' });
+    const before = (await sums(b)).data;
+    const dialled = (callId: string, state: string, reason: string | null) => ({
+      ...ended(callId, 'b', 'campaign-of-b', 2),
+      end: reason === null ? null : { status: 'failed' as const, reason },
+      dial: {
+        ...{ state, reason, queuedMs: 0, ringMs: 30_000, node: 'fs-1', trunk: null, callerId: '+4930123456' },
+        ...{ cause: null, sipStatus: null, q850: null },
+      },
+    });
+    const unanswered = [dialled('dial-1', 'failed', 'busy'), dialled('dial-2', 'answered', 'no stream')];
+    expect(await dials.ended(unanswered, never)).toEqual([]);
+    expect((await sums(b)).data).toEqual(before);
+
+    // One that was answered is a call like any other.
+    await records().ended(ended('dial-3', 'b', 'campaign-of-b', 2), never);
+    expect(await dials.ended([dialled('dial-3', 'answered', null)], never)).toEqual([]);
+    const [day] = (await sums(b)).data ?? [];
+    expect([Number(day.calls), Number(day.seconds)]).toEqual([2, 60]);
+    const range = { since: new Date(Date.UTC(2026, 9, 2)), until: new Date(Date.UTC(2026, 9, 3)), top: 5 };
+    const report = await readReport({ url, key }, 'k'.repeat(32), range);
+    expect(report).toMatchObject({ ended: report.calls, failed: 0, averageSeconds: 30 });
+    expect(report.users.find(({ userId }) => userId === 'b')).toMatchObject({ calls: 2, seconds: 60 });
+    expect((await service.from('call_logs').delete().eq('call_id', 'dial-3')).error).toBeNull();
   });
 
   it('is read by the Worker for one user, and for one campaign', async () => {

@@ -7,6 +7,7 @@ import {
 } from '../../../src/call/answer-detection.ts';
 import { createCall } from '../../support/call-harness.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { takenUp } from '../../support/lost-call.ts';
 
 const greeting = 'you have reached the voice of somebody else who cannot come';
 
@@ -92,6 +93,26 @@ describe('who has answered, by words and time', () => {
     expect(ended()).toBe(1);
   });
 
+  it('has one greeting, also where somebody else decides it after the end of it', async () => {
+    const { clock, detection, ended } = judged();
+    detection.words(greeting, true);
+    await clock.advance(2_000);
+    expect(ended()).toBe(1);
+    detection.decided('machine');
+    await clock.advance(10_000);
+    expect(ended()).toBe(1);
+  });
+
+  it('has no greeting where somebody else says that it is a person after all', async () => {
+    const { clock, detection, ended } = judged();
+    detection.words(greeting, true);
+    await clock.advance(1_000);
+    detection.decided('human');
+    await clock.advance(10_000);
+    expect(ended()).toBe(0);
+    expect(clock.pending).toBe(0);
+  });
+
   it('leaves no timer where the call ends first', () => {
     const { clock, detection } = judged();
     detection.voice(false);
@@ -147,6 +168,37 @@ describe('a call that we place', () => {
     expect(call.transcript().at(-1)).toBe('agent: Please call us back.');
   });
 
+  it('leaves its message once, also where the node says only then that it is a machine', async () => {
+    const call = await machine({
+      agent: agent('leave message', 'Please call us back. It is about your bicycle.'),
+    });
+    await call.silence(2_500);
+    expect(call.asked.spoken.slice(1)).not.toEqual([]);
+    call.from.answeredBy('machine', 1);
+    await call.silence(10_000);
+    expect(call.leg.closed).toBe('answering machine');
+    expect(call.transcript().filter((line) => line.startsWith('agent: Please'))).toHaveLength(1);
+  });
+
+  it('talks to the person whom it has taken for a machine, once the node says so', async () => {
+    const call = await machine({ agent: agent('leave message') });
+    expect(call.asked.messages).toEqual([]);
+    call.from.answeredBy('human', 0.9);
+    await call.silence(8_000);
+    expect(call.asked.messages).toHaveLength(1);
+    expect(call.asked.spoken).not.toContain('Please call us back.');
+    expect(call.leg.closed).toBeNull();
+  });
+
+  it('whose message gets stuck is hung up on all the same', async () => {
+    const firstAudioMs = (text: string) => (text.startsWith('Please') ? 10_000_000 : 0);
+    const script = { transcripts: [greeting], firstAudioMs };
+    const call = await machine({ agent: agent('leave message'), script });
+    await call.silence(2_500);
+    await call.silence(61_000);
+    expect(call.leg.closed).toBe('answering machine');
+  });
+
   it('goes on where the campaign only wants to know', async () => {
     const call = await machine({ agent: agent('go on') });
     await call.silence(2_000);
@@ -196,6 +248,43 @@ describe('a call that we place', () => {
     await inbound.silence(1_000);
     expect(inbound.ofType('answer.judged')).toEqual([]);
     expect(inbound.leg.closed).toBeNull();
+  });
+
+  describe('whose object is killed', () => {
+    const options = { agent: agent('leave message') };
+    it('while the machine greets: it is not talked to, and has the message', async () => {
+      const first = await machine(options);
+      const second = await takenUp(first, { ...options, script: { transcripts: [greeting] } });
+      await second.speak(3_000);
+      await second.silence(1_900);
+      expect(second.asked.messages).toEqual([]);
+      expect(second.asked.spoken).toEqual([]);
+      await second.silence(6_000);
+      expect(second.asked.spoken).toEqual(['Please call us back.']);
+      expect(second.leg.closed).toBe('answering machine');
+    });
+
+    it('before anybody has judged: it is judged then', async () => {
+      const first = createCall(options);
+      await first.start(outbound);
+      await first.silence(500);
+      const second = await takenUp(first, { ...options, script: { transcripts: [greeting] } });
+      await second.speak(3_000);
+      await second.silence(800);
+      expect(second.ofType('answer.judged')).toMatchObject([{ verdict: 'machine', by: 'service' }]);
+    });
+
+    it('after its node has judged: nobody judges anew', async () => {
+      const first = createCall(options);
+      await first.start(outbound);
+      first.from.answeredBy('human', 0.9);
+      await first.silence(500);
+      const second = await takenUp(first, { ...options, script: { transcripts: [greeting] } });
+      await second.speak(3_000);
+      await second.silence(3_000);
+      expect(second.ofType('answer.judged')).toEqual([]);
+      expect(second.asked.messages).toHaveLength(1);
+    });
   });
 
   it('may be judged by somebody else’s detection', async () => {

@@ -660,6 +660,7 @@ describe('a call held by a model that listens and speaks at the same time', () =
         interrupt: () => did.push('interrupt'),
         transferFailed: () => did.push('transfer failed'),
         hush: () => did.push('hush'),
+        unhush: () => did.push('unhush'),
         leave: (text) => did.push(`leave ${text}`),
         suspend: () => did.push('suspend'),
         resume: () => did.push('resume'),

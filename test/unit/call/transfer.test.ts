@@ -123,6 +123,35 @@ describe('while it rings', () => {
     expect(call.leg.closed).toBeNull();
   });
 
+  it('a machine that had answered is told nothing of one that failed: it has the message', async () => {
+    const machineDetection = { onMachine: 'leave message' as const, message: 'Please call us back.' };
+    const call = createCallWithTools(desk, { script, agent: { silence: quiet, machineDetection } });
+    await call.start({ metadata: { direction: 'outbound' } });
+    await call.speak(600);
+    await call.silence(3_000);
+    expect(call.leg.actions).toEqual(['transfer +493012345']);
+    call.from.answeredBy('machine', 1);
+    await call.silence(3_000);
+    call.from.transfer(busy);
+    await call.silence(8_000);
+    expect(spoken(call)).toEqual(['I will connect you now.', 'Please call us back.']);
+    expect(call.leg.closed).toBe('answering machine');
+  });
+
+  it('is made, too, for the person whom the service has taken for a machine', async () => {
+    const machineDetection = { onMachine: 'leave message' as const, message: 'Please call us back.' };
+    const transcripts = ['The desk please since I have been waiting for my bicycle all week.'];
+    const agent = { silence: quiet, machineDetection };
+    const call = createCallWithTools(desk, { script: { ...script, transcripts }, agent });
+    await call.start({ metadata: { direction: 'outbound' } });
+    await call.speak(3_000);
+    await call.silence(1_000);
+    expect(call.ofType('answer.judged')).toMatchObject([{ verdict: 'machine' }]);
+    call.from.answeredBy('human', 0.9);
+    await call.silence(5_000);
+    expect(call.leg.actions).toEqual(['transfer +493012345']);
+  });
+
   it('the caller may hang up', async () => {
     const call = await ringing();
     call.from.hangUp();
@@ -353,6 +382,18 @@ describe('an object that is killed while it rings', () => {
     await second.speak(600);
     await second.silence(3_000);
     expect(spoken(second).at(-1)).toBe('Now we talk on.');
+  });
+
+  it('after somebody has answered: the caller stays with them, and nobody says that it failed', async () => {
+    const first = await ringing();
+    first.from.transfer({ state: 'answered' });
+    const second = await next(first);
+    second.from.transfer({ state: 'answered' });
+    await second.clock.advance(60_000);
+    expect(second.leg.closed).toBe('transferred');
+    expect(second.leg.actions).toEqual([]);
+    expect(spoken(second)).toEqual([]);
+    expect(second.ofType('call.closed')).toMatchObject([{ reason: 'transferred', status: 'ended' }]);
   });
 
   it('rings no longer in all than one that was not', async () => {

@@ -40,6 +40,10 @@ describe('a secret', () => {
       'SUPABASE_SERVICE_ROLE_KEY',
       'NODES',
       'PERSONAL_DATA_KEY',
+      'ALERT_WEBHOOKS',
+      'AWS_BEARER_TOKEN_BEDROCK',
+      // A collector's key stands in them as a rule.
+      'OTEL_EXPORTER_OTLP_HEADERS',
     ];
     expect(secretNames).toEqual(
       expect.arrayContaining([...needed, 'AWS_SECRET_ACCESS_KEY', 'SERVICE_TOKENS']),

@@ -239,6 +239,43 @@ describe('the queue', () => {
     expect(queue.claim(node1, 9, pace, T0 + 5_000)).toMatchObject([{ callId: 'a' }]);
   });
 
+  it('keeps the place of a lapsed claim’s user where it is claimed anew in the same moment', () => {
+    const { queue } = opened();
+    add(queue, 'a');
+    queue.claim(node1, 1, pace, T0);
+    queue.expire(T0 + CLAIM_MS);
+    expect(queue.claim(node2, 1, pace, T0 + CLAIM_MS)).toHaveLength(1);
+    expect(queue.takeFreed()).toEqual([]);
+    queue.expire(T0 + 2 * CLAIM_MS);
+    expect(queue.takeFreed()).toEqual([{ callId: 'a', userId: 'anna' }]);
+  });
+
+  it('reads no table from end to end where a node asks: it does so every second', () => {
+    const sql = memorySql();
+    const plans: string[] = [];
+    let planning = false;
+    const watched: DialSql = {
+      exec: (query, ...bindings) => {
+        if (planning) {
+          const plan = sql.exec<{ detail: string }>(`EXPLAIN QUERY PLAN ${query}`, ...bindings).toArray();
+          plans.push(...plan.map(({ detail }) => `${detail}: ${query}`));
+        }
+        return sql.exec(query, ...bindings);
+      },
+    };
+    const { queue } = opened(watched);
+    add(queue, 'a');
+    planning = true;
+    queue.expire(T0);
+    const [{ claim }] = queue.claim(node1, 1, pace, T0) as [Claimed];
+    queue.cancelledOf('node1');
+    queue.begin('node1', 'a', claim, T0);
+    queue.progress('node1', 'a', claim, { state: 'answered' }, T0);
+    queue.untold(10, T0);
+    expect(plans.length).toBeGreaterThan(10);
+    expect(plans.filter((plan) => /^SCAN (?:dials|users)(?! USING)/.test(plan))).toEqual([]);
+  });
+
   it('refuses what is not to be dialled after all', () => {
     const { queue } = opened();
     add(queue, 'a');

@@ -251,6 +251,19 @@ describe('a call that a node places', () => {
     });
   });
 
+  it('is streamed to where its user is kept', () => {
+    const node = working({ dials: [{ ...dial, region: 'eu' }] });
+    node.pass(0);
+    const [originate] = node.commandsOf('originate');
+    expect(originate).toMatch(/,agent_region=eu[,}]/);
+    const answered = new FreeSwitchDouble({
+      ...{ destination_number: 'dialled', 'sip_h_X-Call-Id': '', agent_dial: 'claim-1', agent_call_id: id },
+      ...{ agent_user: 'eu-user', agent_to: '+4930901820', agent_from: '+493012345', agent_region: 'eu' },
+    });
+    answered.call();
+    expect(answered.commands[0]).toMatch(/\/ws\/freeswitch\?callId=\S+&dialled=true&region=eu /);
+  });
+
   it('is no way in: a caller who dials `dialled` has called nobody', () => {
     const node = new FreeSwitchDouble({ destination_number: 'dialled' });
     node.call();

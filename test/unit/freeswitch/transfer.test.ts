@@ -218,6 +218,18 @@ describe('how it goes', () => {
     }
   });
 
+  it('the next one after one that was given up while it rang tells that it rings, too', () => {
+    const node = asked();
+    node.report('ringing');
+    node.event(`${raw}::json`, '{"type":"cancel_transfer"}');
+    asked(undefined, node);
+    node.report('ringing');
+    expect(told(node)).toEqual([
+      { type: 'transfer', state: 'ringing' },
+      { type: 'transfer', state: 'ringing' },
+    ]);
+  });
+
   it('asked for twice, it is dialled once', () => {
     const node = asked();
     asked('+493099999', node);

@@ -17,7 +17,7 @@ describe('metrics', () => {
       callsByEnd: { hangup: 6, error: 2 },
       failedCallsByEnd: { error: 2 },
       latency: { total: { count: 2, average: 900, p50: 800, p95: 990, p99: 998 }, model: { p50: null } },
-      recent: { seconds: 300, ended: 4, failed: 1, errorRate: 0.25, providerFailuresLastMinute: 3 },
+      recent: { seconds: 300, ended: 4, failed: 1, errorRate: 0.25, providerFailuresLastMinute: 2 },
       turns: { caller: 5, agent: 6 },
       providers: {
         'openai/gpt-6-luna': { answers: 7, failures: { timeout: 2 }, costMicroUsd: 1_500_000 },

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { noCounts } from '../../../src/call/call-counts.ts';
+import type { CallEvent } from '../../../src/call/events.ts';
 import {
   describeError,
   log,
@@ -142,6 +144,35 @@ describe('a line', () => {
       // @ts-expect-error an error's words
       log('info', 'something', { error: String(new Error('a')) });
     });
+  });
+
+  it('of a transfer has the call’s trace, as every line of the call, and not the number', () => {
+    const transfer = { to: '+4917012345678', at: 0, ringingAt: null, until: 1 };
+    const [line] = logged(() => logCallEvent('a', { type: 'transfer', state: 'asked', transfer }, 'trace-1'));
+    expect(line).toMatchObject({ message: 'transfer', trace: 'trace-1', state: 'asked' });
+    expect(JSON.stringify(line)).not.toContain('12345');
+  });
+
+  it('has the trace of its call', () => {
+    const transfer = { to: '+4930901820', at: 0, ringingAt: null, until: 1 };
+    const run = { id: '1', name: 'book', arguments: '{}', content: '', ok: true, at: 0, tookMs: 1 };
+    const lines = logged(() => {
+      for (const event of [
+        { type: 'tool.ran', run: { ...run, idempotencyKey: 'tool_1' } },
+        { type: 'transfer', state: 'asked', transfer },
+        { type: 'failure', code: 'INTERNAL_ERROR', provider: null, message: 'x' },
+        { type: 'call.counted', counts: noCounts },
+        { type: 'call.closed', reason: 'hangup', status: 'ended', endTime: 1 },
+      ] satisfies CallEvent[]) {
+        logCallEvent('a', event, 'trace-1');
+      }
+    });
+    expect(lines.map((line) => [line.message, line.trace])).toEqual(
+      ['tool ran', 'transfer', 'failure in a call', 'call counted', 'call ended'].map((message) => [
+        message,
+        'trace-1',
+      ]),
+    );
   });
 
   it('has no name of a tool that the model has made up', () => {

@@ -151,6 +151,15 @@ describe('transfer_call', () => {
   });
 });
 
+it('transfer_call: premium-rate and shared-cost numbers are behind no prefix, but may be destinations', async () => {
+  const to = (settings: object) =>
+    tools({ transfer: settings }).run(asked('transfer_call', { to: '+49 900 1234567' }));
+  expect((await to({ prefixes: ['+49'] })).ok).toBe(false);
+  expect((await to({ prefixes: ['+49900'] })).ok).toBe(false);
+  const named = tools({ transfer: { destinations: [{ name: 'hotline', to: '+499001234567' }] } });
+  expect((await named.run(asked('transfer_call', { to: 'hotline' }))).ok).toBe(true);
+});
+
 describe('press_digits', () => {
   it('presses them, the same ones again too', async () => {
     const box = tools({ pressDigits: true });

@@ -314,6 +314,67 @@ describe('events in whatever order', () => {
     ]);
   });
 
+  it('have the bills of their own turn, whenever they come', async () => {
+    const traced = createTrace(clock);
+    const at = clock.now();
+    const latency = (turn: number): CallEvent => ({
+      type: 'latency',
+      turn,
+      ...{ totalMs: 400, endpointWaitMs: 100, processingMs: 0, providerMs: 300, providers: [] },
+      moments: {
+        decided: 100,
+        transcript: 200,
+        firstToken: 250,
+        firstSentence: 300,
+        firstAudio: 350,
+        firstSent: 400,
+      },
+    });
+    const heard = (position: number, startMs: number): CallEvent => ({
+      type: 'turn.recorded',
+      turn: {
+        ...{ position, role: 'agent', text: 'x', startMs, endMs: startMs + 500, interrupted: false },
+        latency: null,
+      },
+    });
+    const bill = (turn: number | null, units: object): CallEvent => ({
+      type: 'usage',
+      usage: { provider: 'x/model', ...units },
+      turn,
+    });
+    for (const [afterMs, event] of [
+      [0, started],
+      // Of nobody's turn: a line that is made ready.
+      [10, bill(null, { characters: 1_000 })],
+      ...Array.from({ length: 100 }, (): [number, CallEvent] => [100, bill(1, { audioSeconds: 0.5 })]),
+      // Of an answer that is begun before the turn is over.
+      [400, bill(1, { inputTokens: 10, outputTokens: 1 })],
+      ...caller(1, 0, 0).map((event): [number, CallEvent] => [600, event]),
+      [900, latency(1)],
+      [900, { type: 'transcript', role: 'agent', turn: 1, text: 'x', final: false }],
+      [1_000, bill(1, { characters: 7 })],
+      [1_400, heard(1, 900)],
+      [1_500, bill(2, { audioSeconds: 2 })],
+      ...caller(2, 2, 1_500).map((event): [number, CallEvent] => [2_100, event]),
+      // Of an answer that is over, and of the one that is made.
+      [2_200, bill(1, { inputTokens: 5_000, outputTokens: 5_000 })],
+      [2_300, bill(2, { inputTokens: 20, outputTokens: 2 })],
+      [2_400, latency(2)],
+      [2_400, { type: 'transcript', role: 'agent', turn: 2, text: 'x', final: false }],
+      [2_900, heard(3, 2_400)],
+      [90_000, closed],
+    ] as [number, CallEvent][]) {
+      traced.trace.hear(event, at + afterMs);
+    }
+    await Promise.all(traced.background);
+    const attributes = (operation: string, name: string) =>
+      named(traced.spans, operation).map((span) => span.attributes[name]);
+    expect(attributes('speech_to_text', 'call.usage.audio_seconds')).toEqual([50, 2]);
+    expect(attributes('chat', 'gen_ai.usage.input_tokens')).toEqual([10, 20]);
+    expect(attributes('chat', 'gen_ai.usage.output_tokens')).toEqual([1, 2]);
+    expect(attributes('text_to_speech', 'call.usage.characters')).toEqual([7, undefined]);
+  });
+
   it('tell of a transfer, and not to whom', async () => {
     const at = clock.now() + 1_000;
     const transfer = {
