@@ -53,6 +53,7 @@ function inWorkerd(
 }
 
 const killing = 'test/e2e/kill.test.ts';
+const telephone = 'test/e2e/telephone.test.ts';
 
 /** Files that share nothing and wait for nobody in real time. By itself vitest leaves a core idle, of two one. */
 const onEachCore = { maxWorkers: availableParallelism(), sequence: { groupOrder: 1 } };
@@ -91,14 +92,24 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          // Calls that mostly wait for the end of a sentence.
-          maxConcurrency: 10,
-          exclude: [...configDefaults.exclude, killing],
+          exclude: [...configDefaults.exclude, killing, telephone],
           testTimeout: 180_000,
           hookTimeout: 180_000,
           // Each file has a service of its own, and mostly waits: a call takes its time.
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
+        },
+      },
+      /** Many telephone calls at once, in real time: nothing else runs then, or they talk past each other. */
+      {
+        test: {
+          name: 'telephone',
+          include: [telephone],
+          maxConcurrency: 5,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
         },
       },
       /** Counts what comes in time from a process that is killed: nothing else runs then. */
@@ -109,7 +120,7 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 180_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],
