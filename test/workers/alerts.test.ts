@@ -13,7 +13,7 @@ import { loadConfig } from '../../src/config.ts';
 import worker from '../../src/index.ts';
 import { writeHeartbeat } from '../../src/metrics/read.ts';
 import { router } from '../../src/router.ts';
-import { bindings, fetchWorker } from './support.ts';
+import { bindings } from './support.ts';
 
 const MINUTE = 60_000;
 const secret = 'whsec_YWxlcnRzIGFyZSBzaWduZWQgd2l0aCB0aGlzIQ==';
@@ -372,8 +372,13 @@ describe('the object', () => {
 });
 
 describe('each minute', () => {
-  const minute = () => worker.scheduled(createScheduledController({ cron: '* * * * *' }), bindings);
-  const metrics = async () => (await fetchWorker('/metrics', { headers: { Accept: 'text/plain' } })).text();
+  const NODES = JSON.stringify({ 'fs-1': { tokens: ['0'.repeat(64)], users: '*' } });
+  const withNode = { ...bindings, NODES } as typeof bindings;
+  const minute = (env = bindings) => worker.scheduled(createScheduledController({ cron: '* * * * *' }), env);
+  const metrics = async () => {
+    const init = { headers: { Accept: 'text/plain' } };
+    return (await router.request('http://localhost/metrics', init, withNode)).text();
+  };
 
   it('the deployment’s own figures are looked at, and /metrics says when, and of what', async () => {
     expect(await metrics()).toContain('\ncallhandler_alerts_evaluated_timestamp_seconds 0\n');
@@ -382,7 +387,7 @@ describe('each minute', () => {
     for (let i = 0; i < 2; i++) {
       goOn(MINUTE);
       await writeHeartbeat(bindings, loadConfig(bindings).METRICS_SHARDS, { ...heartbeat, at: now });
-      await minute();
+      await minute(withNode);
     }
     const text = await metrics();
     expect(text).toContain(`\ncallhandler_alerts_evaluated_timestamp_seconds ${now / 1_000}\n`);
