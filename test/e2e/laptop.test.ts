@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { wavToSamples } from '../../tools/caller/audio.ts';
 import type { CallOptions } from '../../tools/caller/types.ts';
 import { humanClips } from '../support/human-clips.ts';
-import { at, type Laptop, startLaptop } from '../support/laptop.ts';
+import { at, hasTransfers, type Laptop, startLaptop } from '../support/laptop.ts';
 import { pooledWordErrors, type WordErrors, wordErrors } from '../support/word-errors.ts';
 
 /**
@@ -106,8 +106,8 @@ describe('a conversation with the example business', () => {
       });
     const [busy, answered] = await Promise.all([asks({ callee: 'busy' }), asks({ callee: 'answered' })]);
     const [busyRow, answeredRow] = await Promise.all([
-      laptop.rowOf(busy.callId),
-      laptop.rowOf(answered.callId),
+      laptop.rowOf(busy.callId, hasTransfers),
+      laptop.rowOf(answered.callId, hasTransfers),
     ]);
     expect(busyRow).toMatchObject({ end_reason: 'hangup', transfers: [{ outcome: 'busy', sipStatus: 486 }] });
     expect(busyRow.transcript.map(({ text }) => text).slice(2)).toEqual([

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { spokenKeys } from '../../src/call/dtmf.ts';
 import { voicedSpan, wavToSamples } from '../../tools/caller/audio.ts';
 import { humanClips } from '../support/human-clips.ts';
-import { at, type CallRow, type RecordedTurn } from '../support/laptop.ts';
+import { at, type CallRow, hasTransfers, type RecordedTurn } from '../support/laptop.ts';
 import { startModelWithTools } from '../support/model-with-tool.ts';
 import { OtlpCollector } from '../support/otlp-collector.ts';
 import { callerNumber, type PhoneCall } from '../support/sip/phone.ts';
@@ -108,15 +108,15 @@ async function human(name: string): Promise<{ reference: string; samples: Int16A
   return { reference: clip.reference, samples: wavToSamples(await readFile(clip.path), 8000) };
 }
 
-async function hangUp({ call, callId }: Placed): Promise<CallRow> {
+async function hangUp({ call, callId }: Placed, complete?: (row: CallRow) => boolean): Promise<CallRow> {
   expect(await call.hangUp()).toBe(200);
-  return endedRow(callId);
+  return endedRow(callId, complete);
 }
 
 /** The row of a call that is over, once the node has told how it ended. */
-async function endedRow(callId: string): Promise<CallRow> {
+async function endedRow(callId: string, complete = (_row: CallRow) => true): Promise<CallRow> {
   await telephony.node.line(new RegExp(`event=call\\.ended call=${callId} `));
-  return telephony.laptop.rowOf(callId, (row) => row.hangup !== null);
+  return telephony.laptop.rowOf(callId, (row) => row.hangup !== null && complete(row));
 }
 
 /** The call's one id, from the proxy's lines to the collector's spans. Answers with the names of the latter. */
@@ -344,7 +344,7 @@ describe.concurrent('a caller who is to be connected to somebody else', () => {
     const until = await call.quiet(turnEndMs);
     await call.say(parking!);
     await reply(call);
-    const row = await hangUp(placed);
+    const row = await hangUp(placed, hasTransfers);
 
     const texts = turns(row, 'agent').map(({ text }) => text);
     expect(texts).toEqual([greeting, puttingThrough, failedLine, parkingAnswer]);
@@ -370,7 +370,7 @@ describe.concurrent('a caller who is to be connected to somebody else', () => {
     const answering = await across(colleague, answer!.samples, call);
     await colleague.hangUp();
     await call.ended();
-    const row = await endedRow(callId);
+    const row = await endedRow(callId, hasTransfers);
 
     const heard = [wordErrors(question!.reference, asking), wordErrors(answer!.reference, answering)];
     expect(pooledWordErrors(heard).rate).toBeLessThanOrEqual(0.4);
@@ -395,7 +395,7 @@ describe.concurrent('a call that the service places', () => {
     const greeted = { from: await call.sound(), to: await call.quiet(turnEndMs) };
     await call.say(await telephony.laptop.speech(parkingQuestion));
     const answered = await reply(call);
-    const row = await hangUp({ call, callId });
+    const row = await hangUp({ call, callId }, ({ dial }) => dial !== null);
 
     expect(row).toMatchObject({
       user_id: called.userId,

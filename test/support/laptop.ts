@@ -27,6 +27,11 @@ export interface RecordedTurn {
 /** The row of `call_logs` of a call that is over, as Supabase returns it. */
 export type CallRow = Record<string, unknown> & { transcript: RecordedTurn[] };
 
+/** Transfers are written down after the end of the call, by a request of their own. */
+export function hasTransfers({ transfers }: CallRow): boolean {
+  return Array.isArray(transfers) && transfers.length > 0;
+}
+
 /**
  * What `npm start` runs, on this machine: the built Worker in workerd, the embedded engines, the embedded Supabase; and a caller
  * on a telephone-quality line at 8 kHz.
