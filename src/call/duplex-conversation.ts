@@ -16,15 +16,14 @@ import { DuplexModel } from './duplex-model.ts';
 import { delegatedPrompt, duplexInstructions } from './duplex-prompts.ts';
 import type { DuplexSpeech, TextFragment } from './duplex-speech.ts';
 import { DuplexVoice, type DuplexVoiceHandler } from './duplex-voice.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, EngineLeg } from './engine.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { MissingLine } from './missing-line.ts';
 import { tierFor } from './model-rule.ts';
 import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import type { OverlapKind } from './overlap.ts';
-import type { HeardSentence, PastCall } from './past-call.ts';
-import type { PipelineLeg } from './pipeline.ts';
+import { type HeardSentence, type PastCall, unrecordedAudio } from './past-call.ts';
 import { providerFailure } from './provider-failure.ts';
 import type { Reply } from './reply.ts';
 import { SilenceWatch } from './silence-watch.ts';
@@ -41,7 +40,7 @@ export interface DuplexConversationOptions
   detector: VoiceActivityDetector;
   /** Sample 0 of the recording, in milliseconds since the epoch. */
   startTime: number;
-  leg: PipelineLeg;
+  leg: EngineLeg;
   /**
    * The model is lost for good, and this conversation with it. Whoever takes the call over gets what was said so far, and numbers the turns
    * after it. Null: nobody does; the agent apologises and the call ends.
@@ -213,12 +212,8 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
       this.#sayOpening(rest);
     }
     // What the caller said, and nobody wrote down, is in the recording.
-    const known = past.history.flatMap((entry) =>
-      'turn' in entry && entry.turn.role === 'caller' ? [entry.turn.endMs] : [],
-    );
     const { sampleRate, startTime } = past.call;
-    const fromSample = Math.round((Math.max(0, ...known) * sampleRate) / 1000);
-    for (const { samples, position } of past.callerAudio(fromSample)) {
+    for (const { samples, position } of unrecordedAudio(past)) {
       this.#model.push(samples);
       this.#ear.push(samples, position, startTime + ((position + samples.length) * 1000) / sampleRate);
     }
