@@ -1,5 +1,4 @@
 import type { Clock, Timer } from './clock.ts';
-import type { Utterance } from './listener.ts';
 
 /** How keys become an entry. Times are milliseconds. */
 export interface DtmfOptions {
@@ -77,19 +76,6 @@ const KEYS_PRESSED = 'Keys pressed: ';
 /** An entry as the caller's words, for the language model and the transcript. */
 export function spokenKeys(keys: string): string {
   return `${KEYS_PRESSED}${[...keys].join(' ')}`;
-}
-
-/** It as an utterance, to be part of a turn. @param now milliseconds since the epoch. @param sample where in the recording that is. */
-export function utteranceOfKeys(now: number, sample: number): Utterance {
-  return {
-    number: -1,
-    startSample: sample,
-    endSample: sample,
-    startedAt: now,
-    lastVoicedAt: now,
-    decidedAt: now,
-    endedBy: 'keys',
-  };
 }
 
 /** Whether a turn of the caller's has keys in it (`spokenKeys`). */
