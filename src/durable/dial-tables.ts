@@ -1,6 +1,6 @@
 import type { DialReason, DialState } from '../dialling/dial.ts';
 
-/** What it needs of an object's `storage.sql`. What one of its methods writes, it writes without waiting in between: all of it or nothing. */
+/** What the queue needs of an object's `storage.sql`. What one of its methods writes, it writes without waiting in between: all of it or nothing. */
 export interface DialSql {
   exec<Row extends Record<string, string | number | null>>(
     query: string,
