@@ -15,7 +15,7 @@ export class ActiveCall {
   readonly call: RequestedCall;
   readonly timeline: RecordingTimeline;
   readonly playout: Playout;
-  /** How often it is to be seen what can be stored, in milliseconds. */
+  /** How long after the end of a chunk, and how often from then on, it is to be seen whether it can be stored; in milliseconds. */
   readonly checkMs: number;
   /** Whether anything is stored of it: the agent says so, once it is known. */
   recording = false;
