@@ -1,0 +1,30 @@
+/** What callers ask of the embedded agent, and words of its answer. */
+export interface Question {
+  text: string;
+  answer: RegExp;
+}
+
+export const questions: readonly Question[] = [
+  { text: 'What time do you open on Saturday?', answer: /ten to four/i },
+  { text: 'Where can I park my car?', answer: /car park/i },
+  { text: 'Can I pay by credit card?', answer: /cards/i },
+  { text: 'Are you open on Sunday?', answer: /closed on sunday/i },
+  { text: 'Can you adjust my brakes?', answer: /brakes is fifteen/i },
+  { text: 'Do you close for lunch?', answer: /over lunch/i },
+  { text: 'What is your email address?', answer: /hello at harbour/i },
+  { text: 'Are you open on Thursday?', answer: /late day/i },
+  { text: 'What are your opening hours?', answer: /tuesday to saturday/i },
+  { text: 'How far is the train station?', answer: /railway station/i },
+];
+
+/** Those whose answers last longer than anybody waits to interrupt: some six seconds. */
+export const longAnswers: readonly number[] = [4, 8];
+
+/** Said over the agent's speech. */
+export const interruptions: readonly Question[] = [
+  { text: 'No, wait. Where can I park my car?', answer: /car park/i },
+  { text: 'Stop, please. Are you open on Sunday?', answer: /closed on sunday/i },
+];
+
+/** A flite voice for each; the recogniser understands these best. */
+export const voices = ['rms', 'awb'] as const;
