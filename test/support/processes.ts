@@ -23,9 +23,9 @@ export function commandOf(pid: number): string[] {
   return textOf(`/proc/${pid}/cmdline`).split('\0').slice(0, -1);
 }
 
-/** Resident memory in bytes; 0 where the process has ended meanwhile. */
+/** Resident memory in bytes that is the process's own, its program's pages apart; 0 where it has ended meanwhile. */
 export function residentBytesOf(pid: number): number {
-  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(textOf(`/proc/${pid}/status`)) ?? [];
+  const [, kilobytes] = /^RssAnon:\s+(\d+) kB$/m.exec(textOf(`/proc/${pid}/status`)) ?? [];
   return Number(kilobytes ?? 0) * 1024;
 }
 
