@@ -3,7 +3,7 @@ import { CallFailedError, placeCall } from '../../tools/caller/place-call.ts';
 import type { CallOptions, CallReport, Reply } from '../../tools/caller/types.ts';
 import type { Heard, Knock, Said, Told } from './facts.ts';
 import type { CallPlan, Wire } from './plan.ts';
-import { type Question, questions, voices } from './questions.ts';
+import { type Question, questions, voice } from './questions.ts';
 import { loudMs } from './recording.ts';
 
 /** The longest wait for anything of a conversation, and the longest call: the service's own are shorter. */
@@ -33,12 +33,10 @@ export class Conversation {
   readonly #scene: Scene;
   readonly #plan: CallPlan;
   readonly #said: (Omit<Said, 'reply' | 'startMs' | 'endMs'> & { utterance: number })[] = [];
-  readonly #voice: string;
 
   constructor(scene: Scene, plan: CallPlan) {
     this.#scene = scene;
     this.#plan = plan;
-    this.#voice = voices[plan.index % voices.length]!;
   }
 
   get callId(): string {
@@ -87,7 +85,7 @@ export class Conversation {
 
   /** Has what will be said made. */
   prepare(call: Pick<Call, 'sampleRate'>, { text }: Question): Promise<Int16Array> {
-    return this.#scene.speech(text, call.sampleRate, this.#voice);
+    return this.#scene.speech(text, call.sampleRate, voice);
   }
 
   #told(report: CallReport | null, failure: string | null, beganAt: number): Told {

@@ -5,8 +5,10 @@ import { createClient } from '@supabase/supabase-js';
 import { z } from 'zod';
 import { synthesise } from '../../tools/caller/speech.ts';
 import { type Service, startService } from '../../tools/service/service.ts';
+import { freePort } from '../support/ports.ts';
 import { commandOf, cpuMsOf, descendantsOf, openFilesOf, residentBytesOf } from '../support/processes.ts';
 import type { Recording, Row } from './facts.ts';
+import { heapBytes } from './heap.ts';
 import type { Counters, Sample } from './judge-run.ts';
 import { readRecording } from './recording.ts';
 
@@ -45,8 +47,10 @@ export class Deployment {
   readonly #service: Service;
   readonly #speech = new Map<string, Promise<Int16Array>>();
   readonly #database;
+  readonly #inspectorPort: number;
 
-  private constructor(service: Service, dataDir: string) {
+  private constructor(service: Service, dataDir: string, inspectorPort: number) {
+    this.#inspectorPort = inspectorPort;
     this.#service = service;
     this.dataDir = dataDir;
     const { url, serviceRoleKey } = service.supabase;
@@ -55,10 +59,12 @@ export class Deployment {
 
   /** @throws {PartError} naming the part that failed. */
   static async start(root: string, dataDir: string, signal: AbortSignal): Promise<Deployment> {
+    const inspectorPort = await freePort();
     const service = await startService({
       root,
       dataDir,
       port: 0,
+      inspectorPort,
       settings: {
         // All callers have one address.
         RATE_LIMIT_PER_IP: '0',
@@ -68,7 +74,7 @@ export class Deployment {
       signal,
       onProgress: () => {},
     });
-    return new Deployment(service, dataDir);
+    return new Deployment(service, dataDir, inspectorPort);
   }
 
   /** `ws://…`, without a path. */
@@ -185,6 +191,11 @@ export class Deployment {
         process.cpuUsage().user / 1000 +
         process.cpuUsage().system / 1000,
     };
+  }
+
+  /** What the Worker's heap holds once all garbage was collected. */
+  heapBytes(): Promise<number> {
+    return heapBytes(this.#inspectorPort);
   }
 
   /** Resident memory of each process of the deployment, bytes, by what it runs. */

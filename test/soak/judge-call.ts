@@ -6,7 +6,7 @@ import { lengthMs, loudMs } from './recording.ts';
 
 /** What the judgement allows. Milliseconds. */
 export const tolerances = {
-  /** Between the recording's length and the call's as it was logged: a frame at each end, a busy machine. */
+  /** Between the recording's length and the call's as it was logged: a frame at each end, jitter. What the caller sent late makes it longer. */
   recordingMs: 250,
   /** Between the caller's account of the call's length and the service's: the way of its first and of its last message. */
   durationMs: 2_000,
@@ -149,7 +149,8 @@ function recordingProblems(row: Row, { plan, told, records: { recording } }: End
   const ms = lengthMs(recording);
   const wanted = row.durationMs ?? told.durationMs;
   // Audio that came faster than time is recorded, too.
-  const most = plan.kind === 'abuser' ? Number.POSITIVE_INFINITY : Math.max(wanted, told.sentMs);
+  const most =
+    plan.kind === 'abuser' ? Number.POSITIVE_INFINITY : Math.max(wanted, told.sentMs) + told.lateMs;
   if (ms < wanted - tolerances.recordingMs || ms > most + tolerances.recordingMs)
     problems.push(`its recording has ${Math.round(ms)} ms, the call ${Math.round(wanted)} ms`);
   problems.push(...soundProblems(recording, plan, told.said, told.greeting));

@@ -53,6 +53,8 @@ export interface RunFacts {
   /** Before the first call, after one; and after the last. */
   before: Sample;
   after: Sample;
+  /** The Worker's heap with all garbage collected: before the first call, from time to time, after the last. */
+  heap: { before: number; during: number[]; after: number };
   /** Objects whose storage holds anything of a call after it was delivered and its id is free again. */
   leftovers: readonly string[];
 }
@@ -66,11 +68,14 @@ export const bounds = {
   interrupted: 0.85,
   /** From a caller's last voiced sample to the answer, 95 of 100, with the abusers about. */
   answerP95Ms: 3_000,
-  /** Kept open between requests to the engines and the database, which close them after seconds of rest. */
-  sockets: 6,
+  /** Kept open between requests, as this run's own to `/metrics` are. */
+  sockets: 10,
   otherFiles: 10,
   /** By how much memory may be more at the end of the second half than at its beginning, by its slope; and after the run than after warming up. */
-  growthBytes: 40e6,
+  growthBytes: 60e6,
+  /** What the heap may hold more after the run: caches that fill, and a little for each call. */
+  heapBytes: 3e6,
+  heapPerCallBytes: 20e3,
   /** Fewer calls than these in the second half, and the memory is told, and not judged: V8's own growing is more than theirs. */
   memoryCalls: 200,
   /** Part of the run in which caches fill and code is compiled. */
@@ -112,6 +117,7 @@ export function judgeRun(facts: RunFacts): Violation[] {
     ...conversationProblems(facts.calls),
     ...handleProblems(facts),
     ...memoryProblems(memoryOf(facts)),
+    ...heapProblems(facts),
     ...facts.leftovers.map((what) => ['storage', `left in an object: ${what}`] as const),
   ];
   return problems.map(([kind, what]) => ({ callId: null, kind, what }));
@@ -262,6 +268,23 @@ function memoryProblems({ judged, growthBytes, levelBytes, calls }: MemoryFigure
       `memory is ${megabytes(levelBytes)} above what it was ${calls.afterWarmUp} calls ago`,
     ]);
   return problems;
+}
+
+/** By how much the heap has grown, and by how much it may have. */
+export function heapOf({ heap, begun }: Pick<RunFacts, 'heap' | 'begun'>) {
+  const mostBytes = bounds.heapBytes + bounds.heapPerCallBytes * begun.length;
+  return {
+    grownBytes: heap.after - heap.before,
+    mostBytes,
+    /** The smallest leak that is found in this run, bytes a call. */
+    findsPerCall: mostBytes / Math.max(1, begun.length),
+  };
+}
+
+function heapProblems(facts: RunFacts): Problem[] {
+  const { grownBytes, mostBytes } = heapOf(facts);
+  if (grownBytes <= mostBytes) return [];
+  return [['leak', `the heap holds ${megabytes(grownBytes)} more than before ${facts.begun.length} calls`]];
 }
 
 /** Bytes a millisecond: the median of the slopes between any two samples (Theil–Sen), which a few outliers do not move. */

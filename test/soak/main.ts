@@ -15,7 +15,7 @@ import { Soak } from './soak.ts';
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '60' },
-    callers: { type: 'string', default: '10' },
+    callers: { type: 'string', default: '16' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     keep: { type: 'boolean', default: false },
   },

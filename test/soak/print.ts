@@ -1,5 +1,5 @@
 import { printTable, quantile, rounded } from '../../bench/statistics.ts';
-import { bounds, conversationsOf, coresOf, megabytes, memoryOf } from './judge-run.ts';
+import { bounds, conversationsOf, coresOf, heapOf, megabytes, memoryOf } from './judge-run.ts';
 import { callerKinds } from './plan.ts';
 import type { SoakResult } from './soak.ts';
 
@@ -33,6 +33,7 @@ export function resultOf(
       findsPerCall: Math.round(memory.findsPerCall),
       boundBytes: bounds.growthBytes,
     },
+    heap: { ...facts.heap, ...heapOf(facts) },
     sockets: [facts.before.sockets, facts.after.sockets],
     files: [facts.before.otherFiles, facts.after.otherFiles],
     objects,
@@ -74,6 +75,12 @@ export function printResult(
       `${megabytes(memory.growthBytes)} in ${memory.calls.secondHalf} calls; against the end of the warm-up ` +
       `${megabytes(memory.levelBytes)} after ${memory.calls.afterWarmUp} calls; bound ${megabytes(memory.boundBytes)}` +
       `${memory.judged ? '' : ', not judged: too few calls'}; a leak of ${(memory.findsPerCall / 1e3).toFixed(0)} KB a call would be over it`,
+  );
+  const { heap } = figures;
+  log(
+    `Heap, all garbage collected: ${megabytes(heap.before)} before, ${megabytes(heap.after)} after, at most ` +
+      `${megabytes(Math.max(0, ...heap.during))} between; may be ${megabytes(heap.mostBytes)} more: a leak of ` +
+      `${(heap.findsPerCall / 1e3).toFixed(0)} KB a call would be`,
   );
   const [first, last] = [memoryByPart.at(0), memoryByPart.at(-1)];
   log(

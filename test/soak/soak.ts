@@ -4,7 +4,7 @@ import type { Scene } from './conversation.ts';
 import { type Deployment, FORGOTTEN_MS } from './deployment.ts';
 import type { Told, Violation } from './facts.ts';
 import { expectedOf, judgeCall, kindOf } from './judge-call.ts';
-import { type CallFigures, figuresOf, judgeRun, type RunFacts, type Sample } from './judge-run.ts';
+import { bounds, type CallFigures, figuresOf, judgeRun, type RunFacts, type Sample } from './judge-run.ts';
 import { type CallerKind, type CallPlan, callerKinds, planCall } from './plan.ts';
 
 export interface SoakOptions {
@@ -39,6 +39,8 @@ export interface KindCounts {
 }
 
 const SAMPLE_MS = 10_000;
+/** Collecting all garbage stops the Worker for a tenth of a second or two: every so many looks. */
+const HEAP_EVERY = 12;
 /** From the last call's end until nothing of any call may be left: the storage's time, and what alarms and idle sockets take. */
 const CALM_MS = FORGOTTEN_MS + 60_000;
 /** Calls whose violations are printed as they are found; the report has all. */
@@ -55,6 +57,7 @@ export class Soak {
   readonly #begun: string[] = [];
   readonly #judging = new Set<Promise<void>>();
   readonly #samples: Sample[] = [];
+  readonly #heap: number[] = [];
   readonly #loads: number[] = [];
   readonly #memoryByPart: Record<string, number>[] = [];
   readonly #kinds = Object.fromEntries(
@@ -89,6 +92,7 @@ export class Soak {
     // One call of each voice before the first look: what every run needs is open then.
     await this.#call(this.#warmUp());
     const before = await this.#calm(SAMPLE_MS);
+    const heapBefore = await this.#deployment.heapBytes();
     log(`${callers} callers for ${minutes} minutes, seed ${this.#options.seed}`);
     const watch = setInterval(() => this.#watch(), SAMPLE_MS);
     const until = performance.now() + minutes * 60_000;
@@ -108,6 +112,11 @@ export class Soak {
       before,
       after,
       leftovers: left,
+      heap: {
+        before: heapBefore,
+        during: this.#heap,
+        after: this.#broken ? 0 : await this.#deployment.heapBytes(),
+      },
     };
     for (const violation of judgeRun(facts)) this.#violate(violation);
     this.#done = true;
@@ -185,6 +194,11 @@ export class Soak {
   #watch(): void {
     const sample = this.#sample();
     this.#samples.push(sample);
+    if (this.#samples.length % HEAP_EVERY === 0)
+      this.#deployment.heapBytes().then(
+        (bytes) => this.#heap.push(bytes),
+        (error: unknown) => this.#options.log(`    the heap could not be looked at: ${String(error)}`),
+      );
     this.#memoryByPart.push(this.#deployment.memoryByPart());
     const [load = 0] = loadavg();
     this.#loads.push(load);
@@ -219,8 +233,8 @@ export class Soak {
         active === 0 &&
         outboxWaiting === 0 &&
         sample.objects === 0 &&
-        sample.sockets <= before.sockets &&
-        sample.otherFiles <= before.otherFiles &&
+        sample.sockets <= before.sockets + bounds.sockets &&
+        sample.otherFiles <= before.otherFiles + bounds.otherFiles &&
         this.#deployment.leftovers().left.length === 0;
       if (calm || this.#broken || performance.now() > until) return sample;
       await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS / 5));

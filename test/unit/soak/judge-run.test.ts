@@ -70,6 +70,7 @@ function facts(more: Partial<RunFacts> = {}): RunFacts {
     ...samplesWith(0),
     before: rest,
     leftovers: [],
+    heap: { before: 20e6, during: [24e6], after: 21e6 },
     ...more,
   };
 }
@@ -115,9 +116,14 @@ it.each<[string, RegExp, Partial<RunFacts>]>([
     /of all 95 of 100/,
     { calls: [{ ...call, answers: [{ latencyMs: 3_500, at: 1_000 }] }] },
   ],
-  ['sockets that stay open', /19 sockets/, { after: { ...rest, sockets: 19 } }],
+  ['sockets that stay open', /23 sockets/, { after: { ...rest, sockets: 23 } }],
   ['files that stay open', /71 files/, { after: { ...rest, otherFiles: 71 } }],
   ['an object that stays open', /1 files of calls' objects/, { after: { ...rest, objects: 1 } }],
+  [
+    'a heap that holds what nobody needs',
+    /heap holds 3.2 MB more/,
+    { heap: { before: 20e6, during: [], after: 23.2e6 } },
+  ],
   ['storage that is not deleted', /left in an object: 3 rows/, { leftovers: ['3 rows in facts'] }],
 ])('sees %s', (_, what, damage) => {
   expect(
@@ -148,6 +154,17 @@ it('sees memory that is kept after the end though it did not grow in the second 
   const kept = { ...after, residentBytes: after.residentBytes + bounds.growthBytes + 30e6 };
   expect(judgeRun(facts({ samples, after: kept }))).toMatchObject([
     { what: expect.stringMatching(/above what it was/) },
+  ]);
+});
+
+it('sees a leak of 100 KB a call in the heap of a run of two minutes', () => {
+  const { before } = facts().heap;
+  const begun = Array.from({ length: 50 }, (_, i) => `call-${i}`);
+  const rows = begun.map((callId) => ({ callId, status: 'ended' }));
+  const counters = { ...facts().counters, started: 50, ended: 50 };
+  const after = before + 50 * 100e3;
+  expect(judgeRun(facts({ begun, rows, counters, heap: { before, during: [], after } }))).toMatchObject([
+    { kind: 'leak', what: expect.stringMatching(/the heap holds 5.0 MB more than before 50 calls/) },
   ]);
 });
 
