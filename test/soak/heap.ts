@@ -9,8 +9,8 @@ const targetsSchema = z.array(z.object({ webSocketDebuggerUrl: z.url() })).min(1
 const messageSchema = z.object({
   id: z.number().optional(),
   method: z.string().optional(),
-  params: z.unknown(),
-  result: z.unknown(),
+  params: z.unknown().optional(),
+  result: z.unknown().optional(),
 });
 const contextSchema = z.object({ context: z.object({ id: z.number() }) });
 const evaluatedSchema = z.object({ result: z.object({ objectId: z.string() }) });
@@ -44,7 +44,8 @@ export async function heapBytes(port: number): Promise<number> {
     });
     const told = new Promise<number>((resolve) => {
       socket.on('message', (data) => {
-        const message = messageSchema.parse(JSON.parse(String(data)));
+        const { data: message } = messageSchema.safeParse(JSON.parse(String(data)));
+        if (message === undefined) return;
         if (message.method === 'Runtime.executionContextCreated')
           resolve(contextSchema.parse(message.params).context.id);
         if (message.id !== undefined) answers.get(message.id)?.(message.result);

@@ -54,7 +54,7 @@ export interface RunFacts {
   before: Sample;
   after: Sample;
   /** The Worker's heap with all garbage collected: before the first call, from time to time, after the last. */
-  heap: { before: number; during: number[]; after: number };
+  heap: { before: number | null; during: number[]; after: number | null };
   /** Objects whose storage holds anything of a call after it was delivered and its id is free again. */
   leftovers: readonly string[];
 }
@@ -274,7 +274,7 @@ function memoryProblems({ judged, growthBytes, levelBytes, calls }: MemoryFigure
 export function heapOf({ heap, begun }: Pick<RunFacts, 'heap' | 'begun'>) {
   const mostBytes = bounds.heapBytes + bounds.heapPerCallBytes * begun.length;
   return {
-    grownBytes: heap.after - heap.before,
+    grownBytes: heap.after === null || heap.before === null ? null : heap.after - heap.before,
     mostBytes,
     /** The smallest leak that is found in this run, bytes a call. */
     findsPerCall: mostBytes / Math.max(1, begun.length),
@@ -283,6 +283,7 @@ export function heapOf({ heap, begun }: Pick<RunFacts, 'heap' | 'begun'>) {
 
 function heapProblems(facts: RunFacts): Problem[] {
   const { grownBytes, mostBytes } = heapOf(facts);
+  if (grownBytes === null) return [['leak', 'the heap could not be looked at']];
   if (grownBytes <= mostBytes) return [];
   return [['leak', `the heap holds ${megabytes(grownBytes)} more than before ${facts.begun.length} calls`]];
 }

@@ -78,7 +78,7 @@ export function printResult(
   );
   const { heap } = figures;
   log(
-    `Heap, all garbage collected: ${megabytes(heap.before)} before, ${megabytes(heap.after)} after, at most ` +
+    `Heap, all garbage collected: ${megabytes(heap.before ?? 0)} before, ${megabytes(heap.after ?? 0)} after, at most ` +
       `${megabytes(Math.max(0, ...heap.during))} between; may be ${megabytes(heap.mostBytes)} more: a leak of ` +
       `${(heap.findsPerCall / 1e3).toFixed(0)} KB a call would be`,
   );

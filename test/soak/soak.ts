@@ -39,6 +39,8 @@ export interface KindCounts {
 }
 
 const SAMPLE_MS = 10_000;
+const MOST_TRIES = 3;
+const noCounters = { started: 0, ended: 0, active: 0, unaccounted: 0, outboxWaiting: 0 };
 /** Collecting all garbage stops the Worker for a tenth of a second or two: every so many looks. */
 const HEAP_EVERY = 12;
 /** From the last call's end until nothing of any call may be left: the storage's time, and what alarms and idle sockets take. */
@@ -92,7 +94,7 @@ export class Soak {
     // One call of each voice before the first look: what every run needs is open then.
     await this.#call(this.#warmUp());
     const before = await this.#calm(SAMPLE_MS);
-    const heapBefore = await this.#deployment.heapBytes();
+    const heapBefore = await this.#heapBytes();
     log(`${callers} callers for ${minutes} minutes, seed ${this.#options.seed}`);
     const watch = setInterval(() => this.#watch(), SAMPLE_MS);
     const until = performance.now() + minutes * 60_000;
@@ -102,12 +104,15 @@ export class Soak {
     log('The last call is over; waiting for the service to come to rest.');
     while (this.#judging.size > 0) await Promise.all(this.#judging);
     const after = await this.#rest(before);
-    const { objects, left } = this.#deployment.leftovers();
+    const { objects, left } = await this.#asked('the storage', async () => this.#deployment.leftovers(), {
+      objects: 0,
+      left: [],
+    });
     const facts: RunFacts = {
       calls: this.#figures,
       begun: this.#begun,
-      rows: this.#broken ? [] : await this.#deployment.allRows(),
-      counters: await this.#counters(),
+      rows: await this.#asked('call_logs', () => this.#deployment.allRows(), []),
+      counters: await this.#asked('the counters', () => this.#deployment.counters(), noCounters),
       samples: this.#samples,
       before,
       after,
@@ -115,7 +120,7 @@ export class Soak {
       heap: {
         before: heapBefore,
         during: this.#heap,
-        after: this.#broken ? 0 : await this.#deployment.heapBytes(),
+        after: await this.#heapBytes(),
       },
     };
     for (const violation of judgeRun(facts)) this.#violate(violation);
@@ -195,10 +200,9 @@ export class Soak {
     const sample = this.#sample();
     this.#samples.push(sample);
     if (this.#samples.length % HEAP_EVERY === 0)
-      this.#deployment.heapBytes().then(
-        (bytes) => this.#heap.push(bytes),
-        (error: unknown) => this.#options.log(`    the heap could not be looked at: ${String(error)}`),
-      );
+      void this.#heapBytes().then((bytes) => {
+        if (bytes !== null) this.#heap.push(bytes);
+      });
     this.#memoryByPart.push(this.#deployment.memoryByPart());
     const [load = 0] = loadavg();
     this.#loads.push(load);
@@ -228,22 +232,50 @@ export class Soak {
     const until = performance.now() + CALM_MS;
     for (;;) {
       const sample = this.#sample();
-      const { active, outboxWaiting } = await this.#counters();
+      const counters = await this.#deployment.counters().catch(() => null);
       const calm =
-        active === 0 &&
-        outboxWaiting === 0 &&
+        counters?.active === 0 &&
+        counters.outboxWaiting === 0 &&
         sample.objects === 0 &&
         sample.sockets <= before.sockets + bounds.sockets &&
         sample.otherFiles <= before.otherFiles + bounds.otherFiles &&
-        this.#deployment.leftovers().left.length === 0;
+        this.#isForgotten();
       if (calm || this.#broken || performance.now() > until) return sample;
       await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS / 5));
     }
   }
 
-  async #counters(): Promise<RunFacts['counters']> {
-    if (!this.#broken) return this.#deployment.counters();
-    return { started: 0, ended: 0, active: 0, unaccounted: 0, outboxWaiting: 0 };
+  /** A last question; after an hour, that one is not answered must not cost the others. */
+  async #asked<T>(what: string, ask: () => Promise<T>, otherwise: T): Promise<T> {
+    for (let tries = 1; !this.#broken; tries++) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (tries < MOST_TRIES) await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS / 5));
+        else {
+          this.#violate({ callId: null, kind: 'judgement', what: `${what}: ${String(error)}` });
+          break;
+        }
+      }
+    }
+    return otherwise;
+  }
+
+  /** An object that is just being deleted cannot be read. */
+  #isForgotten(): boolean {
+    try {
+      return this.#deployment.leftovers().left.length === 0;
+    } catch {
+      return false;
+    }
+  }
+
+  async #heapBytes(): Promise<number | null> {
+    if (this.#broken) return null;
+    return this.#deployment.heapBytes().catch((error: unknown) => {
+      this.#options.log(`    the heap could not be looked at: ${String(error)}`);
+      return null;
+    });
   }
 
   /** The plan of a talker, under a number that no other has. */
