@@ -10,13 +10,13 @@ const SILENT_CALL_MS = 75_000;
 /** The agent asks after ten seconds of silence. */
 const ASKED_WITHIN_MS = 25_000;
 const RETURN_WITHIN_MS = 20_000;
-/** Between two sentences of a reply no carrier tells that more is to come. */
-const CARRIER_SETTLE_MS = 3_000;
+/** Quiet after which an answer is over: a busy machine pauses in the middle of one, and no carrier tells that more is to come. */
+const SETTLE_MS = { native: 1_500, carrier: 3_000 };
 
 /** Makes the call of a plan; resolves when it is over, and never rejects. */
 export async function makeCall(scene: Scene, plan: CallPlan): Promise<Told> {
   const conversation = new Conversation(scene, plan);
-  const settle = plan.wire.as === undefined ? {} : { settleMs: CARRIER_SETTLE_MS };
+  const settle = { settleMs: plan.wire.as === undefined ? SETTLE_MS.native : SETTLE_MS.carrier };
   switch (plan.kind) {
     case 'talker':
       return conversation.place(async (call) => {
@@ -35,7 +35,7 @@ export async function makeCall(scene: Scene, plan: CallPlan): Promise<Told> {
         await call.waitForSpeech();
         await call.pause(plan.afterMs);
         await conversation.ask(call, interruption);
-      });
+      }, settle);
     case 'silent': {
       const { asks } = plan;
       return conversation.place(async (call) => {
@@ -65,7 +65,7 @@ export async function makeCall(scene: Scene, plan: CallPlan): Promise<Told> {
           throw new Error('the line did not come back');
         await untilQuiet(call);
         await conversation.ask(call, questionAt(second));
-      });
+      }, settle);
     case 'abuser':
       return abuse(scene, plan, conversation);
   }

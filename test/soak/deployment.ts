@@ -8,7 +8,7 @@ import { type Service, startService } from '../../tools/service/service.ts';
 import { freePort } from '../support/ports.ts';
 import { commandOf, cpuMsOf, descendantsOf, openFilesOf, residentBytesOf } from '../support/processes.ts';
 import type { Recording, Row } from './facts.ts';
-import { heapBytes } from './heap.ts';
+import { Heap } from './heap.ts';
 import type { Counters, Sample } from './judge-run.ts';
 import { readRecording } from './recording.ts';
 
@@ -47,10 +47,10 @@ export class Deployment {
   readonly #service: Service;
   readonly #speech = new Map<string, Promise<Int16Array>>();
   readonly #database;
-  readonly #inspectorPort: number;
+  readonly #heap: Heap;
 
-  private constructor(service: Service, dataDir: string, inspectorPort: number) {
-    this.#inspectorPort = inspectorPort;
+  private constructor(service: Service, dataDir: string, heap: Heap) {
+    this.#heap = heap;
     this.#service = service;
     this.dataDir = dataDir;
     const { url, serviceRoleKey } = service.supabase;
@@ -74,7 +74,12 @@ export class Deployment {
       signal,
       onProgress: () => {},
     });
-    return new Deployment(service, dataDir, inspectorPort);
+    try {
+      return new Deployment(service, dataDir, await Heap.open(inspectorPort));
+    } catch (error) {
+      await service.close();
+      throw error;
+    }
   }
 
   /** `ws://…`, without a path. */
@@ -195,7 +200,7 @@ export class Deployment {
 
   /** What the Worker's heap holds once all garbage was collected. */
   heapBytes(): Promise<number> {
-    return heapBytes(this.#inspectorPort);
+    return this.#heap.bytes();
   }
 
   /** Resident memory of each process of the deployment, bytes, by what it runs. */
@@ -224,6 +229,7 @@ export class Deployment {
   }
 
   async close(): Promise<void> {
+    this.#heap.close();
     await this.#service.close();
   }
 

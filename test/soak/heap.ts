@@ -2,7 +2,7 @@ import { WebSocket } from 'ws';
 import { z } from 'zod';
 
 const REQUEST_MS = 20_000;
-/** A snapshot of nothing: what the inspector tells by itself is far smaller. */
+/** What the inspector tells by itself is a line of the log at most. */
 const MOST_BYTES = 1_000_000;
 
 const targetsSchema = z.array(z.object({ webSocketDebuggerUrl: z.url() })).min(1);
@@ -21,57 +21,80 @@ const usageSchema = z.object({
 });
 
 /**
- * What the Worker's heap holds in bytes, buffers included, once everything that nobody needs was collected. By the runtime's inspector:
- * of its methods `Runtime.queryObjects` collects all garbage before it looks (V8's `HeapProfiler::QueryObjects`), while
- * `HeapProfiler.collectGarbage` leaves that to a task that workerd does not run.
- *
- * @throws {Error} if the inspector does not answer within its time.
+ * The Worker's heap, seen by the runtime's inspector. One connection for the whole run: wrangler keeps all that the runtime tells for as
+ * long as nobody is connected, and tells the first one alone which context there is.
  */
-export async function heapBytes(port: number): Promise<number> {
-  const list = await fetch(`http://127.0.0.1:${port}/json/list`, { signal: AbortSignal.timeout(REQUEST_MS) });
-  const [target] = targetsSchema.parse(await list.json());
-  const socket = new WebSocket(target!.webSocketDebuggerUrl, {
-    handshakeTimeout: REQUEST_MS,
-    maxPayload: MOST_BYTES,
-  });
-  const answers = new Map<number, (result: unknown) => void>();
-  let limit: NodeJS.Timeout | undefined;
-  try {
-    const failed = new Promise<never>((_, reject) => {
-      limit = setTimeout(() => reject(new Error('the inspector does not answer')), REQUEST_MS);
-      socket.on('error', reject);
-      socket.on('close', () => reject(new Error('the inspector has hung up')));
-    });
-    const told = new Promise<number>((resolve) => {
+export class Heap {
+  readonly #socket: WebSocket;
+  readonly #answers = new Map<number, (result: unknown) => void>();
+  readonly #context: Promise<number>;
+  #last = 0;
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+    this.#context = new Promise((resolve) => {
       socket.on('message', (data) => {
         const { data: message } = messageSchema.safeParse(JSON.parse(String(data)));
-        if (message === undefined) return;
-        if (message.method === 'Runtime.executionContextCreated')
+        if (message?.method === 'Runtime.executionContextCreated')
           resolve(contextSchema.parse(message.params).context.id);
-        if (message.id !== undefined) answers.get(message.id)?.(message.result);
+        if (message?.id === undefined) return;
+        this.#answers.get(message.id)?.(message.result);
+        this.#answers.delete(message.id);
       });
     });
-    // It may be rejected between two waits.
-    failed.catch(() => {});
-    let last = 0;
-    const ask = (method: string, params: object = {}) => {
-      const id = ++last;
-      const answered = new Promise<unknown>((resolve) => answers.set(id, resolve));
-      socket.send(JSON.stringify({ id, method, params }));
-      return Promise.race([answered, failed]);
-    };
-    const contextId = await Promise.race([told, failed]);
-    const evaluated = await ask('Runtime.evaluate', {
+    // A request that is not answered in time says so.
+    socket.on('error', () => {});
+  }
+
+  /** @param port of the inspector. @throws {Error} if it does not answer. */
+  static async open(port: number): Promise<Heap> {
+    const url = `http://127.0.0.1:${port}/json/list`;
+    const list = await fetch(url, { signal: AbortSignal.timeout(REQUEST_MS) });
+    const [target] = targetsSchema.parse(await list.json());
+    const options = { handshakeTimeout: REQUEST_MS, maxPayload: MOST_BYTES };
+    return new Heap(new WebSocket(target!.webSocketDebuggerUrl, options));
+  }
+
+  /**
+   * What it holds in bytes, buffers included, once everything that nobody needs was collected: `Runtime.queryObjects` collects all
+   * garbage before it looks (V8's `HeapProfiler::QueryObjects`), while `HeapProfiler.collectGarbage` leaves that to a task that workerd
+   * does not run.
+   *
+   * @throws {Error} if the inspector does not answer within its time.
+   */
+  async bytes(): Promise<number> {
+    const contextId = await inTime(this.#context);
+    const evaluated = await this.#ask('Runtime.evaluate', {
       expression: '(class Nothing {}).prototype',
       contextId,
+      objectGroup: 'soak',
     });
     const { objectId } = evaluatedSchema.parse(evaluated).result;
-    await ask('Runtime.queryObjects', { prototypeObjectId: objectId });
-    const usage = usageSchema.parse(await ask('Runtime.getHeapUsage'));
+    await this.#ask('Runtime.queryObjects', { prototypeObjectId: objectId, objectGroup: 'soak' });
+    await this.#ask('Runtime.releaseObjectGroup', { objectGroup: 'soak' });
+    const usage = usageSchema.parse(await this.#ask('Runtime.getHeapUsage'));
     return usage.usedSize + usage.embedderHeapUsedSize + usage.backingStorageSize;
-  } finally {
-    clearTimeout(limit);
-    socket.removeAllListeners('close');
-    socket.terminate();
   }
+
+  close(): void {
+    this.#socket.terminate();
+  }
+
+  #ask(method: string, params: object = {}): Promise<unknown> {
+    const id = ++this.#last;
+    const answered = new Promise<unknown>((resolve) => this.#answers.set(id, resolve));
+    this.#socket.send(JSON.stringify({ id, method, params }));
+    return inTime(answered);
+  }
+}
+
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new Error(`the inspector does not answer within ${REQUEST_MS} ms`));
+    const timer = setTimeout(late, REQUEST_MS);
+    void answer.then((value) => {
+      clearTimeout(timer);
+      resolve(value);
+    });
+  });
 }
