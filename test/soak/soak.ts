@@ -91,7 +91,7 @@ export class Soak {
 
   async run(): Promise<SoakResult> {
     const { callers, minutes, log } = this.#options;
-    // One call of each voice before the first look: what every run needs is open then.
+    // One call before the first look: what every run needs is open then.
     await this.#call(this.#warmUp());
     const before = await this.#calm(SAMPLE_MS);
     const heapBefore = await this.#heapBytes();
@@ -103,7 +103,10 @@ export class Soak {
     clearInterval(watch);
     log('The last call is over; waiting for the service to come to rest.');
     while (this.#judging.size > 0) await Promise.all(this.#judging);
-    const after = await this.#rest(before);
+    const calm = await this.#rest(before);
+    const heapAfter = await this.#heapBytes();
+    // Its garbage collected, the Worker gives memory back.
+    const after = { ...calm, residentBytes: this.#deployment.look().residentBytes };
     const { objects, left } = await this.#asked('the storage', async () => this.#deployment.leftovers(), {
       objects: 0,
       left: [],
@@ -120,7 +123,7 @@ export class Soak {
       heap: {
         before: heapBefore,
         during: this.#heap,
-        after: await this.#heapBytes(),
+        after: heapAfter,
       },
     };
     for (const violation of judgeRun(facts)) this.#violate(violation);
