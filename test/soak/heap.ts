@@ -64,6 +64,8 @@ export class Heap {
    */
   async bytes(): Promise<number> {
     const contextId = await inTime(this.#context);
+    // The inspector keeps the last thousand lines of the log.
+    await this.#ask('Runtime.discardConsoleEntries');
     const evaluated = await this.#ask('Runtime.evaluate', {
       expression: '(class Nothing {}).prototype',
       contextId,

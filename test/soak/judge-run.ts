@@ -74,7 +74,7 @@ export const bounds = {
   /** By how much memory may be more at the end of the second half than at its beginning, by its slope; and after the run than after warming up. */
   growthBytes: 60e6,
   /** What the heap may hold more after the run: caches that fill, and a little for each call. */
-  heapBytes: 3e6,
+  heapBytes: 8e6,
   heapPerCallBytes: 20e3,
   /** Fewer calls than these in the second half, and the memory is told, and not judged: V8's own growing is more than theirs. */
   memoryCalls: 200,
