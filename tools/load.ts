@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LoadUsageError, loadUsage, parseLoadArguments } from './load/arguments.ts';
+import { ConsentError, LoadUsageError, loadUsage, parseLoadArguments } from './load/arguments.ts';
 import { ClientError } from './load/clients.ts';
 import { deploymentOf, shownUrl } from './load/deployment.ts';
 import { page } from './load/page.ts';
@@ -28,7 +28,7 @@ try {
   if (stop.aborted) console.error('Stopped.');
   else if (!explained) throw error;
   else console.error(error.message);
-  if (error instanceof LoadUsageError) console.error(`\n${loadUsage}`);
+  if (error instanceof LoadUsageError && !(error instanceof ConsentError)) console.error(`\n${loadUsage}`);
   process.exitCode = error instanceof LoadUsageError ? 2 : stop.aborted ? 130 : 1;
 }
 
@@ -61,7 +61,8 @@ function showProgress(calls: number): (at: number, of: number, so: Measurements)
   return (at, of, so) => {
     const line = progressLine(at, of, calls, so);
     if (process.stdout.isTTY) {
-      process.stdout.write(`\r\x1b[K${line.slice(0, Math.max(20, process.stdout.columns - 1))}`);
+      // A terminal that does not tell its width has 80 columns.
+      process.stdout.write(`\r\x1b[K${line.slice(0, (process.stdout.columns || 80) - 1)}`);
     } else if (at >= next) {
       next += plainLineEvery;
       console.log(line);

@@ -37,6 +37,9 @@ export class LoadUsageError extends Error {
   override readonly name = 'LoadUsageError';
 }
 
+/** The address is not this machine's, and nobody has said that it is theirs. */
+export class ConsentError extends LoadUsageError {}
+
 /** What a caller says where `--say` does not tell. */
 const sayings = [
   'Hello, I would like to ask you something about the shop. When are you open on Saturday?',

@@ -4,7 +4,7 @@ import type { FarEndName } from '../caller/ends/registry.ts';
 import { frameMs, Pacer } from '../caller/pacer.ts';
 import { LoadCall } from './load-call.ts';
 import { seeded } from './random.ts';
-import { Speaker } from './speaker.ts';
+import { pauseAfter, Speaker } from './speaker.ts';
 import { type Clip, toUtterance, type Utterance } from './speech.ts';
 import { Tally, type TallyParts } from './tally.ts';
 
@@ -100,13 +100,13 @@ class Slot {
   #begin(): void {
     const { talk, callMs } = this.#task;
     const first = this.#random.whole(this.#utterances.length);
-    const cycle = talk === 0 ? 0 : this.#utterances[first]!.length / talk;
+    const pause = talk === 0 ? 0 : pauseAfter(this.#utterances[first]!.length, talk);
     const speaker = new Speaker({
       utterances: this.#utterances,
       silence: this.#silence,
       talk,
       first,
-      firstWordFrame: LISTEN_FRAMES + Math.round(this.#random.fraction() * cycle),
+      firstWordFrame: LISTEN_FRAMES + Math.round(this.#random.fraction() * pause),
     });
     const varied = 1 + LENGTH_VARIES * (2 * this.#random.fraction() - 1);
     this.#call = this.#place(this.#number, this.#placed++, speaker, callMs * varied);

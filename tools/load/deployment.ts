@@ -1,4 +1,4 @@
-import { type LoadArguments, LoadUsageError } from './arguments.ts';
+import { ConsentError, type LoadArguments, LoadUsageError } from './arguments.ts';
 
 /** The names and addresses of this machine's own that need no consent. Nothing is resolved: a name may lead anywhere tomorrow. */
 function isLoopback(hostname: string): boolean {
@@ -12,7 +12,7 @@ function isLoopback(hostname: string): boolean {
  * that they are, `127.0.0.1.example.com` as the stranger that it is. The client follows no redirect.
  *
  * @param running the address of the `npm start` that runs here, without a path; null if there is none.
- * @throws {LoadUsageError} for no WebSocket's URL, and for an address that is not this machine's without consent.
+ * @throws {LoadUsageError} for no WebSocket's URL; {ConsentError} for an address that is not this machine's, without consent.
  */
 export function deploymentOf(
   { url: given, dialect, 'i-own-this-deployment': consent }: LoadArguments,
@@ -28,7 +28,7 @@ export function deploymentOf(
   url.hash = '';
   if (url.pathname === '/') url.pathname = `/ws/${dialect === 'native' ? 'call-session' : dialect}`;
   if (!isLoopback(url.hostname) && !consent) {
-    throw new LoadUsageError(
+    throw new ConsentError(
       `${url.hostname} is not this machine. Each call of a load test costs the deployment's owner money (objects, vendors, storage) ` +
         'and takes lines from real callers; run against what is somebody else’s it is an attack. ' +
         'If the deployment is yours, and its vendors and its host allow load tests, say so: --i-own-this-deployment',

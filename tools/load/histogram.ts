@@ -1,5 +1,5 @@
-/** Buckets grow by so much, so what is read from one is right to 1 %. */
-const growth = 1.02;
+/** Buckets grow by so much, so what is read from one is right to half a percent. */
+const growth = 1.01;
 /** What is below goes into the first bucket. */
 const least = 0.01;
 /** What is above, an hour, counts as that in percentiles: the number of buckets is bounded. */
@@ -25,7 +25,7 @@ export interface Distribution {
 
 /**
  * Milliseconds, counted in buckets: any number of values in bounded memory, and percentiles of several processes together, which cannot be
- * had from percentiles of each. Percentiles are right to 1 %, average and extremes exact.
+ * had from percentiles of each. Percentiles are right to half a percent, average and extremes exact.
  */
 export class Histogram {
   readonly #buckets = new Map<number, number>();

@@ -259,7 +259,7 @@ export class LoadCall {
 
   #speak(): boolean {
     const { speaker, tally, clock } = this.#options;
-    const { samples, begins, ends } = speaker.next();
+    const { samples, speech, begins, ends } = speaker.next();
     if (begins) {
       if (this.#awaiting !== null) this.#unanswered = true;
       this.#awaiting = null;
@@ -268,6 +268,7 @@ export class LoadCall {
     }
     this.#leg.sendAudio(samples);
     tally.count('framesSent');
+    if (speech) tally.count('framesSpoken');
     if (ends) {
       tally.count('said');
       this.#awaiting = clock.now();

@@ -1,4 +1,5 @@
 import type { LoadReport, Measurements } from './report.ts';
+import { faults } from './tally.ts';
 
 /** What the source document `001` has under "Tested with 10,000 concurrent calls", for comparison. */
 const claims = {
@@ -21,17 +22,19 @@ export function inPercent(share: number): string {
   return `${Number((share * 100).toPrecision(2))} %`;
 }
 
-/** One line about how it stands. */
+/** One line about how it stands, for a terminal that is not wide. */
 export function progressLine(atSeconds: number, ofSeconds: number, calls: number, so: Measurements): string {
   const { total } = so;
   const of = (what: 'roundTripMs' | 'answerMs', q: number) => inMs(total.histogram(what).percentile(q));
+  const wrong = faults
+    .filter((fault) => total.faults(fault) > 0)
+    .map((fault) => `${total.faults(fault)} ${fault}`);
   return [
     `${minutes(atSeconds)} of ${minutes(ofSeconds)}`,
-    `${so.open} of ${calls} calls open`,
-    `round trip p50 ${of('roundTripMs', 0.5)}, p95 ${of('roundTripMs', 0.95)}`,
-    `answer p50 ${of('answerMs', 0.5)}, p95 ${of('answerMs', 0.95)}`,
-    `${total.faults('refused')} refused, ${total.faults('dropped')} dropped, ${total.faults('failed')} failed`,
-    `client late p99 ${inMs(total.histogram('lateMs').percentile(0.99))}`,
+    `${so.open} of ${calls} calls`,
+    wrong.join(', ') || 'no errors',
+    `p95 of pings ${of('roundTripMs', 0.95)}, of answers ${of('answerMs', 0.95)}`,
+    `client ${inMs(total.histogram('lateMs').percentile(0.99))} late`,
   ].join(' · ');
 }
 
@@ -68,7 +71,7 @@ export function figures(report: LoadReport): [name: string, value: string][] {
     ['answer', `${utterances.answered} of ${utterances.said}; ${spread(report.answerMs)}`],
     [
       'audio',
-      `${audio.framesSent.toLocaleString('en')} frames sent, ${Math.round(audio.secondsReceived).toLocaleString('en')} s received`,
+      `${audio.framesSent.toLocaleString('en')} frames sent, ${inPercent(audio.talkShare)} of them speech; ${Math.round(audio.secondsReceived).toLocaleString('en')} s received`,
     ],
     [
       'this client',

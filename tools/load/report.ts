@@ -57,7 +57,7 @@ export const loadReportSchema = z.object({
   pings: z.object({ sent: count, lost: count }),
   answerMs: distribution,
   utterances: z.object({ said: count, answered: count }),
-  audio: z.object({ framesSent: count, messagesReceived: count, secondsReceived: amount }),
+  audio: z.object({ framesSent: count, talkShare: share, messagesReceived: count, secondsReceived: amount }),
   client: z.object({
     processes: z.array(
       z.object({ cpuShare: amount, cpuShareMost: amount, memoryMb: amount, lost: z.boolean() }),
@@ -189,6 +189,7 @@ export class Measurements {
       utterances: { said: total.of('said'), answered: total.of('answered') },
       audio: {
         framesSent: total.of('framesSent'),
+        talkShare: total.of('framesSpoken') / Math.max(1, total.of('framesSent')),
         messagesReceived: total.of('audioMessages'),
         secondsReceived: total.of('audioMs') / 1_000,
       },

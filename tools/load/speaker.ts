@@ -15,8 +15,9 @@ export interface SpeakerOptions {
 }
 
 /** One frame for the line; `begins` and `ends` mark the first and the last of an utterance. */
-export interface SpokenFrame {
+export interface LineFrame {
   samples: Int16Array;
+  speech: boolean;
   begins: boolean;
   ends: boolean;
 }
@@ -38,11 +39,11 @@ export class Speaker {
     this.#pause = options.talk === 0 ? Number.POSITIVE_INFINITY : options.firstWordFrame;
   }
 
-  next(): SpokenFrame {
+  next(): LineFrame {
     const { utterances, silence } = this.#options;
     if (this.#pause > 0) {
       this.#pause -= 1;
-      return { samples: silence, begins: false, ends: false };
+      return { samples: silence, speech: false, begins: false, ends: false };
     }
     const frames = utterances[this.#utterance]!;
     const begins = this.#spoken === 0;
@@ -54,7 +55,7 @@ export class Speaker {
       this.#utterance = (this.#utterance + 1) % utterances.length;
       this.#pause = pauseAfter(frames.length, this.#options.talk);
     }
-    return { samples, begins, ends };
+    return { samples, speech: true, begins, ends };
   }
 }
 

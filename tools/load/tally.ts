@@ -17,6 +17,8 @@ const counters = [
   'said',
   'answered',
   'framesSent',
+  /** Of these, frames of speech. */
+  'framesSpoken',
   /** Messages with the agent's audio, and its length. */
   'audioMessages',
   'audioMs',
