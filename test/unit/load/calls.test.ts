@@ -1,0 +1,443 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { parseLoadArguments } from '../../../tools/load/arguments.ts';
+import { Callers, type CallersTask } from '../../../tools/load/callers.ts';
+import { LoadCall, type LoadCallOptions } from '../../../tools/load/load-call.ts';
+import { runLoad } from '../../../tools/load/run.ts';
+import { Speaker } from '../../../tools/load/speaker.ts';
+import { Tally } from '../../../tools/load/tally.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import {
+  type DoubleConnection,
+  type SocketDoubleOptions,
+  socketDouble,
+} from '../../support/socket-double.ts';
+
+const silence = new Int16Array(160);
+const word = new Int16Array(160).fill(1_000);
+const sentence = Array.from({ length: 100 }, () => word);
+
+type Double = Awaited<ReturnType<typeof socketDouble>>;
+const doubles: Double[] = [];
+const calls: LoadCall[] = [];
+afterEach(async () => {
+  for (const call of calls.splice(0)) call.hangUp();
+  for (const double of doubles.splice(0)) await double.close();
+});
+
+async function serve(options: SocketDoubleOptions): Promise<Double> {
+  const double = await socketDouble(options);
+  doubles.push(double);
+  return double;
+}
+
+/** What depends on sockets: as long as it takes, and no longer. */
+const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 10_000, interval: 2 });
+
+const ready = { type: 'status', status: 'ready', message: '' };
+
+/** A service that takes every call, ends it when asked to, and says nothing. */
+const content: SocketDoubleOptions = {
+  connected: (connection) => connection.send({ ...ready, callId: 'x' }),
+  message: (connection, message) => {
+    if (typed(message, 'start_call')) connection.send(ready);
+    if (typed(message, 'end_call')) connection.close(1000);
+  },
+};
+
+function typed(message: string | Uint8Array, type: string): boolean {
+  return typeof message === 'string' && JSON.parse(message).type === type;
+}
+
+function audio({ received }: DoubleConnection): number {
+  return received.filter((message) => typed(message, 'audio')).length;
+}
+
+function place(url: string, more: Partial<LoadCallOptions> = {}) {
+  const clock = new FakeClock();
+  const tally = new Tally();
+  const speaker = new Speaker({ utterances: [sentence], silence, talk: 0.5, firstWordFrame: 10, first: 0 });
+  const call = new LoadCall({
+    clock,
+    url,
+    headers: {},
+    dialect: 'native',
+    transport: 'json',
+    sampleRate: 8000,
+    userId: 'load-1',
+    callId: 'load-1',
+    metadata: {},
+    speaker,
+    lengthMs: 60_000,
+    tally,
+    ...more,
+  });
+  calls.push(call);
+  const go = async (frames: number) => {
+    for (let i = 0; i < frames; i++) {
+      await clock.advance(20);
+      call.tick();
+    }
+  };
+  return { call, clock, tally, go };
+}
+
+/** What became of a call. */
+function fate(tally: Tally) {
+  const { refused, dropped, failed } = tally.take().faults;
+  return { ...refused, ...dropped, ...failed };
+}
+
+const isOver = (call: LoadCall) => eventually(() => expect(call.over).toBe(true));
+const isUp = (call: LoadCall) => eventually(() => expect(call.up).toBe(true));
+
+describe('a service that takes no call', () => {
+  test('and tells why over HTTP', async () => {
+    const { url } = await serve({
+      upgrade: () => 503,
+      refusal: '{"error":{"code":"TOO_MANY_CALLS","message":"full"}}',
+    });
+    const { call, tally } = place(url);
+    await isOver(call);
+    expect(fate(tally)).toEqual({ TOO_MANY_CALLS: 1 });
+  });
+
+  test.each([
+    ['is not the service’s', 'x'.repeat(100_000)],
+    ['has no code', '{"error":"no"}'],
+  ])('with an answer that %s', async (_, refusal) => {
+    const { url } = await serve({ upgrade: () => 429, refusal });
+    const { call, tally } = place(url);
+    await isOver(call);
+    expect(fate(tally)).toEqual({ HTTP_429: 1 });
+  });
+
+  test('and sends the client elsewhere, where it does not go', async () => {
+    const elsewhere = await serve(content);
+    const server = createServer().on('upgrade', (_, socket) => {
+      socket.end(`HTTP/1.1 302 Found\r\nLocation: ${elsewhere.url}/\r\nContent-Length: 0\r\n\r\n`);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { call, tally } = place(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    await isOver(call);
+    expect(fate(tally)).toEqual({ HTTP_302: 1 });
+    expect(elsewhere.connections).toEqual([]);
+    server.close();
+  });
+
+  test('by an error message', async () => {
+    const { url } = await serve({
+      ...content,
+      message: (connection) => {
+        connection.send({ type: 'error', code: 'UNAUTHORIZED', message: 'no' });
+        connection.close(4403);
+      },
+    });
+    const { call, tally } = place(url);
+    await isOver(call);
+    expect(fate(tally)).toEqual({ UNAUTHORIZED: 1 });
+  });
+
+  test('by a close code alone, as carriers are told', async () => {
+    const { url } = await serve({ message: (connection) => connection.close(4403) });
+    const { call, tally } = place(url, { dialect: 'twilio' });
+    await isOver(call);
+    expect(fate(tally)).toEqual({ CLOSE_4403: 1 });
+  });
+
+  test('and does not even listen', async () => {
+    const double = await socketDouble({});
+    await double.close();
+    const { call, tally } = place(double.url);
+    await isOver(call);
+    expect(fate(tally)).toEqual({ ECONNREFUSED: 1 });
+  });
+});
+
+describe('a service that', () => {
+  test('never answers the upgrade is waited for 10 s', async () => {
+    const { url } = await serve({ upgrade: () => 'hang' });
+    const { call, clock, tally } = place(url);
+    await clock.advance(10_000);
+    call.tick();
+    expect(call.over).toBe(false);
+    await clock.advance(1);
+    call.tick();
+    expect(fate(tally)).toEqual({ CONNECT_TIMEOUT: 1 });
+  });
+
+  test('never starts the call is waited for 20 s', async () => {
+    const { url, connections } = await serve({
+      connected: (connection) => connection.send({ ...ready, callId: 'x' }),
+    });
+    const { call, clock, tally } = place(url);
+    await eventually(() => expect(connections[0]?.received).toHaveLength(1));
+    await clock.advance(20_001);
+    call.tick();
+    expect(fate(tally)).toEqual({ START_TIMEOUT: 1 });
+  });
+
+  test('never ends the call is waited for 30 s', async () => {
+    const { url } = await serve({
+      ...content,
+      message: (...args) => !typed(args[1], 'end_call') && content.message?.(...args),
+    });
+    const { call, clock, tally } = place(url);
+    await isUp(call);
+    call.hangUp();
+    await clock.advance(30_001);
+    call.tick();
+    expect(fate(tally)).toEqual({ END_TIMEOUT: 1 });
+  });
+
+  test('cuts the line drops the call', async () => {
+    const { url, connections } = await serve(content);
+    const { call, tally } = place(url);
+    await isUp(call);
+    connections[0]!.cut();
+    await isOver(call);
+    expect(fate(tally)).toEqual({ CLOSE_1006: 1 });
+  });
+
+  test('ends the call early in order has ended it', async () => {
+    const { url, connections } = await serve(content);
+    const { call, tally } = place(url);
+    await isUp(call);
+    connections[0]!.close(1000);
+    await isOver(call);
+    expect([tally.of('endedByService'), tally.faults()]).toEqual([1, 0]);
+  });
+
+  test.each([
+    ['text that is no JSON', '{'],
+    ['a message that is none', { type: 'status', status: 'happy' }],
+    ['bytes that are no audio', { type: 'audio_response', audio: '!', text: '' }],
+  ])('sends %s fails the call', async (_, garbage) => {
+    const { url, connections } = await serve(content);
+    const { call, tally } = place(url);
+    await isUp(call);
+    connections[0]!.send(garbage);
+    await isOver(call);
+    expect(fate(tally)).toEqual({ PROTOCOL: 1 });
+  });
+
+  test('never says a word fails a call in which it was spoken to', async () => {
+    const { url } = await serve(content);
+    const { call, tally, go } = place(url);
+    await isUp(call);
+    await go(10 + 100 + 100 + 1);
+    expect(tally.of('said')).toBe(1);
+    call.hangUp();
+    await isOver(call);
+    expect(fate(tally)).toEqual({ SILENT: 1 });
+  });
+
+  test('has an error in a call that goes on is counted', async () => {
+    const { url, connections } = await serve(content);
+    const { call, tally } = place(url);
+    await isUp(call);
+    connections[0]!.send({ type: 'error', code: 'INTERNAL_ERROR', message: 'the model is away' });
+    await eventually(() => expect(tally.errors).toEqual({ INTERNAL_ERROR: 1 }));
+    expect(call.up).toBe(true);
+  });
+});
+
+describe('a call that goes well', () => {
+  const speech = { type: 'audio_response', audio: Buffer.alloc(800, 0x7f).toString('base64'), text: '' };
+
+  test('measures greeting, round trip and answer', async () => {
+    const { url, connections } = await serve(content);
+    const { call, clock, tally, go } = place(url);
+    await isUp(call);
+    expect(tally.histogram('setUpMs').count).toBe(1);
+    await clock.advance(300);
+    connections[0]!.send(speech);
+    await eventually(() => expect(tally.of('greeted')).toBe(1));
+    expect(tally.histogram('greetingMs').distribution()!.max).toBe(300);
+    // The first frame goes with a ping.
+    await go(1);
+    await eventually(() => expect(tally.histogram('roundTripMs').count).toBe(1));
+    await go(9 + 100);
+    expect(tally.of('said')).toBe(1);
+    // What still comes of the greeting is no answer.
+    connections[0]!.send(speech);
+    await eventually(() => expect(tally.of('audioMessages')).toBe(2));
+    expect(tally.of('answered')).toBe(0);
+    await clock.advance(640);
+    connections[0]!.send({ type: 'status', status: 'processing', message: '' });
+    connections[0]!.send(speech);
+    await eventually(() => expect(tally.of('answered')).toBe(1));
+    expect(tally.histogram('answerMs').distribution()!.max).toBe(640);
+    // The rest of the answer is no further one.
+    connections[0]!.send(speech);
+    await eventually(() => expect(tally.of('audioMessages')).toBe(4));
+    expect([tally.of('answered'), tally.of('audioMs')]).toEqual([1, 400]);
+    call.hangUp();
+    await isOver(call);
+    expect([tally.of('ended'), tally.faults()]).toEqual([1, 0]);
+  });
+
+  test('tells of a mark when what is before it would have been heard', async () => {
+    const { url, connections } = await serve(content);
+    const { call, tally, go } = place(url);
+    await isUp(call);
+    connections[0]!.send(speech);
+    connections[0]!.send({ type: 'mark', name: 'm' });
+    connections[0]!.send({ type: 'error', code: 'PASSED', message: '' });
+    await eventually(() => expect(tally.errors).toEqual({ PASSED: 1 }));
+    const marks = () => connections[0]!.received.filter((message) => typed(message, 'mark')).length;
+    await go(4);
+    await eventually(() => expect(audio(connections[0]!)).toBe(4));
+    expect(marks()).toBe(0);
+    await go(1);
+    await eventually(() => expect(marks()).toBe(1));
+  });
+});
+
+test('a caller talks for his share of the time', () => {
+  const speaker = new Speaker({
+    utterances: [sentence, [word]],
+    silence,
+    talk: 0.25,
+    firstWordFrame: 7,
+    first: 0,
+  });
+  const frames = Array.from({ length: 7 + 100 + 300 + 1 + 50 }, () => speaker.next());
+  expect(frames.map(({ speech }) => speech).indexOf(true)).toBe(7);
+  expect(frames.filter(({ speech }) => speech)).toHaveLength(101);
+  expect(frames.flatMap(({ begins }, i) => (begins ? [i] : []))).toEqual([7, 407]);
+  // After a word by itself comes a second of silence all the same.
+  expect(frames.flatMap(({ ends }, i) => (ends ? [i] : []))).toEqual([106, 407]);
+  expect(speaker.next().begins).toBe(true);
+});
+
+function task(url: string, more: Partial<CallersTask> = {}): CallersTask {
+  return {
+    run: 'test',
+    url,
+    headers: {},
+    dialect: 'native',
+    transport: 'json',
+    sampleRate: 8000,
+    users: ['a', 'b'],
+    calls: 3,
+    processes: 1,
+    process: 0,
+    rampMs: 0,
+    callMs: 20_000,
+    talk: 0.5,
+    clips: [{ samples: new Int16Array(8_000).fill(5_000), sampleRate: 8000 }],
+    seed: 1,
+    ...more,
+  };
+}
+
+describe('the calls of a process', () => {
+  test('are paced by one timer, each with a frame every 20 ms', async () => {
+    const { url, connections } = await serve(content);
+    const clock = new FakeClock();
+    const callers = new Callers(task(url), clock);
+    await clock.advance(20);
+    await eventually(() => expect(callers.open).toBe(3));
+    expect(clock.pending).toBe(1);
+    await clock.advance(2_000);
+    await eventually(() => expect(connections.map(audio)).toEqual([100, 100, 100]));
+    expect(callers.takeTally().counts).toMatchObject({
+      placed: 3,
+      accepted: 3,
+      framesSent: 300,
+      slippedMs: 0,
+    });
+    const ended = callers.end(0);
+    await clock.advance(20);
+    await eventually(() => expect(callers.open).toBe(0));
+    await eventually(async () => {
+      await clock.advance(20);
+      expect(clock.pending).toBe(0);
+    });
+    await ended;
+    expect(callers.takeTally().counts).toMatchObject({ ended: 3 });
+  });
+
+  test('begin one after the other, for each user in turn, and are replaced', async () => {
+    const started: { userId: string; callId: string }[] = [];
+    const { url } = await serve({
+      ...content,
+      message: (connection, message) => {
+        if (typed(message, 'start_call')) started.push(JSON.parse(message as string));
+        content.message?.(connection, message);
+      },
+    });
+    const clock = new FakeClock();
+    const callers = new Callers(task(url, { rampMs: 3_000, callMs: 6_500 }), clock);
+    for (const expected of [1, 2, 3]) {
+      await clock.advance(expected === 1 ? 20 : 1_000);
+      await eventually(() => expect(callers.open).toBe(expected));
+    }
+    expect(started.map(({ userId }) => userId)).toEqual(['a', 'b', 'a']);
+    expect(callers.takeTally().counts).toMatchObject({ placed: 3, ended: 0 });
+    // They last 6.5 s and up to a quarter more or less; at most a second later the next is placed.
+    await eventually(async () => {
+      await clock.advance(500);
+      expect(new Set(started.map(({ callId }) => callId)).size).toBeGreaterThanOrEqual(6);
+    });
+    const ended = callers.end(0);
+    await eventually(async () => {
+      await clock.advance(20);
+      expect(clock.pending).toBe(0);
+    });
+    await ended;
+  });
+
+  test('that fail are tried again later and later', async () => {
+    let asked = 0;
+    const { url } = await serve({
+      upgrade: () => {
+        asked += 1;
+        return 503;
+      },
+    });
+    const clock = new FakeClock();
+    const callers = new Callers(task(url, { calls: 1 }), clock);
+    const tally = new Tally();
+    for (let second = 0; second < 40; second++) {
+      await clock.advance(1_000);
+      const before = asked;
+      await eventually(() => {
+        tally.merge(callers.takeTally());
+        expect(tally.of('placed')).toBe(asked);
+        expect(tally.faults('refused')).toBe(asked);
+      });
+      expect(asked - before).toBeLessThanOrEqual(1);
+    }
+    // 1, 2, 4, 8, 16, 30 … s, each shortened by up to a half.
+    expect(asked).toBeGreaterThanOrEqual(6);
+    expect(asked).toBeLessThanOrEqual(8);
+    const ended = callers.end(0);
+    await clock.advance(40);
+    await ended;
+  });
+});
+
+test('a deployment that dies in the middle gives a report', { timeout: 30_000 }, async () => {
+  let frames = 0;
+  const stop = new AbortController();
+  const double = await serve({
+    ...content,
+    message: (connection, message) => {
+      content.message?.(connection, message);
+      if (typed(message, 'audio') && ++frames === 20) void double.close().then(() => stop.abort());
+    },
+  });
+  const report = await runLoad({
+    options: { ...parseLoadArguments(['--calls', '4']), ramp: 0, processes: 2 },
+    url: new URL(double.url),
+    clips: task('').clips,
+    stop: stop.signal,
+    progress: () => {},
+  });
+  doubles.length = 0;
+  expect(report).toMatchObject({ end: 'interrupted', calls: { accepted: 4, dropped: { CLOSE_1006: 4 } } });
+  expect(report.client.processes.map(({ lost }) => lost)).toEqual([false, false]);
+});
