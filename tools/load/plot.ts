@@ -71,18 +71,15 @@ function path(
   x: (at: number) => number,
   y: (value: number) => number,
 ): string {
-  let drawing = false;
   let line = '';
-  values.forEach((value, i) => {
-    if (value === null) {
-      drawing = false;
-      return;
-    }
+  for (const [i, value] of values.entries()) {
+    if (value === null) continue;
+    const alone = (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null;
     const point = `${place(x(seconds[i]!))} ${place(y(value))}`;
-    // A value by itself is a dot: a line of no length, with round ends.
-    line += drawing ? `L${point}` : `M${point}L${point}`;
-    drawing = true;
-  });
+    line += (values[i - 1] ?? null) === null ? `M${point}` : `L${point}`;
+    // A value by itself is a short line.
+    if (alone) line += 'h2';
+  }
   return line;
 }
 
