@@ -212,6 +212,7 @@ export class LoadCall {
       }
     }
     if (this.#awaiting !== null && (this.#announced || dialect !== 'native')) {
+      tally.count('said');
       tally.count('answered');
       tally.measure('answerMs', now - this.#awaiting);
       this.#awaiting = null;
@@ -261,7 +262,10 @@ export class LoadCall {
     const { speaker, tally, clock } = this.#options;
     const { samples, speech, begins, ends } = speaker.next();
     if (begins) {
-      if (this.#awaiting !== null) this.#unanswered = true;
+      if (this.#awaiting !== null) {
+        tally.count('said');
+        this.#unanswered = true;
+      }
       this.#awaiting = null;
       this.#announced = false;
       this.#spoke = true;
@@ -269,10 +273,7 @@ export class LoadCall {
     this.#leg.sendAudio(samples);
     tally.count('framesSent');
     if (speech) tally.count('framesSpoken');
-    if (ends) {
-      tally.count('said');
-      this.#awaiting = clock.now();
-    }
+    if (ends) this.#awaiting = clock.now();
     return true;
   }
 

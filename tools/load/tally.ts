@@ -13,7 +13,7 @@ const counters = [
   'ended',
   /** Ended by the service in order (close code 1000). */
   'endedByService',
-  /** What callers said to its end, and how much of it was answered before they went on. */
+  /** What callers said and waited after, and how much of it was answered before they went on; not what the call's end cut off. */
   'said',
   'answered',
   'framesSent',

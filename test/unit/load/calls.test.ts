@@ -259,7 +259,7 @@ describe('a call that goes well', () => {
     await go(1);
     await eventually(() => expect(tally.histogram('roundTripMs').count).toBe(1));
     await go(9 + 100);
-    expect(tally.of('said')).toBe(1);
+    expect(tally.of('framesSpoken')).toBe(100);
     // What still comes of the greeting is no answer.
     connections[0]!.send(speech);
     await eventually(() => expect(tally.of('audioMessages')).toBe(2));
@@ -272,7 +272,7 @@ describe('a call that goes well', () => {
     // The rest of the answer is no further one.
     connections[0]!.send(speech);
     await eventually(() => expect(tally.of('audioMessages')).toBe(4));
-    expect([tally.of('answered'), tally.of('audioMs')]).toEqual([1, 400]);
+    expect([tally.of('said'), tally.of('answered'), tally.of('audioMs')]).toEqual([1, 1, 400]);
     call.hangUp();
     await isOver(call);
     expect([tally.of('ended'), tally.faults()]).toEqual([1, 0]);
