@@ -24,12 +24,18 @@ export function wavToSamples(bytes: Uint8Array, sampleRate: SampleRate): Int16Ar
   const wav = wavToMono(bytes);
   if (wav.sampleRate === sampleRate) return wav.samples;
   const resampler = new Resampler(wav.sampleRate, sampleRate);
-  const head = resampler.push(wav.samples);
-  const tail = resampler.flush();
-  const samples = new Int16Array(head.length + tail.length);
-  samples.set(head);
-  samples.set(tail, head.length);
-  return samples;
+  return joined([resampler.push(wav.samples), resampler.flush()]);
+}
+
+/** The pieces, one after the other. */
+export function joined(pieces: readonly Int16Array[]): Int16Array {
+  const all = new Int16Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
 }
 
 /** Mono samples as a 16-bit WAV file. */

@@ -1,6 +1,6 @@
 import { Flite } from '../../embedded/engines/tts/flite.ts';
 import type { SampleRate } from '../../src/dialects/native-messages.ts';
-import { voicedSpan } from '../caller/audio.ts';
+import { joined, voicedSpan } from '../caller/audio.ts';
 import { frameMs } from '../caller/pacer.ts';
 import { callerVoice } from '../caller/speech.ts';
 
@@ -33,16 +33,6 @@ export async function renderClips(
   } finally {
     await flite.close();
   }
-}
-
-function joined(pieces: readonly Int16Array[]): Int16Array {
-  const all = new Int16Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }
 
 /** The voiced part of a clip in frames, without the silence about it: the last frame is the one that ends the speech. */

@@ -1,58 +1,29 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, test, vi } from 'vitest';
-import { parseLoadArguments } from '../../../tools/load/arguments.ts';
-import { Callers, type CallersTask } from '../../../tools/load/callers.ts';
+import { afterEach, describe, expect, test } from 'vitest';
 import { LoadCall, type LoadCallOptions } from '../../../tools/load/load-call.ts';
-import { runLoad } from '../../../tools/load/run.ts';
 import { Speaker } from '../../../tools/load/speaker.ts';
 import { Tally } from '../../../tools/load/tally.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
 import {
-  type DoubleConnection,
-  type SocketDoubleOptions,
-  socketDouble,
-} from '../../support/socket-double.ts';
+  contentService,
+  eventually,
+  framesIn,
+  ready,
+  servers,
+  typed,
+} from '../../support/call-service-double.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { socketDouble } from '../../support/socket-double.ts';
 
 const silence = new Int16Array(160);
-const word = new Int16Array(160).fill(1_000);
-const sentence = Array.from({ length: 100 }, () => word);
+const sentence = Array.from({ length: 100 }, () => new Int16Array(160).fill(1_000));
 
-type Double = Awaited<ReturnType<typeof socketDouble>>;
-const doubles: Double[] = [];
+const { serve, closeAll } = servers();
 const calls: LoadCall[] = [];
 afterEach(async () => {
   for (const call of calls.splice(0)) call.hangUp();
-  for (const double of doubles.splice(0)) await double.close();
+  await closeAll();
 });
-
-async function serve(options: SocketDoubleOptions): Promise<Double> {
-  const double = await socketDouble(options);
-  doubles.push(double);
-  return double;
-}
-
-/** What depends on sockets: as long as it takes, and no longer. */
-const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 10_000, interval: 2 });
-
-const ready = { type: 'status', status: 'ready', message: '' };
-
-/** A service that takes every call, ends it when asked to, and says nothing. */
-const content: SocketDoubleOptions = {
-  connected: (connection) => connection.send({ ...ready, callId: 'x' }),
-  message: (connection, message) => {
-    if (typed(message, 'start_call')) connection.send(ready);
-    if (typed(message, 'end_call')) connection.close(1000);
-  },
-};
-
-function typed(message: string | Uint8Array, type: string): boolean {
-  return typeof message === 'string' && JSON.parse(message).type === type;
-}
-
-function audio({ received }: DoubleConnection): number {
-  return received.filter((message) => typed(message, 'audio')).length;
-}
 
 function place(url: string, more: Partial<LoadCallOptions> = {}) {
   const clock = new FakeClock();
@@ -114,7 +85,7 @@ describe('a service that takes no call', () => {
   });
 
   test('and sends the client elsewhere, where it does not go', async () => {
-    const elsewhere = await serve(content);
+    const elsewhere = await serve(contentService);
     const server = createServer().on('upgrade', (_, socket) => {
       socket.end(`HTTP/1.1 302 Found\r\nLocation: ${elsewhere.url}/\r\nContent-Length: 0\r\n\r\n`);
     });
@@ -128,7 +99,7 @@ describe('a service that takes no call', () => {
 
   test('by an error message', async () => {
     const { url } = await serve({
-      ...content,
+      ...contentService,
       message: (connection) => {
         connection.send({ type: 'error', code: 'UNAUTHORIZED', message: 'no' });
         connection.close(4403);
@@ -180,8 +151,8 @@ describe('a service that', () => {
 
   test('never ends the call is waited for 30 s', async () => {
     const { url } = await serve({
-      ...content,
-      message: (...args) => !typed(args[1], 'end_call') && content.message?.(...args),
+      ...contentService,
+      message: (...args) => !typed(args[1], 'end_call') && contentService.message?.(...args),
     });
     const { call, clock, tally } = place(url);
     await isUp(call);
@@ -192,7 +163,7 @@ describe('a service that', () => {
   });
 
   test('cuts the line drops the call', async () => {
-    const { url, connections } = await serve(content);
+    const { url, connections } = await serve(contentService);
     const { call, tally } = place(url);
     await isUp(call);
     connections[0]!.cut();
@@ -201,7 +172,7 @@ describe('a service that', () => {
   });
 
   test('ends the call early in order has ended it', async () => {
-    const { url, connections } = await serve(content);
+    const { url, connections } = await serve(contentService);
     const { call, tally } = place(url);
     await isUp(call);
     connections[0]!.close(1000);
@@ -214,7 +185,7 @@ describe('a service that', () => {
     ['a message that is none', { type: 'status', status: 'happy' }],
     ['bytes that are no audio', { type: 'audio_response', audio: '!', text: '' }],
   ])('sends %s fails the call', async (_, garbage) => {
-    const { url, connections } = await serve(content);
+    const { url, connections } = await serve(contentService);
     const { call, tally } = place(url);
     await isUp(call);
     connections[0]!.send(garbage);
@@ -223,7 +194,7 @@ describe('a service that', () => {
   });
 
   test('never says a word fails a call in which it was spoken to', async () => {
-    const { url } = await serve(content);
+    const { url } = await serve(contentService);
     const { call, tally, go } = place(url);
     await isUp(call);
     await go(10 + 100 + 100 + 1);
@@ -234,7 +205,7 @@ describe('a service that', () => {
   });
 
   test('has an error in a call that goes on is counted', async () => {
-    const { url, connections } = await serve(content);
+    const { url, connections } = await serve(contentService);
     const { call, tally } = place(url);
     await isUp(call);
     connections[0]!.send({ type: 'error', code: 'INTERNAL_ERROR', message: 'the model is away' });
@@ -247,7 +218,7 @@ describe('a call that goes well', () => {
   const speech = { type: 'audio_response', audio: Buffer.alloc(800, 0x7f).toString('base64'), text: '' };
 
   test('measures greeting, round trip and answer', async () => {
-    const { url, connections } = await serve(content);
+    const { url, connections } = await serve(contentService);
     const { call, clock, tally, go } = place(url);
     await isUp(call);
     expect(tally.histogram('setUpMs').count).toBe(1);
@@ -278,8 +249,20 @@ describe('a call that goes well', () => {
     expect([tally.of('ended'), tally.faults()]).toEqual([1, 0]);
   });
 
+  test('counts a ping that is not answered in 10 s', async () => {
+    const { url } = await serve(contentService);
+    const { call, tally, go } = place(url);
+    await isUp(call);
+    // Nothing is read meanwhile.
+    await go(501);
+    expect(tally.of('pings')).toBe(11);
+    expect(tally.of('pingsLost')).toBe(0);
+    await go(50);
+    expect(tally.of('pingsLost')).toBe(1);
+  });
+
   test('tells of a mark when what is before it would have been heard', async () => {
-    const { url, connections } = await serve(content);
+    const { url, connections } = await serve(contentService);
     const { call, tally, go } = place(url);
     await isUp(call);
     connections[0]!.send(speech);
@@ -288,156 +271,9 @@ describe('a call that goes well', () => {
     await eventually(() => expect(tally.errors).toEqual({ PASSED: 1 }));
     const marks = () => connections[0]!.received.filter((message) => typed(message, 'mark')).length;
     await go(4);
-    await eventually(() => expect(audio(connections[0]!)).toBe(4));
+    await eventually(() => expect(framesIn(connections[0]!)).toBe(4));
     expect(marks()).toBe(0);
     await go(1);
     await eventually(() => expect(marks()).toBe(1));
   });
-});
-
-test('a caller talks for his share of the time', () => {
-  const speaker = new Speaker({
-    utterances: [sentence, [word]],
-    silence,
-    talk: 0.25,
-    firstWordFrame: 7,
-    first: 0,
-  });
-  const frames = Array.from({ length: 7 + 100 + 300 + 1 + 50 }, () => speaker.next());
-  expect(frames.map(({ speech }) => speech).indexOf(true)).toBe(7);
-  expect(frames.filter(({ speech }) => speech)).toHaveLength(101);
-  expect(frames.flatMap(({ begins }, i) => (begins ? [i] : []))).toEqual([7, 407]);
-  // After a word by itself comes a second of silence all the same.
-  expect(frames.flatMap(({ ends }, i) => (ends ? [i] : []))).toEqual([106, 407]);
-  expect(speaker.next().begins).toBe(true);
-});
-
-function task(url: string, more: Partial<CallersTask> = {}): CallersTask {
-  return {
-    run: 'test',
-    url,
-    headers: {},
-    dialect: 'native',
-    transport: 'json',
-    sampleRate: 8000,
-    users: ['a', 'b'],
-    calls: 3,
-    processes: 1,
-    process: 0,
-    rampMs: 0,
-    callMs: 20_000,
-    talk: 0.5,
-    clips: [{ samples: new Int16Array(8_000).fill(5_000), sampleRate: 8000 }],
-    seed: 1,
-    ...more,
-  };
-}
-
-describe('the calls of a process', () => {
-  test('are paced by one timer, each with a frame every 20 ms', async () => {
-    const { url, connections } = await serve(content);
-    const clock = new FakeClock();
-    const callers = new Callers(task(url), clock);
-    await clock.advance(20);
-    await eventually(() => expect(callers.open).toBe(3));
-    expect(clock.pending).toBe(1);
-    await clock.advance(2_000);
-    await eventually(() => expect(connections.map(audio)).toEqual([100, 100, 100]));
-    expect(callers.takeTally().counts).toMatchObject({
-      placed: 3,
-      accepted: 3,
-      framesSent: 300,
-      slippedMs: 0,
-    });
-    const ended = callers.end(0);
-    await clock.advance(20);
-    await eventually(() => expect(callers.open).toBe(0));
-    await eventually(async () => {
-      await clock.advance(20);
-      expect(clock.pending).toBe(0);
-    });
-    await ended;
-    expect(callers.takeTally().counts).toMatchObject({ ended: 3 });
-  });
-
-  test('begin one after the other, for each user in turn, and are replaced', async () => {
-    const started: { userId: string; callId: string }[] = [];
-    const { url } = await serve({
-      ...content,
-      message: (connection, message) => {
-        if (typed(message, 'start_call')) started.push(JSON.parse(message as string));
-        content.message?.(connection, message);
-      },
-    });
-    const clock = new FakeClock();
-    const callers = new Callers(task(url, { rampMs: 3_000, callMs: 6_500 }), clock);
-    for (const expected of [1, 2, 3]) {
-      await clock.advance(expected === 1 ? 20 : 1_000);
-      await eventually(() => expect(callers.open).toBe(expected));
-    }
-    expect(started.map(({ userId }) => userId)).toEqual(['a', 'b', 'a']);
-    expect(callers.takeTally().counts).toMatchObject({ placed: 3, ended: 0 });
-    // They last 6.5 s and up to a quarter more or less; at most a second later the next is placed.
-    await eventually(async () => {
-      await clock.advance(500);
-      expect(new Set(started.map(({ callId }) => callId)).size).toBeGreaterThanOrEqual(6);
-    });
-    const ended = callers.end(0);
-    await eventually(async () => {
-      await clock.advance(20);
-      expect(clock.pending).toBe(0);
-    });
-    await ended;
-  });
-
-  test('that fail are tried again later and later', async () => {
-    let asked = 0;
-    const { url } = await serve({
-      upgrade: () => {
-        asked += 1;
-        return 503;
-      },
-    });
-    const clock = new FakeClock();
-    const callers = new Callers(task(url, { calls: 1 }), clock);
-    const tally = new Tally();
-    for (let second = 0; second < 40; second++) {
-      await clock.advance(1_000);
-      const before = asked;
-      await eventually(() => {
-        tally.merge(callers.takeTally());
-        expect(tally.of('placed')).toBe(asked);
-        expect(tally.faults('refused')).toBe(asked);
-      });
-      expect(asked - before).toBeLessThanOrEqual(1);
-    }
-    // 1, 2, 4, 8, 16, 30 … s, each shortened by up to a half.
-    expect(asked).toBeGreaterThanOrEqual(6);
-    expect(asked).toBeLessThanOrEqual(8);
-    const ended = callers.end(0);
-    await clock.advance(40);
-    await ended;
-  });
-});
-
-test('a deployment that dies in the middle gives a report', { timeout: 30_000 }, async () => {
-  let frames = 0;
-  const stop = new AbortController();
-  const double = await serve({
-    ...content,
-    message: (connection, message) => {
-      content.message?.(connection, message);
-      if (typed(message, 'audio') && ++frames === 20) void double.close().then(() => stop.abort());
-    },
-  });
-  const report = await runLoad({
-    options: { ...parseLoadArguments(['--calls', '4']), ramp: 0, processes: 2 },
-    url: new URL(double.url),
-    clips: task('').clips,
-    stop: stop.signal,
-    progress: () => {},
-  });
-  doubles.length = 0;
-  expect(report).toMatchObject({ end: 'interrupted', calls: { accepted: 4, dropped: { CLOSE_1006: 4 } } });
-  expect(report.client.processes.map(({ lost }) => lost)).toEqual([false, false]);
 });
