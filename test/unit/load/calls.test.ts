@@ -54,10 +54,12 @@ function place(url: string, more: Partial<LoadCallOptions> = {}) {
   return { call, clock, tally, go };
 }
 
-/** What became of a call. */
-function fate(tally: Tally) {
-  const { refused, dropped, failed } = tally.take().faults;
-  return { ...refused, ...dropped, ...failed };
+/** What became of calls, e.g. `refused TOO_MANY_CALLS`. */
+function fates(tally: Tally): string[] {
+  const { faults } = tally.take();
+  return Object.entries(faults).flatMap(([fault, reasons]) =>
+    Object.entries(reasons).flatMap(([reason, times]) => Array(times).fill(`${fault} ${reason}`)),
+  );
 }
 
 const isOver = (call: LoadCall) => eventually(() => expect(call.over).toBe(true));
@@ -71,7 +73,7 @@ describe('a service that takes no call', () => {
     });
     const { call, tally } = place(url);
     await isOver(call);
-    expect(fate(tally)).toEqual({ TOO_MANY_CALLS: 1 });
+    expect(fates(tally)).toEqual(['refused TOO_MANY_CALLS']);
   });
 
   test.each([
@@ -81,7 +83,7 @@ describe('a service that takes no call', () => {
     const { url } = await serve({ upgrade: () => 429, refusal });
     const { call, tally } = place(url);
     await isOver(call);
-    expect(fate(tally)).toEqual({ HTTP_429: 1 });
+    expect(fates(tally)).toEqual(['refused HTTP_429']);
   });
 
   test('and sends the client elsewhere, where it does not go', async () => {
@@ -92,7 +94,7 @@ describe('a service that takes no call', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { call, tally } = place(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
     await isOver(call);
-    expect(fate(tally)).toEqual({ HTTP_302: 1 });
+    expect(fates(tally)).toEqual(['refused HTTP_302']);
     expect(elsewhere.connections).toEqual([]);
     server.close();
   });
@@ -107,14 +109,14 @@ describe('a service that takes no call', () => {
     });
     const { call, tally } = place(url);
     await isOver(call);
-    expect(fate(tally)).toEqual({ UNAUTHORIZED: 1 });
+    expect(fates(tally)).toEqual(['refused UNAUTHORIZED']);
   });
 
   test('by a close code alone, as carriers are told', async () => {
     const { url } = await serve({ message: (connection) => connection.close(4403) });
     const { call, tally } = place(url, { dialect: 'twilio' });
     await isOver(call);
-    expect(fate(tally)).toEqual({ CLOSE_4403: 1 });
+    expect(fates(tally)).toEqual(['refused CLOSE_4403']);
   });
 
   test('and does not even listen', async () => {
@@ -122,7 +124,7 @@ describe('a service that takes no call', () => {
     await double.close();
     const { call, tally } = place(double.url);
     await isOver(call);
-    expect(fate(tally)).toEqual({ ECONNREFUSED: 1 });
+    expect(fates(tally)).toEqual(['failed ECONNREFUSED']);
   });
 });
 
@@ -135,7 +137,7 @@ describe('a service that', () => {
     expect(call.over).toBe(false);
     await clock.advance(1);
     call.tick();
-    expect(fate(tally)).toEqual({ CONNECT_TIMEOUT: 1 });
+    expect(fates(tally)).toEqual(['failed CONNECT_TIMEOUT']);
   });
 
   test('never starts the call is waited for 20 s', async () => {
@@ -146,7 +148,7 @@ describe('a service that', () => {
     await eventually(() => expect(connections[0]?.received).toHaveLength(1));
     await clock.advance(20_001);
     call.tick();
-    expect(fate(tally)).toEqual({ START_TIMEOUT: 1 });
+    expect(fates(tally)).toEqual(['failed START_TIMEOUT']);
   });
 
   test('never ends the call is waited for 30 s', async () => {
@@ -159,7 +161,7 @@ describe('a service that', () => {
     call.hangUp();
     await clock.advance(30_001);
     call.tick();
-    expect(fate(tally)).toEqual({ END_TIMEOUT: 1 });
+    expect(fates(tally)).toEqual(['failed END_TIMEOUT']);
   });
 
   test('cuts the line drops the call', async () => {
@@ -168,7 +170,7 @@ describe('a service that', () => {
     await isUp(call);
     connections[0]!.cut();
     await isOver(call);
-    expect(fate(tally)).toEqual({ CLOSE_1006: 1 });
+    expect(fates(tally)).toEqual(['dropped CLOSE_1006']);
   });
 
   test('ends the call early in order has ended it', async () => {
@@ -190,7 +192,7 @@ describe('a service that', () => {
     await isUp(call);
     connections[0]!.send(garbage);
     await isOver(call);
-    expect(fate(tally)).toEqual({ PROTOCOL: 1 });
+    expect(fates(tally)).toEqual(['failed PROTOCOL']);
   });
 
   test('never says a word fails a call in which it was spoken to', async () => {
@@ -201,7 +203,7 @@ describe('a service that', () => {
     expect(tally.of('said')).toBe(1);
     call.hangUp();
     await isOver(call);
-    expect(fate(tally)).toEqual({ SILENT: 1 });
+    expect(fates(tally)).toEqual(['failed SILENT']);
   });
 
   test('has an error in a call that goes on is counted', async () => {
@@ -247,6 +249,25 @@ describe('a call that goes well', () => {
     call.hangUp();
     await isOver(call);
     expect([tally.of('ended'), tally.faults()]).toEqual([1, 0]);
+  });
+
+  test('takes an answer that was taken back for none', async () => {
+    const { url, connections } = await serve(contentService);
+    const { call, tally, go } = place(url);
+    await isUp(call);
+    await go(10 + 50);
+    // The service took a pause for the end, and the caller spoke on.
+    connections[0]!.send({ type: 'status', status: 'processing', message: '' });
+    connections[0]!.send({ type: 'clear' });
+    connections[0]!.send(speech);
+    await eventually(() => expect(tally.of('audioMessages')).toBe(1));
+    await go(50);
+    connections[0]!.send(speech);
+    await eventually(() => expect(tally.of('audioMessages')).toBe(2));
+    expect(tally.of('answered')).toBe(0);
+    connections[0]!.send({ type: 'status', status: 'processing', message: '' });
+    connections[0]!.send(speech);
+    await eventually(() => expect(tally.of('answered')).toBe(1));
   });
 
   test('counts a ping that is not answered in 10 s', async () => {
