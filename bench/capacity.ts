@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { startBackEnds } from './back-ends.ts';
+import { whole } from './options.ts';
 import { type Measured, PacedCalls } from './paced-calls.ts';
 import { bundlePeer, PEER } from './peer.ts';
 import { printTable, quantile, rounded } from './statistics.ts';
@@ -203,13 +204,4 @@ function summary({
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** @throws {RangeError} if it is none, or out of bounds. */
-function whole(option: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new RangeError(`${option}: a whole number from ${least} to ${most}`);
-  }
-  return value;
 }

@@ -9,6 +9,18 @@ const benches: Record<string, { describe: string; load(): Promise<Bench> }> = {
     describe: 'CPU per incoming frame, against an object that only counts the same frames',
     load: () => import('./frame.ts'),
   },
+  capacity: {
+    describe: 'Calls that one workerd holds before frames are late, against bare objects and agents/voice',
+    load: () => import('./capacity.ts'),
+  },
+  memory: {
+    describe: 'Memory of a call: connected, in mid-call, ended; and what 10,000 calls leave behind',
+    load: () => import('./memory.ts'),
+  },
+  cpu: {
+    describe: 'What a second of call costs by stage, and what it cost before (--before DIR)',
+    load: () => import('./cpu.ts'),
+  },
   windows: {
     describe: 'What it costs in words to transcribe speech before it is over',
     load: () => import('./windows.ts'),

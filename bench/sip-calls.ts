@@ -6,6 +6,7 @@ import type { PhoneCall, Reception } from '../test/support/sip/phone.ts';
 import { called, Telephony } from '../test/support/telephony.ts';
 import { wordErrors } from '../test/support/word-errors.ts';
 import { voicedSpan } from '../tools/caller/audio.ts';
+import { whole } from './options.ts';
 import { printTable, quantile, rounded } from './statistics.ts';
 
 export const help = `npm run bench -- sip-calls [--calls N] [--apart MS]
@@ -231,11 +232,4 @@ function machineTimes(): { idle: number; all: number } {
 
 function busyShare(before: { idle: number; all: number }, after: { idle: number; all: number }): number {
   return 1 - (after.idle - before.idle) / (after.all - before.all);
-}
-
-function whole(option: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < least || value > most)
-    throw new RangeError(`${option}: ${least} to ${most}`);
-  return value;
 }

@@ -210,6 +210,7 @@ describe('recording timeline', () => {
       store: ({ index, caller, agent }) => {
         const at = caller?.findIndex((sample) => sample !== 0) ?? -1;
         if (at >= 0) starts.set(index * 16000 + at, index * 16000 + (agent?.findIndex((s) => s !== 0) ?? -1));
+        return true;
       },
     });
     for (let minute = 0; minute < 60; minute++) {

@@ -22,6 +22,7 @@ it('of an hour with jitter and a lost line, both channels are aligned to a frame
     store: ({ index, length, caller, agent }) => {
       expect(index).toBe(stored.length);
       stored.push({ length, caller: clicksIn(caller), agent: clicksIn(agent) });
+      return true;
     },
   });
   const silent = new Int16Array(160);
