@@ -23,6 +23,7 @@ const workerdBinary = (createRequire(import.meta.url)('workerd') as { default: s
 /** A running workerd. */
 export interface Workerd {
   port: number;
+  pid: number;
   /** CPU that the process has used, in microseconds. */
   cpuUs(): number;
   stop(): Promise<void>;
@@ -35,6 +36,8 @@ export interface WorkerOptions {
   bucket?: string;
   /** Where the objects' storage is. In memory, no write waits for the machine's disk; Linux has it. Default `disk`. */
   storage?: Storage;
+  /** V8's, e.g. `--expose-gc`. */
+  v8Flags?: readonly string[];
 }
 
 export type Storage = 'disk' | 'memory';
@@ -101,6 +104,7 @@ export async function serve(modules: string, options: WorkerOptions): Promise<Wo
   await untilListening(port, child);
   return {
     port,
+    pid: child.pid!,
     cpuUs: () => cpuOf(child.pid!),
     stop: () =>
       new Promise((resolve) => {
@@ -142,6 +146,7 @@ const config :Workerd.Config = (
     (name = "nobucket", external = (address = "127.0.0.1:1", http = ())),
   ],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+  v8Flags = [${(options.v8Flags ?? []).map((flag) => JSON.stringify(flag)).join(', ')}],
 );
 const main :Workerd.Worker = (
   modules = [${modules.join(', ')}],

@@ -44,6 +44,9 @@ class BackgroundFilter implements VoiceActivityDetector {
   /** How much was heard at each level, the newest with the greatest weight. */
   readonly #histogram = new Float64Array(levels);
   #weight = 1;
+  /** By how much each frame weighs more than the one before it, and of what length that holds: one length a line, as a rule. */
+  #growth = 1;
+  #growthMs = 0;
   #heardMs = 0;
   #sinceUpdateMs = 0;
   /** Below it there is no voice, in dB; 0: all is. */
@@ -76,7 +79,11 @@ class BackgroundFilter implements VoiceActivityDetector {
   }
 
   #learn(level: number, ms: number): void {
-    this.#weight *= Math.exp(ms / memoryMs);
+    if (ms !== this.#growthMs) {
+      this.#growth = Math.exp(ms / memoryMs);
+      this.#growthMs = ms;
+    }
+    this.#weight *= this.#growth;
     this.#histogram[level]! += this.#weight;
     if (this.#weight > greatestWeight) {
       for (let i = 0; i < levels; i++) this.#histogram[i]! /= greatestWeight;
@@ -125,6 +132,6 @@ function boundOf(histogram: Float64Array, marginDb: number): number {
 
 function levelOf(frame: Int16Array): number {
   let sum = 0;
-  for (const sample of frame) sum += sample * sample;
+  for (let i = 0; i < frame.length; i++) sum += frame[i]! * frame[i]!;
   return Math.round(10 * Math.log10(sum / frame.length + 1));
 }

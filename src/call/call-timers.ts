@@ -20,12 +20,13 @@ export class CallTimers {
     this.#timers.add(timer);
   }
 
-  every(intervalMs: number, task: () => void): void {
-    this.after(intervalMs, () => {
+  /** @param interval in milliseconds; a function is asked before each time. */
+  every(interval: number | (() => number), task: () => void): void {
+    this.after(typeof interval === 'number' ? interval : interval(), () => {
       try {
         task();
       } finally {
-        if (!this.#over) this.every(intervalMs, task);
+        if (!this.#over) this.every(interval, task);
       }
     });
   }

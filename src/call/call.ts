@@ -103,8 +103,6 @@ const FINISH_TIMEOUT_MS = 30_000;
 const MOST_PROTOCOL_ERRORS = 100;
 /** The caller's audio kept while the call is being set up. */
 const EARLY_AUDIO_MS = 5_000;
-/** How often it is written down what was heard of a model that speaks by itself: what of its words a crash may cost. */
-const HEARD_MS = 1_000;
 /** Keys kept meanwhile. */
 const EARLY_DIGITS = 32;
 
@@ -441,12 +439,14 @@ export class Call implements LegHandler {
       onHeard: (samples, startedAt) => timeline.agent(samples, startedAt),
     });
     this.#timers.after(call.startTime + limits.callMs - clock.now(), () => this.#end('time limit'));
-    this.#timers.every(checkMs, () => {
+    // Timers are dear: there is one for each chunk, and more only for one whose audio is late.
+    const untilChunk = () => Math.max(0, timeline.nextChunkEndsAt - clock.now()) + checkMs;
+    this.#timers.every(untilChunk, () => {
       if (this.#state !== 'active') return;
       playout.settle();
       timeline.storeUntil(Math.min(this.#lostAt ?? clock.now(), playout.heardUntil));
+      this.#tellHeard();
     });
-    this.#timers.every(HEARD_MS, () => this.#tellHeard());
     this.#timers.every(limits.idleMs / 4, () => {
       const silent = clock.now() - this.#lastMessageAt >= limits.idleMs;
       if (silent && this.#lostAt === null && !this.#transfers.pending) this.#end('idle');
@@ -454,6 +454,7 @@ export class Call implements LegHandler {
     return { call, timeline, playout };
   }
 
+  /** What was heard of a model that speaks by itself is written down with the audio: a crash costs as much of either. */
   #tellHeard(): void {
     const heard = this.#engine?.heardOfSpeech ?? null;
     if (heard === null || heard.text === this.#toldHeard || this.#state !== 'active') return;

@@ -124,6 +124,11 @@ export class Listener {
     this.#lastAudioMs = (samples.length * 1000) / this.#options.sampleRate;
     // A part of a frame that waits belongs before these samples.
     this.#position = position - this.#frameFilled;
+    // What most lines send: nothing of it has to be copied together.
+    if (this.#frameFilled === 0 && samples.length === this.#frame.length) {
+      this.#takeFrame(samples);
+      return;
+    }
     let taken = 0;
     while (taken < samples.length) {
       const part = Math.min(this.#frame.length - this.#frameFilled, samples.length - taken);
@@ -132,7 +137,7 @@ export class Listener {
       taken += part;
       if (this.#frameFilled < this.#frame.length) return;
       this.#frameFilled = 0;
-      this.#takeFrame();
+      this.#takeFrame(this.#frame);
       this.#position += this.#frame.length;
     }
   }
@@ -166,8 +171,8 @@ export class Listener {
     this.#options.detector.close();
   }
 
-  #takeFrame(): void {
-    const frame = this.#frame;
+  /** Whoever keeps anything of `frame` copies it. */
+  #takeFrame(frame: Int16Array): void {
     const voiced = this.#options.detector.isVoiced(frame);
     if (voiced) {
       this.#lastVoicedAt = this.#lastAudioAt;

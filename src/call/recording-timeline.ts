@@ -98,6 +98,12 @@ export class RecordingTimeline {
     this.#write('agent', samples, Math.max(0, this.sampleAt(startedAt)));
   }
 
+  /** When the next chunk is over: it may still wait for late audio. In milliseconds since the epoch. */
+  get nextChunkEndsAt(): number {
+    const { startTime, sampleRate } = this.#options;
+    return startTime + ((this.#nextChunk + 1) * this.chunkSamples * 1000) / sampleRate;
+  }
+
   /** Hands out the chunks that lie wholly before `now`; the agent's audio must have been accounted for up to it. */
   storeUntil(now: number): void {
     const complete = Math.min(
@@ -145,6 +151,14 @@ export class RecordingTimeline {
     let written = 0;
     // Audio that would fall into a chunk already stored is lost only by a bug; it is placed at the earliest open sample.
     let position = Math.max(at, this.#nextChunk * this.chunkSamples);
+    const first = Math.floor(position / this.chunkSamples);
+    const end = position + samples.length;
+    // Nearly every frame lies in one chunk.
+    if (end <= (first + 1) * this.chunkSamples && samples.length > 0) {
+      this.#track(first, side).set(samples, position - first * this.chunkSamples);
+      this.#end = Math.max(this.#end, end);
+      return;
+    }
     while (written < samples.length) {
       const index = Math.floor(position / this.chunkSamples);
       const offset = position - index * this.chunkSamples;

@@ -34,8 +34,8 @@ class NativeDialect implements Dialect {
   readonly #sendToLeg: SendToLeg;
   #audio: StartCall['audio'] | null = null;
   #features = new Set<string>();
-  /** Decoded frames, one after the other: nothing past the dialect keeps them. */
-  #scratch = new Int16Array(1600);
+  /** Decoded frames, one after the other, mostly of one length: nothing past the dialect keeps them. */
+  #scratch = new Int16Array(0);
 
   constructor(send: SendToLeg) {
     this.#sendToLeg = send;
@@ -277,7 +277,7 @@ class NativeDialect implements Dialect {
       if (bytes.length % 2 === 1) handler.protocolError('BAD_AUDIO', 'L16 of an odd number of bytes');
       else handler.audio(decodePcm16(bytes));
     } else {
-      if (this.#scratch.length < bytes.length) this.#scratch = new Int16Array(bytes.length);
+      if (this.#scratch.length !== bytes.length) this.#scratch = new Int16Array(bytes.length);
       handler.audio((encoding === 'mulaw' ? decodeMulaw : decodeAlaw)(bytes, this.#scratch));
     }
   }

@@ -1,6 +1,6 @@
 import type { Clock, Random, Timer } from '../call/clock.ts';
 import type { CallEvent, StartedCallFacts } from '../call/events.ts';
-import type { AudioChunk } from '../call/journal.ts';
+import type { AudioChunk, CallFact } from '../call/journal.ts';
 import type { PastCall } from '../call/past-call.ts';
 import { type Config, LEASE_MARGIN_MS } from '../config.ts';
 import type { Env } from '../env.ts';
@@ -48,7 +48,7 @@ export class CallArchive {
   readonly #analytics: CallAnalytics | null;
   /** What was said and is to be said: written before any audio of it goes out. */
   readonly #words: WriteBehind;
-  /** What is charged. */
+  /** What is charged: written with whatever is written next, so that it costs no transaction of its own. A crash may cost as much of it as of the audio. */
   readonly #usage: WriteBehind;
   #conversationTimer: Timer | null = null;
   #reportTimer: Timer | null = null;
@@ -71,7 +71,7 @@ export class CallArchive {
         : // Of a data set nobody can say where it is kept.
           new CallAnalytics(env.ANALYTICS, entries, config, () => jurisdiction() !== null);
     this.#words = new WriteBehind(clock);
-    this.#usage = new WriteBehind(clock);
+    this.#usage = new WriteBehind(clock, config.SPOOL_INTERVAL);
     const deliver = callDeliveries({
       env,
       config,
@@ -98,6 +98,7 @@ export class CallArchive {
 
   storeAudio(chunk: AudioChunk): void {
     if (!this.#journal.appendAudio(chunk)) this.#lostSamples += chunk.length;
+    this.#usage.flush();
   }
 
   /** What a client needs to come back to a call that the object has lost; null where there is none. */
@@ -268,7 +269,7 @@ export class CallArchive {
     this.#progress.hear(event);
     switch (event.type) {
       case 'call.started': {
-        this.#journal.append({ type: 'started', call: event.call, resumeToken });
+        this.#append({ type: 'started', call: event.call, resumeToken });
         this.#expectEnd(event.call.startTime);
         this.#outbox.put(...this.#counting, 'log started');
         void this.#outbox.run();
@@ -276,7 +277,7 @@ export class CallArchive {
         return;
       }
       case 'turn.recorded':
-        this.#journal.append({ type: 'turn', turn: event.turn });
+        this.#append({ type: 'turn', turn: event.turn });
         this.#conversationTimer ??= this.#options.clock.after(
           this.#options.config.CONVERSATION_INTERVAL,
           () => {
@@ -288,25 +289,30 @@ export class CallArchive {
         return;
       case 'failure': {
         const { code, provider, message } = event;
-        this.#journal.append({ type: 'failure', failure: { at, code, provider, message } });
+        this.#append({ type: 'failure', failure: { at, code, provider, message } });
         return;
       }
       case 'language.heard':
-        this.#journal.append({ type: 'language', language: event.language });
+        this.#append({ type: 'language', language: event.language });
         return;
       case 'tool.ran':
-        this.#journal.append({ type: 'tool', run: event.run });
+        this.#append({ type: 'tool', run: event.run });
         return;
       case 'transfer':
-        if (event.state === 'over') this.#journal.append({ type: 'transfer', transfer: event.transfer });
+        if (event.state === 'over') this.#append({ type: 'transfer', transfer: event.transfer });
         return;
       case 'call.counted':
-        this.#journal.append({ type: 'counted', counts: event.counts });
+        this.#append({ type: 'counted', counts: event.counts });
         return;
       case 'call.closed':
         this.#end(event);
         return;
     }
+  }
+
+  #append(fact: CallFact): void {
+    this.#journal.append(fact);
+    this.#usage.flush();
   }
 
   #end({ reason, status, endTime }: ClosedCall): void {

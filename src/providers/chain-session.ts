@@ -50,6 +50,8 @@ export class ChainSession implements SpeechToTextSession {
   /** Without their text, the oldest first; the last one is being spoken. */
   #utterances: KeptUtterance[] = [new KeptUtterance(0)];
   readonly #mostSamples: number;
+  /** Its signal has fired. Asking a signal costs more than the rest of what is done with a frame. */
+  #closed = false;
 
   constructor(options: ChainSessionOptions, call: SpeechToTextOptions) {
     this.#options = options;
@@ -67,7 +69,7 @@ export class ChainSession implements SpeechToTextSession {
   // --- the call's side ------------------------------------------------------------------------------------
 
   push(samples: Int16Array): void {
-    if (this.#call.signal.aborted || samples.length === 0) return;
+    if (this.#closed || samples.length === 0) return;
     const { current } = this;
     if (current.length === 0) this.#choose();
     current.push(samples);
@@ -286,6 +288,8 @@ export class ChainSession implements SpeechToTextSession {
   /** Keeps what is kept within its bounds, at the expense of the oldest. */
   #bound(): void {
     const { keptUtterances } = this.#options;
+    // Asked with each frame of speech.
+    if (this.#utterances.length === 1 && this.current.kept <= this.#mostSamples && keptUtterances > 0) return;
     let kept = this.#utterances.reduce((sum, utterance) => sum + utterance.kept, 0);
     for (const [i, utterance] of this.#utterances.entries()) {
       const isBeyondCount = this.#utterances.length - i > keptUtterances;
@@ -312,6 +316,7 @@ export class ChainSession implements SpeechToTextSession {
   }
 
   #close(): void {
+    this.#closed = true;
     this.#drop();
     for (const utterance of this.#utterances) {
       utterance.circuit?.released();
