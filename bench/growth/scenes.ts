@@ -13,7 +13,7 @@ const SHARDS = 16;
 export const STEADY = 'steady';
 
 /**
- * A day of half an hour: calls begin more and more often, are as many as there are to be, twice as many begin for half a minute, and they become
+ * A day of 22 minutes: calls begin more and more often, are as many as there are to be, twice as many begin for half a minute, and they become
  * fewer. The permits are for more: it is looked at what the objects do, and not at the ceiling.
  *
  * @param scale of the number of calls, isolates and users; the shards are as many as ever.
@@ -23,12 +23,12 @@ export function dayOf(scale: number): DayScene {
   return {
     ...common(scale, 1),
     phases: [
-      phase('morning', 480, 0.01 * usual, usual),
+      phase('morning', 360, 0.01 * usual, usual),
       phase('filling', 480, usual, usual),
-      phase(STEADY, 360, usual, usual),
+      phase(STEADY, 240, usual, usual),
       phase('burst', 30, 2 * usual, 2 * usual),
-      phase('after the burst', 180, usual, usual),
-      phase('evening', 270, usual, 0.3 * usual),
+      phase('after the burst', 150, usual, usual),
+      phase('evening', 60, usual, 0.3 * usual),
     ],
     ceiling: 1.5 * scale * CALLS,
   };
@@ -53,7 +53,7 @@ export function diallingOf(scale: number, shards: number): DialScene {
   return {
     shards,
     perSecond: (0.2 * scale * CALLS) / CALL_SECONDS,
-    seconds: 120,
+    seconds: 60,
     nodes: Math.round(220 * scale),
     users: 2_000,
     seed: 3,
