@@ -24,8 +24,12 @@ const workerdBinary = (createRequire(import.meta.url)('workerd') as { default: s
 export interface Workerd {
   port: number;
   pid: number;
+  /** Null: none was asked for. */
+  inspectorPort: number | null;
   /** CPU that the process has used, in microseconds. */
   cpuUs(): number;
+  /** Memory of the process that lies in RAM, in bytes. */
+  residentBytes(): number;
   stop(): Promise<void>;
 }
 
@@ -33,11 +37,14 @@ export interface WorkerOptions {
   /** Class names of the Durable Objects, by binding. */
   objects: Record<string, string>;
   text?: Record<string, string>;
-  bucket?: string;
+  /** The binding of a bucket, and host and port of whoever answers for it. */
+  bucket?: { binding: string; host: string };
   /** Where the objects' storage is. In memory, no write waits for the machine's disk; Linux has it. Default `disk`. */
   storage?: Storage;
   /** V8's, e.g. `--expose-gc`. */
   v8Flags?: readonly string[];
+  /** Whether V8's inspector is to be had. */
+  inspector?: boolean;
 }
 
 export type Storage = 'disk' | 'memory';
@@ -97,7 +104,9 @@ export async function serve(modules: string, options: WorkerOptions): Promise<Wo
   const port = await freePort();
   writeFileSync(join(folder, 'config.capnp'), capnp(files, port, storage, options));
   // Not the package's command: that is a script around the process whose time counts.
-  const child = spawn(workerdBinary, ['serve', '--experimental', 'config.capnp'], {
+  const inspectorPort = options.inspector === true ? await freePort() : null;
+  const inspector = inspectorPort === null ? [] : [`--inspector-addr=127.0.0.1:${inspectorPort}`];
+  const child = spawn(workerdBinary, ['serve', '--experimental', ...inspector, 'config.capnp'], {
     cwd: folder,
     stdio: 'ignore',
   });
@@ -105,7 +114,9 @@ export async function serve(modules: string, options: WorkerOptions): Promise<Wo
   return {
     port,
     pid: child.pid!,
+    inspectorPort,
     cpuUs: () => cpuOf(child.pid!),
+    residentBytes: () => residentBytesOf(child.pid!),
     stop: () =>
       new Promise((resolve) => {
         child.once('exit', () => {
@@ -118,7 +129,7 @@ export async function serve(modules: string, options: WorkerOptions): Promise<Wo
 }
 
 function capnp(files: string[], port: number, storage: string, options: WorkerOptions): string {
-  const main = files.find((file) => /^index\.m?js$|^counting-worker\.mjs$/.test(file))!;
+  const main = files.find((file) => /^index\.m?js$/.test(file))!;
   const ordered = [main, ...files.filter((file) => file !== main)];
   const modules = ordered.map((file) => {
     const name = file === main ? file : `./${file}`;
@@ -131,7 +142,7 @@ function capnp(files: string[], port: number, storage: string, options: WorkerOp
     ...Object.entries(options.text ?? {}).map(
       ([name, value]) => `(name = "${name}", text = ${JSON.stringify(value)})`,
     ),
-    ...(options.bucket === undefined ? [] : [`(name = "${options.bucket}", r2Bucket = "nobucket")`]),
+    ...(options.bucket === undefined ? [] : [`(name = "${options.bucket.binding}", r2Bucket = "bucket")`]),
   ];
   const namespaces = Object.values(options.objects).map(
     (className) => `(className = "${className}", uniqueKey = "${className}", enableSql = true)`,
@@ -143,7 +154,7 @@ const config :Workerd.Config = (
     (name = "main", worker = .main),
     (name = "internet", network = (allow = ["local", "private"])),
     (name = "storage", disk = (path = ${JSON.stringify(storage)}, writable = true)),
-    (name = "nobucket", external = (address = "127.0.0.1:1", http = ())),
+    (name = "bucket", external = (address = "${options.bucket?.host ?? '127.0.0.1:1'}", http = ())),
   ],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
   v8Flags = [${(options.v8Flags ?? []).map((flag) => JSON.stringify(flag)).join(', ')}],
@@ -165,6 +176,11 @@ function cpuOf(pid: number): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = Number(fields[11]) + Number(fields[12]);
   return (ticks * 1_000_000) / ticksPerSecond;
+}
+
+function residentBytesOf(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kilobytes) * 1024;
 }
 
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));

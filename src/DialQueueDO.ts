@@ -7,15 +7,8 @@ import type { DialReason } from './dialling/dial.ts';
 import type { DialPace } from './dialling/pace.ts';
 import { reasonAgainst } from './dialling/permission.ts';
 import { DialDeliveries } from './durable/dial-deliveries.ts';
-import {
-  type Claimed,
-  type Dial,
-  type DialNode,
-  DialQueue,
-  migrateDials,
-  type NewDial,
-  type Progress,
-} from './durable/dial-queue.ts';
+import { type Claimed, type DialNode, DialQueue, type Progress } from './durable/dial-queue.ts';
+import { type Dial, migrateDials, type NewDial } from './durable/dial-tables.ts';
 import { userSlots } from './durable/object-limits.ts';
 import type { Env } from './env.ts';
 import { describeError, log, personalId } from './log.ts';

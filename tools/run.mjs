@@ -36,6 +36,10 @@ const TASKS = {
   doctor: ['Try each configured provider and the database', (args) => [['tools/doctor.ts', ...args]]],
   cost: ['Print what a month costs: --calls N and more', (args) => [['tools/cost.ts', ...args]]],
   chaos: ['Kill the Worker under running calls', (args) => [['test/chaos/main.ts', ...args]]],
+  soak: [
+    'Random callers for an hour: leaks, stuck calls, missing records (--minutes, --callers, --seed)',
+    (args) => [['tools/opus-wasm.ts'], ['test/soak/main.ts', ...args]],
+  ],
   bench: [
     'Run a benchmark',
     (args) => [['tools/console/build.ts'], ['tools/opus-wasm.ts'], ['bench/main.ts', ...args]],

@@ -1,98 +1,23 @@
-import type { VoiceActivityDetector } from '../audio/voice-activity.ts';
 import type { LegHandler, StartRequest } from '../dialects/dialect.ts';
-import type { ErrorCode, SampleRate } from '../dialects/native-messages.ts';
-import type { Providers } from '../providers/registry.ts';
-import type { CallActions, ToolCallFacts, ToolRun } from '../tools/tool.ts';
-import type { CallTools } from './agent.ts';
+import type { ErrorCode } from '../dialects/native-messages.ts';
+import { ActiveCall, type StoredRecording } from './active-call.ts';
 import type { AgentConfig } from './agent-config.ts';
-import {
-  type AnswerDetection,
-  type AnswerVerdict,
-  type CreateAnswerDetection,
-  wordsAndTime,
-} from './answer-detection.ts';
-import { CallCounter, type CallCounts } from './call-counts.ts';
-import type { CallSlots } from './call-slots.ts';
+import { AnswerJudgement } from './answer-judgement.ts';
+import { CallCounter } from './call-counts.ts';
+import type { CallOptions } from './call-options.ts';
+import { admissionOf, CallSetup, startedCall } from './call-setup.ts';
 import { CallTimers } from './call-timers.ts';
-import type { Clock, Timer } from './clock.ts';
-import { DuplexEngine } from './duplex-engine.ts';
+import type { Timer } from './clock.ts';
+import { createEngine } from './create-engine.ts';
 import type { Engine } from './engine.ts';
-import type { CallEvents, EndReason, FailureCode, StartedCallFacts } from './events.ts';
-import type { CallFunds } from './funds.ts';
-import type { AudioChunk } from './journal.ts';
+import type { EndReason, FailureCode, StartedCallFacts } from './events.ts';
 import type { Closing, Leg } from './leg.ts';
 import { MessageRate } from './message-rate.ts';
 import type { PastCall } from './past-call.ts';
-import { Pipeline, type PipelineOptions } from './pipeline.ts';
-import { Playout } from './playout.ts';
-import { mayStartCall, type Principal, principalName } from './principal.ts';
-import { RecordingTimeline } from './recording-timeline.ts';
+import type { Principal } from './principal.ts';
+import { type RequestedCall, refusalToStart, requestedCall } from './requested-call.ts';
 import { type Refusal, refusalToReturn } from './returning-leg.ts';
 import { type TransferReport, Transfers } from './transfer.ts';
-import { Turns } from './turn.ts';
-
-export interface CallLimits {
-  /** The longest call. */
-  callMs: number;
-  /** The longest wait for `start_call`. */
-  startMs: number;
-  /** The longest silence of the socket. */
-  idleMs: number;
-  /** How far the caller's audio may run ahead of real time. */
-  aheadMs: number;
-  /** How long a call whose socket was lost waits for its client. 0: not at all. */
-  graceMs: number;
-  /** Messages a second that a leg may send for long. */
-  messagesPerSecond: number;
-}
-
-export interface CallOptions {
-  clock: Clock;
-  leg: Leg;
-  events: CallEvents;
-  principal: Principal;
-  providers: Providers;
-  speechCache: PipelineOptions['speechCache'];
-  /** The id in the URL, or the minted one. */
-  callId: string;
-  /** The client chose `callId` in the URL: `start_call` must name the same. */
-  callIdBound: boolean;
-  resumeToken: string;
-  /** The call was there before, and its object has lost its memory of it. */
-  past?: PastCall;
-  limits: CallLimits;
-  /** The most of the recording that is in memory alone, in milliseconds: what a crash may cost. */
-  spoolMs: number;
-  createDetector(sampleRate: SampleRate): VoiceActivityDetector;
-  resolveAgent(campaignId: string | null): Promise<AgentConfig>;
-  /** The agent's tools for this call, or null. `onRun` is told of each run before its result is used. */
-  createTools(
-    agent: AgentConfig,
-    call: ToolCallFacts,
-    actions: CallActions,
-    onRun: OnToolRun,
-    earlier: readonly ToolRun[],
-  ): CallTools | null;
-  /** Takes the id for this call. False: it is, or was, another's. */
-  claimCallId(callId: string): Promise<boolean>;
-  /** Gives an id back of which no call came. */
-  releaseCallId(callId: string): void;
-  /** Whether calls of this user may be kept where this one is. */
-  mayBeHere(userId: string): boolean;
-  /** Whether the user's account is blocked, as far as is known. Never rejects. */
-  isBlocked(userId: string): Promise<boolean>;
-  /** Who pays for the call; null: it costs nothing. */
-  funds: CallFunds | null;
-  /** How many calls its user has at once; null: nobody counts. */
-  slots: CallSlots | null;
-  storeAudio(chunk: AudioChunk): void;
-  /** What a call that we placed was given along with its request: for its user's call alone. */
-  given?: { userId: string; metadata: Record<string, unknown> } | null;
-  /** Judges who answers a call that we placed. Default: by words and time. */
-  createAnswerDetection?: CreateAnswerDetection;
-}
-
-type OnToolRun = (run: ToolRun) => void;
 
 /** How long agent and call id may take to be found before the call is given up. */
 const SETUP_TIMEOUT_MS = 10_000;
@@ -130,13 +55,8 @@ export class Call implements LegHandler {
   #lastMessageAt: number;
   #protocolErrors = 0;
   #rate: MessageRate;
-  /** What tools did in this call, whichever engine asked for it. */
-  readonly #runs: ToolRun[] = [];
-  #recording = false;
-  /** Judges who has answered. */
-  #answerDetection: AnswerDetection | null = null;
-  #answerJudged: 'service' | 'node' | null = null;
-  #agent: AgentConfig | null = null;
+  /** Who has answered, where that is judged. */
+  #answer: AnswerJudgement | null = null;
   /** What was told last of a speech under way. */
   #toldHeard = '';
 
@@ -253,35 +173,15 @@ export class Call implements LegHandler {
   // --- LegHandler: what comes from the leg -----------------------------------------------------------------
 
   start(request: StartRequest): void {
-    const { callId, callIdBound, principal, clock, mayBeHere } = this.#options;
-    const campaignId = textOf(request.metadata.campaignId);
-    if (callIdBound && request.callId !== callId) {
-      this.#refuse('CALL_ID_MISMATCH', `callId must be ${callId}, as in the URL`, 'refused');
-    } else if (!mayStartCall(principal, { callId: request.callId, userId: request.userId, campaignId })) {
-      this.#refuse('UNAUTHORIZED', notYours, 'refused');
-    } else if (!mayBeHere(request.userId)) {
-      this.#refuse('WRONG_REGION', 'This user’s calls are kept in another region; see REGIONS', 'refused');
-    } else {
-      this.#state = 'starting';
-      const call = {
-        callId: request.callId,
-        userId: request.userId,
-        campaignId,
-        phoneNumber: textOf(request.metadata.phoneNumber),
-        startTime: clock.now() - (request.earlyMs ?? 0),
-        metadata: this.#metadataOf(request),
-        sampleRate: request.sampleRate,
-        startedBy: principalName(principal),
-      };
-      this.#active = this.#activate(call);
-      void this.#setUp(call, this.#active);
+    const refusal = refusalToStart(request, this.#options);
+    if (refusal !== null) {
+      this.#refuse(refusal);
+      return;
     }
-  }
-
-  /** What the leg tells counts before what the call was given. */
-  #metadataOf({ userId, metadata }: StartRequest): Record<string, unknown> {
-    const { given } = this.#options;
-    return given?.userId === userId ? { ...given.metadata, ...metadata } : metadata;
+    this.#state = 'starting';
+    const call = requestedCall(request, this.#options);
+    this.#active = this.#activate(call);
+    void this.#setUp(call, this.#active);
   }
 
   audio(samples: Int16Array): void {
@@ -331,9 +231,7 @@ export class Call implements LegHandler {
   }
 
   answeredBy(verdict: 'human' | 'machine', confidence: number): void {
-    if (this.#state !== 'active' || this.#answerDetection === null || this.#answerJudged === 'node') return;
-    this.#answerDetection.decided(verdict);
-    this.#judged({ verdict, confidence, because: 'told' }, 'node');
+    if (this.#state === 'active') this.#answer?.told(verdict, confidence);
   }
 
   protocolError(code: ErrorCode, message: string): void {
@@ -342,7 +240,7 @@ export class Call implements LegHandler {
   }
 
   refuse(code: ErrorCode, message: string): void {
-    if (this.#state === 'accepted') this.#refuse(code, message, 'refused');
+    if (this.#state === 'accepted') this.#refuse({ code, message, closing: 'refused' });
   }
 
   // --- setting up --------------------------------------------------------------------------------------------
@@ -353,9 +251,8 @@ export class Call implements LegHandler {
     this.#state = 'active';
     this.#lostAt = past.lostAt;
     const { recording, chunkSamples, funds: _, ...call } = past.call;
-    this.#runs.push(...past.history.flatMap((entry) => ('run' in entry ? [entry.run] : [])));
-    this.#recording = recording;
     const active = this.#activate(call, { chunkSamples, spooledSamples: past.spooledSamples });
+    active.recording = recording;
     this.#active = active;
     this.#endWhenSpent(past.call);
     // The lease may have run out meanwhile.
@@ -373,9 +270,11 @@ export class Call implements LegHandler {
         this.#options.resolveAgent(active.call.campaignId),
       );
       if (this.#state !== 'active') return;
-      this.#engine = this.#createEngine(agent, active);
-      this.#engine.recall(past);
-      this.#judgeAnswer(agent, active.call, past.counts);
+      const engine = this.#createEngine(agent, active);
+      this.#engine = engine;
+      engine.recall(past);
+      this.#judgeAnswer(agent, active.call, engine);
+      this.#answer?.recall(past.counts);
       this.#takeBack();
       this.#deliverEarly();
     } catch (error) {
@@ -409,38 +308,13 @@ export class Call implements LegHandler {
     this.#earlyDigits = '';
   }
 
-  #activate(call: RequestedCall, spool: { chunkSamples?: number; spooledSamples?: number } = {}): ActiveCall {
-    const { clock, limits, spoolMs, storeAudio } = this.#options;
-    const { pieceMs, leadMs } = this.#leg.dialect;
-    // A chunk is stored at the first look after its end, and its last frames may come late, or the look: so no more than `spoolMs` is
-    // in memory alone.
-    const checkMs = spoolMs / 10;
-    const timeline = new RecordingTimeline({
-      sampleRate: call.sampleRate,
-      startTime: call.startTime,
-      chunkMs: spoolMs - 2 * checkMs,
-      ...spool,
-      store: (chunk) => {
-        if (this.#recording) storeAudio(chunk);
-      },
-    });
-    const playout = new Playout({
-      clock,
-      sampleRate: call.sampleRate,
-      pieceMs,
-      leadMs,
-      send: (samples, text) => this.#leg.dialect.say(samples, text),
-      flush: () => this.#leg.dialect.flush(),
-      mark: (name) => {
-        const { dialect } = this.#leg;
-        if (dialect.canMark) dialect.mark(name);
-        return dialect.canMark;
-      },
-      onHeard: (samples, startedAt) => timeline.agent(samples, startedAt),
-    });
+  #activate(call: RequestedCall, stored?: StoredRecording): ActiveCall {
+    const { clock, limits } = this.#options;
+    const active = new ActiveCall(call, this.#options, () => this.#leg.dialect, stored);
+    const { playout, timeline } = active;
     this.#timers.after(call.startTime + limits.callMs - clock.now(), () => this.#end('time limit'));
     // Timers are dear: there is one for each chunk, and more only for one whose audio is late.
-    const untilChunk = () => Math.max(0, timeline.nextChunkEndsAt - clock.now()) + checkMs;
+    const untilChunk = () => Math.max(0, timeline.nextChunkEndsAt - clock.now()) + active.checkMs;
     this.#timers.every(untilChunk, () => {
       if (this.#state !== 'active') return;
       playout.settle();
@@ -451,7 +325,7 @@ export class Call implements LegHandler {
       const silent = clock.now() - this.#lastMessageAt >= limits.idleMs;
       if (silent && this.#lostAt === null && !this.#transfers.pending) this.#end('idle');
     });
-    return { call, timeline, playout };
+    return active;
   }
 
   /** What was heard of a model that speaks by itself is written down with the audio: a crash costs as much of either. */
@@ -463,121 +337,53 @@ export class Call implements LegHandler {
   }
 
   async #setUp(call: RequestedCall, active: ActiveCall): Promise<void> {
-    const { claimCallId, releaseCallId, resolveAgent, isBlocked, funds, slots, events } = this.#options;
+    const setup = new CallSetup(call, this.#options);
     let began = false;
-    const claim = claimCallId(call.callId);
-    // Only who holds the id: another attempt with the same one would find, and give back, what is set aside for this call.
-    const paid = claim.then((claimed) => (claimed && funds !== null ? funds.reserve(call) : null));
-    const counted = claim.then((claimed) => (claimed && slots !== null ? slots.take(call) : null));
     try {
-      const [claimed, agent, payment, slot, blocked] = await this.#timers.within(
-        SETUP_TIMEOUT_MS,
-        SETTING_UP,
-        Promise.all([claim, resolveAgent(call.campaignId), paid, counted, isBlocked(call.userId)]),
-      );
+      const answers = await this.#timers.within(SETUP_TIMEOUT_MS, SETTING_UP, setup.answers());
       if (this.#state !== 'starting') return;
-      if (!claimed) {
-        this.#refuse('CALL_ID_IN_USE', 'This call id is in use, or was used before', 'id in use');
+      const admission = admissionOf(call, answers);
+      if (!admission.granted) {
+        this.#failures(admission.failures);
+        this.#refuse(admission.refusal);
         return;
       }
-      if (blocked || (agent.owner !== null && agent.owner !== call.userId)) {
-        this.#refuse('UNAUTHORIZED', notYours, 'refused');
-        return;
-      }
-      if (slot?.granted === false) {
-        const { code, message, closing } = slot.refusal;
-        this.#refuse(code, message, closing);
-        return;
-      }
-      const failure = payment?.failure ?? null;
-      if (payment?.granted === false) {
-        if (failure !== null) this.#unreserved(failure);
-        const { code, message, closing } = payment.refusal;
-        this.#refuse(code, message, closing);
-        return;
-      }
+      const { agent, failures } = admission;
       this.#state = 'active';
       began = true;
-      this.#recording = agent.recording;
-      const { chunkSamples } = active.timeline;
-      const started = {
-        ...call,
-        recording: agent.recording,
-        redaction: agent.redaction,
-        chunkSamples,
-        ...(payment === null ? {} : { funds: { limitMs: payment.limitMs } }),
-      };
-      events.emit({ type: 'call.started', call: started });
-      if (failure !== null) this.#unreserved(failure);
-      const uncounted = slot?.failure ?? null;
-      if (uncounted !== null) this.#failure('UNCOUNTED', uncounted);
+      active.recording = agent.recording;
+      const started = startedCall(call, admission, active.timeline.chunkSamples);
+      this.#options.events.emit({ type: 'call.started', call: started });
+      this.#failures(failures);
       this.#keepSlot(started);
       this.#endWhenSpent(started);
-      this.#engine = this.#createEngine(agent, active);
-      this.#judgeAnswer(agent, call);
-      this.#engine.begin();
+      const engine = this.#createEngine(agent, active);
+      this.#engine = engine;
+      this.#judgeAnswer(agent, call, engine);
+      engine.begin();
       this.#deliverEarly();
     } catch (error) {
       if (this.#state === 'ended') return;
       this.#internalError(error);
       this.#end('error');
     } finally {
-      // Also what is granted only after the call was given up.
-      if (!began) {
-        claim.then((claimed) => claimed && releaseCallId(call.callId)).catch(() => {});
-        paid.then((payment) => payment?.granted && funds?.release(call)).catch(() => {});
-        counted.then((slot) => slot?.granted && slots?.release(call)).catch(() => {});
-      }
+      if (!began) setup.giveBack();
     }
   }
 
-  /**
-   * Who has answered a call that we placed: a person, or a machine to which nobody wants to talk.
-   *
-   * @param before what an object before this one has come to; whoever was judged is not judged again.
-   */
-  #judgeAnswer(agent: AgentConfig, { metadata }: RequestedCall, before: CallCounts | null = null): void {
-    if (agent.machineDetection === null || metadata.direction !== 'outbound') return;
-    const { clock, events, createAnswerDetection = wordsAndTime } = this.#options;
-    const { message, onMachine } = agent.machineDetection;
-    this.#agent = agent;
-    const detection = createAnswerDetection({
-      clock,
-      onVerdict: (verdict) => this.#judged(verdict, 'service'),
-      onGreetingEnded: () => {
-        if (this.#state !== 'active' || onMachine !== 'leave message') return;
-        if (message === '') this.#end('answering machine');
-        else this.#engine?.leave(message);
-      },
+  /** Who has answered a call that we placed: a person, or a machine to which nobody wants to talk. */
+  #judgeAnswer(
+    { machineDetection }: AgentConfig,
+    { metadata, startTime }: RequestedCall,
+    engine: Engine,
+  ): void {
+    if (machineDetection === null || metadata.direction !== 'outbound') return;
+    const { clock, events, createAnswerDetection } = this.#options;
+    this.#answer = new AnswerJudgement({
+      ...{ clock, events, engine, startTime, createAnswerDetection },
+      ...machineDetection,
+      hangUp: () => this.#end('answering machine'),
     });
-    this.#answerDetection = detection;
-    events.listen((event) => {
-      if (event.type === 'caller.voice') detection.voice(event.speaking);
-      else if (event.type === 'transcript' && event.role === 'caller')
-        detection.words(event.text, event.final);
-      else if (event.type === 'turn.recorded' && event.turn.role === 'caller')
-        detection.words(event.turn.text, true);
-    });
-    if (before?.answeredBy === undefined) return;
-    this.#answerJudged = before.answeredByJudge ?? null;
-    detection.decided(before.answeredBy);
-    this.#heed(before.answeredBy);
-  }
-
-  #judged(verdict: AnswerVerdict, by: 'service' | 'node'): void {
-    const { clock, events } = this.#options;
-    const startTime = this.#active?.call.startTime ?? clock.now();
-    this.#answerJudged = by;
-    events.emit({ type: 'answer.judged', ...verdict, by, afterMs: clock.now() - startTime });
-    this.#heed(verdict.verdict);
-  }
-
-  #heed(verdict: AnswerVerdict['verdict']): void {
-    const onMachine = this.#agent?.machineDetection?.onMachine;
-    if (verdict === 'human') this.#engine?.unhush();
-    if (verdict !== 'machine') return;
-    if (onMachine === 'hang up') this.#end('answering machine');
-    else if (onMachine === 'leave message') this.#engine?.hush();
   }
 
   /** A call that lives is counted among its user's. */
@@ -594,68 +400,23 @@ export class Call implements LegHandler {
   }
 
   #createEngine(agent: AgentConfig, { call, playout }: ActiveCall): Engine {
-    const { clock, events, providers, speechCache, createDetector, createTools } = this.#options;
     const dialect = () => this.#leg.dialect;
-    const actions: CallActions = {
-      hangUp: () => this.#end('agent hangup'),
-      // On a dead line nothing is done.
-      transfer: (to, ringSeconds) => this.#lostAt === null && this.#transfers.begin(to, ringSeconds),
-      pressDigits: (digits) => this.#lostAt === null && dialect().pressDigits(digits),
-    };
-    const { sampleRate, startTime } = call;
-    const common = {
-      clock,
-      events,
-      playout,
-      providers,
-      speechCache,
-      createTools: (onRun: OnToolRun) =>
-        createTools(
-          agent,
-          call,
-          actions,
-          (run) => {
-            this.#runs.push(run);
-            onRun(run);
-          },
-          [...this.#runs],
-        ),
-      agent,
-      sampleRate,
-      startTime,
-      languageHeard: this.#options.past?.language ?? null,
-      // One count for the whole call, whichever engine holds it and however often its object was lost.
-      turns: new Turns(this.#options.past?.nextTurn ?? 0),
-      actions,
-      leg: {
-        get canClear() {
-          return dialect().canClear;
-        },
-        clear: () => dialect().clear(),
-        hangUp: (reason: EndReason) => this.#end(reason),
+    return createEngine({
+      ...{ options: this.#options, agent, call, playout, dialect },
+      actions: {
+        hangUp: () => this.#end('agent hangup'),
+        // On a dead line nothing is done.
+        transfer: (to, ringSeconds) => this.#lostAt === null && this.#transfers.begin(to, ringSeconds),
+        pressDigits: (digits) => this.#lostAt === null && dialect().pressDigits(digits),
       },
-    };
-    const detector = () => createDetector(sampleRate);
-    if (providers.duplex === null) return new Pipeline({ ...common, detector: detector() });
-    return new DuplexEngine({
-      ...common,
-      duplex: providers.duplex,
-      detector: detector(),
-      // What it says first takes the place of the apology.
-      fallback: (record) =>
-        new Pipeline({
-          ...common,
-          record,
-          detector: detector(),
-          agent: { ...agent, greeting: agent.apology },
-        }),
+      hangUp: (reason) => this.#end(reason),
     });
   }
 
   // --- the end -----------------------------------------------------------------------------------------------
 
   /** Turns the leg away: no call has been. */
-  #refuse(code: ErrorCode, message: string, closing: Closing): void {
+  #refuse({ code, message, closing }: Refusal): void {
     this.#error(code, message);
     this.#state = 'ended';
     this.#active?.playout.close();
@@ -671,7 +432,7 @@ export class Call implements LegHandler {
     const started = this.#state === 'active';
     this.#state = 'ended';
     this.#timers.end();
-    this.#answerDetection?.stop();
+    this.#answer?.stop();
     const { clock, events, slots } = this.#options;
     // A caller who was cut off and did not come back was there until then.
     const endTime = this.#lostAt ?? clock.now();
@@ -720,27 +481,11 @@ export class Call implements LegHandler {
     this.#failure('INTERNAL_ERROR', error instanceof Error ? error.message : String(error));
   }
 
-  #unreserved(message: string): void {
-    this.#failure('UNRESERVED', message);
+  #failures(failures: readonly { code: FailureCode; message: string }[]): void {
+    for (const { code, message } of failures) this.#failure(code, message);
   }
 
   #failure(code: FailureCode, message: string): void {
     this.#options.events.emit({ type: 'failure', code, provider: null, message });
   }
-}
-
-/** A call that was asked for, before its agent is known. */
-type RequestedCall = Omit<StartedCallFacts, 'recording' | 'chunkSamples' | 'funds'>;
-
-interface ActiveCall {
-  call: RequestedCall;
-  timeline: RecordingTimeline;
-  playout: Playout;
-}
-
-const notYours = 'This user or campaign is not yours to call for';
-
-/** Metadata is whatever JSON the client sent. */
-function textOf(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' && value.length <= 256 ? value : null;
 }

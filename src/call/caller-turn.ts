@@ -161,3 +161,16 @@ export class CallerTurn {
 function pauseBetween(first: Utterance, second: Utterance): number {
   return Math.max(0, second.startedAt - first.lastVoicedAt);
 }
+
+/** An entry of keys as an utterance. @param now milliseconds since the epoch. @param sample where in the recording that is. */
+export function utteranceOfKeys(now: number, sample: number): Utterance {
+  return {
+    number: -1,
+    startSample: sample,
+    endSample: sample,
+    startedAt: now,
+    lastVoicedAt: now,
+    decidedAt: now,
+    endedBy: 'keys',
+  };
+}

@@ -6,29 +6,25 @@ import type { CallActions } from '../tools/tool.ts';
 import { AfterSpeech } from './after-speech.ts';
 import type { AgentOptions, CallTools } from './agent.ts';
 import { failedLineOf } from './agent-config.ts';
-import { AnswerWait } from './answer-wait.ts';
-import { CallerEar, type CallerEarHandler } from './caller-ear.ts';
-import { CallerSound } from './caller-sound.ts';
-import { CallerTranscript } from './caller-transcript.ts';
+import type { CallerEar } from './caller-ear.ts';
 import { Delegations } from './delegations.ts';
 import { DtmfCollector, spokenKeys } from './dtmf.ts';
+import { DuplexCaller, type DuplexCallerHandler } from './duplex-caller.ts';
 import { DuplexModel } from './duplex-model.ts';
 import { delegatedPrompt, duplexInstructions } from './duplex-prompts.ts';
-import type { DuplexSpeech, TextFragment } from './duplex-speech.ts';
+import type { DuplexSpeech } from './duplex-speech.ts';
 import { DuplexVoice, type DuplexVoiceHandler } from './duplex-voice.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, EngineLeg } from './engine.ts';
 import { LatencyLedger } from './latency.ts';
 import { LaterActs } from './later-acts.ts';
 import { MissingLine } from './missing-line.ts';
 import { tierFor } from './model-rule.ts';
 import { type OpeningLine, openingLeft, openingOf } from './opening.ts';
 import type { OverlapKind } from './overlap.ts';
-import type { HeardSentence, PastCall } from './past-call.ts';
-import type { PipelineLeg } from './pipeline.ts';
+import { type HeardSentence, type PastCall, unrecordedAudio } from './past-call.ts';
 import { providerFailure } from './provider-failure.ts';
 import type { Reply } from './reply.ts';
 import { SilenceWatch } from './silence-watch.ts';
-import { TalkOver } from './talk-over.ts';
 import { TurnRecord } from './turn-record.ts';
 
 export interface DuplexConversationOptions
@@ -41,7 +37,7 @@ export interface DuplexConversationOptions
   detector: VoiceActivityDetector;
   /** Sample 0 of the recording, in milliseconds since the epoch. */
   startTime: number;
-  leg: PipelineLeg;
+  leg: EngineLeg;
   /**
    * The model is lost for good, and this conversation with it. Whoever takes the call over gets what was said so far, and numbers the turns
    * after it. Null: nobody does; the agent apologises and the call ends.
@@ -60,13 +56,12 @@ export interface DuplexConversationOptions
  *   cannot be truncated: no duplex API has that. It hears the caller as well and stops by itself; what was heard is told it in a note.
  * - **Tools** are used by the call's language model, to which the model delegates; see {@link Delegations}.
  */
-export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoiceHandler {
+export class DuplexConversation implements Engine, DuplexCallerHandler, DuplexVoiceHandler {
   readonly #options: DuplexConversationOptions;
   readonly #record: TurnRecord;
+  readonly #caller: DuplexCaller;
+  /** Its ear: asked for each frame. */
   readonly #ear: CallerEar;
-  readonly #sound: CallerSound;
-  readonly #caller: CallerTranscript;
-  readonly #talkOver: TalkOver;
   readonly #voice: DuplexVoice;
   readonly #tools: CallTools | null;
   readonly #delegations: Delegations;
@@ -75,49 +70,21 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
   readonly #dtmf: DtmfCollector;
   readonly #model: DuplexModel;
   readonly #missing: MissingLine;
-  readonly #wait = new AnswerWait();
   /** The line is down. */
   #suspended = false;
   #finished = false;
 
   constructor(options: DuplexConversationOptions) {
     this.#options = options;
-    const { clock, agent, providers, events, sampleRate, playout, leg } = options;
+    const { clock, agent, providers, sampleRate, leg } = options;
     this.#record = new TurnRecord(options);
-    this.#ear = new CallerEar({
-      clock,
-      sampleRate,
-      endpointing: agent.endpointing,
-      detector: options.detector,
-      handler: this,
-    });
-    this.#sound = new CallerSound({
-      clock,
-      options: agent.interruption,
-      audible: () => this.#ear.speaking,
-      onIgnored: () => this.#talkOver.resume('nothing', ''),
-    });
-    this.#caller = new CallerTranscript({
+    this.#caller = new DuplexCaller({
       ...options,
       record: this.#record,
-      answeringTurn: () => this.#answeringTurn,
-      voice: () => (this.#ear.speaking ? { from: this.#ear.voicedFrom, until: this.#ear.voicedUntil } : null),
-      onClosed: (words) => {
-        if (words) this.#silence.reset();
-        this.#listenIfIdle();
-      },
+      voice: () => this.#voice,
+      handler: this,
     });
-    this.#talkOver = new TalkOver({
-      clock,
-      events,
-      playout,
-      leg,
-      options: agent.interruption,
-      callerSpeaks: () => this.#sound.speaks,
-      agentTalk: () => this.#voice.interruptible,
-      onInterrupt: (because, text) => this.#interrupt(because, text),
-      onEcho: (text) => this.#caller.withdraw(text),
-    });
+    this.#ear = this.#caller.ear;
     this.#voice = new DuplexVoice({
       ...options,
       record: this.#record,
@@ -137,7 +104,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
       onAfterwards: (act) => this.#afterwards.plan(act),
       onTold: () => this.#afterwards.tell(this.#voice.speeches),
       onDone: () => this.#listenIfIdle(),
-      turn: () => this.#answeringTurn,
+      turn: () => this.#caller.answeringTurn,
       onUsage: (usage, turn) => this.usage(usage, turn),
       onFailure: (error) => this.#tell(error),
     });
@@ -148,7 +115,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
       clock,
       options: agent.silence,
       isMissing: () => {
-        const speaks = this.#voice.speaks || this.#sound.speaks;
+        const speaks = this.#voice.speaks || this.#caller.speaks;
         return !speaks && (!this.#model.connected || this.#delegations.busy);
       },
       say: (text, then) => this.#voice.say(text, true, then),
@@ -195,7 +162,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
 
   recall(past: PastCall): void {
     this.#suspended = true;
-    this.#talkOver.suspend();
+    this.#caller.suspend();
     for (const entry of past.history) this.#record.recall(entry);
     this.#record.heardBefore(past.heard);
     // That turn is in the record now: another restart must not add it again.
@@ -213,12 +180,8 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
       this.#sayOpening(rest);
     }
     // What the caller said, and nobody wrote down, is in the recording.
-    const known = past.history.flatMap((entry) =>
-      'turn' in entry && entry.turn.role === 'caller' ? [entry.turn.endMs] : [],
-    );
     const { sampleRate, startTime } = past.call;
-    const fromSample = Math.round((Math.max(0, ...known) * sampleRate) / 1000);
-    for (const { samples, position } of past.callerAudio(fromSample)) {
+    for (const { samples, position } of unrecordedAudio(past)) {
       this.#model.push(samples);
       this.#ear.push(samples, position, startTime + ((position + samples.length) * 1000) / sampleRate);
     }
@@ -248,14 +211,14 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     if (this.#finished) return;
     this.#silence.reset();
     // Keys are no backchannel: who presses them has heard enough.
-    if (this.#voice.interruptible !== null) this.#interrupt('speech', digit);
+    if (this.#voice.interruptible !== null) this.interrupts('speech', digit);
     this.#dtmf.press(digit);
   }
 
   interrupt(): void {
     if (this.#finished || this.#voice.interruptible === null) return;
     this.#silence.reset();
-    this.#interrupt('speech', '');
+    this.interrupts('speech', '');
     // Nothing was said that would have to be answered.
     this.#listenIfIdle();
   }
@@ -293,14 +256,14 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     this.#dtmf.suspend();
     this.#afterwards.suspend();
     this.#ear.lineLost();
-    this.#talkOver.suspend();
+    this.#caller.suspend();
   }
 
   resume(): void {
     this.#suspended = false;
     this.#dtmf.resume();
     this.#afterwards.resume();
-    this.#talkOver.restore();
+    this.#caller.restore();
     this.#model.goOn();
     this.#listenIfIdle();
   }
@@ -315,64 +278,41 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
     for (const provider of [duplex, providers.languageModel, providers.textToSpeech]) provider.close?.();
   }
 
-  // --- CallerEarHandler: the caller ------------------------------------------------------------------------------
+  // --- DuplexCallerHandler: the caller ---------------------------------------------------------------------------
 
-  voiceStarted(): void {
+  voiceBegins(): void {
     this.#silence.suspend();
     this.#missing.cancel();
-    // What comes after the answer has begun is another turn.
-    if (this.#caller.settling && this.#voice.speech !== null) this.#caller.close();
-    this.#caller.unsettle();
-    this.#wait.callerSpeaks();
-    // What is left of it is quiet.
-    this.#voice.endQuietSpeech();
-    const over = this.#talkOver.begins(this.#voice.lineMs);
-    this.#sound.begins(over || this.#caller.text !== '', over ? () => this.#talkOver.hold() : null);
   }
 
-  voicePaused(): void {
-    this.#caller.voiced({ from: this.#ear.voicedFrom, until: this.#ear.voicedUntil });
-    this.#sound.ends();
-    this.#talkOver.pauses();
-  }
-
-  turnSilence(): void {
-    const { clock, events } = this.#options;
-    const now = clock.now();
-    this.#wait.turnOver(now);
-    if (!this.#voice.speaks) {
-      events.emit({ type: 'thinking', turn: this.#voice.turns.nextId });
-      this.#missing.reset();
-      this.#holdLineIfMissing(now);
-    }
-    this.#caller.settle();
-  }
-
-  #hear({ text, untilMs }: TextFragment): void {
-    // Late words of a turn whose answer has begun.
-    const late = this.#caller.settling && this.#voice.speech !== null;
-    this.#caller.add(text);
-    if (text.trim() === '' || this.#finished) return;
-    this.#sound.hasWords();
+  wordsHeard(): void {
     this.#silence.suspend();
-    if (!late) this.#wait.said(this.#ear.lastVoicedAt || this.#options.clock.now());
-    this.#talkOver.hears(text, untilMs);
-    if (!this.#ear.speaking) this.#caller.settle();
+  }
+
+  turnIsOver(at: number): void {
+    if (this.#voice.speaks) return;
+    this.#options.events.emit({ type: 'thinking', turn: this.#voice.turns.nextId });
+    this.#missing.reset();
+    this.#holdLineIfMissing(at);
+  }
+
+  turnIsClosed(words: boolean): void {
+    if (words) this.#silence.reset();
+    this.#listenIfIdle();
   }
 
   /** An entry of keys is a turn of the caller's. */
   #takeKeys(keys: string): void {
     this.#silence.reset();
-    this.#caller.keys(keys);
+    this.#caller.presses(keys);
     if (this.#finished) return;
-    this.#wait.pressed(this.#options.clock.now());
     this.#model.instruct(
       `The caller has pressed keys on the telephone. ${spokenKeys(keys)}. Take this as what the caller says, and answer it now.`,
     );
     this.#listenIfIdle();
   }
 
-  #interrupt(because: OverlapKind, text: string): void {
+  interrupts(because: OverlapKind, text: string): void {
     const { events } = this.#options;
     const { speech } = this.#voice;
     events.emit({ type: 'overlap', outcome: 'interrupted', because, text });
@@ -394,7 +334,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
         this.usage(event.usage, null);
         return;
       case 'callerText':
-        this.#hear(event);
+        this.#caller.hears(event);
         return;
       case 'begun':
         this.#voice.reset();
@@ -402,7 +342,7 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
       case 'lost':
         this.#tell(event.error);
         this.#voice.reset();
-        if (this.#wait.decidedAt !== null) this.#holdLineIfMissing(this.#options.clock.now());
+        if (this.#caller.waits) this.#holdLineIfMissing(this.#options.clock.now());
         return;
       case 'refused':
         this.#tell(event.error);
@@ -427,28 +367,24 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
   lineBegins(): void {
     this.#silence.agentSpeaks();
     this.#missing.cancel();
-    if (this.#suspended) this.#talkOver.suspend();
+    if (this.#suspended) this.#caller.suspend();
   }
 
   speechBegins(): LatencyLedger {
     this.#silence.agentSpeaks();
     this.#missing.cancel();
-    // A sound that the model makes while the caller speaks is no answer.
-    const ledger = this.#ear.speaking
-      ? null
-      : this.#wait.answered(this.#options.clock.now(), this.#ear.lastVoicedAt);
+    const ledger = this.#caller.answered();
     if (ledger === null) return new LatencyLedger();
     ledger.served(this.#options.duplex.provider);
-    this.#caller.settle();
     return ledger;
   }
 
   audible(): void {
-    this.#sound.agentSpeaks();
+    this.#caller.agentAudible();
   }
 
   answers(turn: number): void {
-    if (this.#caller.settling) this.#caller.close(turn);
+    this.#caller.answeredBy(turn);
   }
 
   isSilentHoldLine(line: Reply): boolean {
@@ -456,12 +392,11 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
   }
 
   silenced(): void {
-    this.#talkOver.stop();
+    this.#caller.agentSilenced();
   }
 
   rests(said: string): void {
-    this.#caller.agentSaid(said);
-    this.#talkOver.rests();
+    this.#caller.agentRests(said);
   }
 
   lineHeard(text: string): void {
@@ -481,11 +416,6 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
 
   usage(usage: Usage, turn: number | null): void {
     this.#options.events.emit({ type: 'usage', usage, turn });
-  }
-
-  /** The turn that answers what the caller says, or has said last. */
-  get #answeringTurn(): number {
-    return (this.#caller.settling ? this.#voice.speech?.turn.id : undefined) ?? this.#voice.turns.nextId;
   }
 
   failed(error: ProviderError): void {
@@ -526,15 +456,13 @@ export class DuplexConversation implements Engine, CallerEarHandler, DuplexVoice
 
   /** Ends everything that could still do something. What was heard is written down. */
   #stop(): void {
-    this.#sound.stop();
     this.#afterwards.stop();
     this.#voice.stop();
     const keys = this.#dtmf.take();
     if (keys !== '') this.#takeKeys(keys);
     this.#delegations.close();
     this.#tools?.close();
-    this.#ear.close();
-    this.#talkOver.stop();
+    this.#caller.stop();
     this.#missing.cancel();
     this.#silence.stop();
   }

@@ -1,5 +1,6 @@
 import { SentenceChunker } from '../text/sentences.ts';
-import { cutAtWord, type Playout, type Segment } from './playout.ts';
+import type { Playout } from './playout.ts';
+import { cutAtWord, type Segment } from './playout-segment.ts';
 import type { SpokenAudio } from './speech-gate.ts';
 import { Spoken } from './spoken.ts';
 import type { Turn } from './turn.ts';

@@ -1,16 +1,16 @@
 import type { ProviderError, Usage } from '../providers/ports.ts';
 import type { DuplexSpeech, TextFragment } from './duplex-speech.ts';
 import { DuplexTalk } from './duplex-talk.ts';
+import type { EngineLeg } from './engine.ts';
 import { FixedLines, type FixedLinesOptions } from './fixed-lines.ts';
 import type { LatencyLedger } from './latency.ts';
-import type { PipelineLeg } from './pipeline.ts';
 import type { Reply } from './reply.ts';
 import type { Turns } from './turn.ts';
 import type { TurnRecord } from './turn-record.ts';
 
 export interface DuplexVoiceOptions
   extends Omit<FixedLinesOptions, 'waitsForCaller' | 'onSentence' | 'onUsage' | 'onFailure'> {
-  leg: PipelineLeg;
+  leg: EngineLeg;
   record: TurnRecord;
   /** Ends what is made ready for later. */
   signal(): AbortSignal;

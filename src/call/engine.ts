@@ -1,3 +1,4 @@
+import type { EndReason } from './events.ts';
 import type { HeardSentence, PastCall } from './past-call.ts';
 
 /**
@@ -46,4 +47,13 @@ export interface Engine {
    * words of the caller that are still being transcribed.
    */
   finish(timeoutMs: number): Promise<void>;
+}
+
+/** What an engine does to the leg, beside the audio. */
+export interface EngineLeg {
+  /** Whether `clear` takes back audio that the leg has not played yet. */
+  readonly canClear: boolean;
+  clear(): void;
+  /** Ends the call. */
+  hangUp(reason: EndReason): void;
 }

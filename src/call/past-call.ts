@@ -44,3 +44,22 @@ export interface PastCall {
   /** When the call was last known to live, in milliseconds since the epoch. */
   lostAt: number;
 }
+
+/** What the caller said, and nobody wrote down: it is in the recording. */
+export function unrecordedAudio({
+  call,
+  history,
+  callerAudio,
+}: PastCall): ReturnType<PastCall['callerAudio']> {
+  const known = history.flatMap((entry) =>
+    'turn' in entry && entry.turn.role === 'caller' ? [entry.turn.endMs] : [],
+  );
+  return callerAudio(Math.round((Math.max(0, ...known) * call.sampleRate) / 1000));
+}
+
+/** What the caller has heard last of the agent; empty where it was the caller who spoke last. */
+export function lastSaid({ heard, history }: PastCall): string {
+  const last = history.at(-1);
+  const lastTurn = last !== undefined && 'turn' in last && last.turn.role === 'agent' ? last.turn.text : '';
+  return heard.at(-1)?.text ?? lastTurn;
+}

@@ -1,5 +1,5 @@
-import type { ProviderError } from '../providers/ports.ts';
-import type { CallEvent, FailureCode } from './events.ts';
+import { ProviderError } from '../providers/ports.ts';
+import type { CallEvent, CallEvents, FailureCode } from './events.ts';
 
 /** A provider's failure as the call tells it. */
 export function providerFailure(error: ProviderError): CallEvent {
@@ -13,4 +13,21 @@ export function providerFailure(error: ProviderError): CallEvent {
     message,
     ...(typeof requestId === 'string' ? { requestId } : {}),
   };
+}
+
+/** Tells of each failure once: a provider that is left alone after one is passed over, sentence after sentence, because of that one. */
+export class ProviderFailures {
+  readonly #events: CallEvents;
+  readonly #told = new WeakSet<ProviderError>();
+
+  constructor(events: CallEvents) {
+    this.#events = events;
+  }
+
+  tell(error: ProviderError): void {
+    const failure = error.cause instanceof ProviderError ? error.cause : error;
+    if (this.#told.has(failure)) return;
+    this.#told.add(failure);
+    this.#events.emit(providerFailure(error));
+  }
 }

@@ -1,5 +1,5 @@
 import type { HeardSentence } from './past-call.ts';
-import type { Segment } from './playout.ts';
+import type { Segment } from './playout-segment.ts';
 
 /** What of a reply went out, in the order in which it is heard, and what of that the caller has heard. */
 export class Spoken {

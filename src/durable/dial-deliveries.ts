@@ -3,7 +3,8 @@ import type { Config } from '../config.ts';
 import { describeError, log } from '../log.ts';
 import { RecordsError } from '../records/call-records.ts';
 import type { DialRecords, EndedDial } from '../records/dials.ts';
-import type { Dial, DialQueue } from './dial-queue.ts';
+import type { DialQueue } from './dial-queue.ts';
+import type { Dial } from './dial-tables.ts';
 import { storedCall } from './stored-call.ts';
 
 /** Dials in one request to the database. */

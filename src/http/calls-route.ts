@@ -5,7 +5,7 @@ import { systemClock, systemRandom } from '../call/clock.ts';
 import { maySee, onlyUserOf, type Principal, principalName } from '../call/principal.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { callIdSchema, startCallSchema } from '../dialects/native-messages.ts';
-import type { Dial } from '../durable/dial-queue.ts';
+import type { Dial } from '../durable/dial-tables.ts';
 import type { Env } from '../env.ts';
 import { log, personalId } from '../log.ts';
 import { carriedTraceparent } from '../tracing/trace-context.ts';

@@ -5,7 +5,7 @@ import { within } from '../call/within.ts';
 import type { Config } from '../config.ts';
 import { destinationOf } from '../dialling/destination.ts';
 import { reasonAgainst } from '../dialling/permission.ts';
-import type { NewDial } from '../durable/dial-queue.ts';
+import type { NewDial } from '../durable/dial-tables.ts';
 import { describeError, log, personalId } from '../log.ts';
 import { connectDials } from '../records/connect.ts';
 import type { DialPermission } from '../records/dials.ts';

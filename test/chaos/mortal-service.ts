@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { buildConsole } from '../../tools/console/build.ts';
 import { Part } from '../../tools/service/part.ts';
 import { embeddedSettings, quietEnvironment } from '../../tools/service/service.ts';
 import { freePort } from '../support/ports.ts';
+import { commandOf, descendantsOf } from '../support/processes.ts';
 
 /** Bounds of the starts, as of `npm start`. */
 const START_MS = { supabase: 120_000, worker: 90_000 };
@@ -98,7 +99,9 @@ export class MortalService {
 
   /** SIGKILL of every workerd of the Worker, and of the process that runs them. Returns how many workerds it were. */
   async kill(): Promise<number> {
-    const workerds = descendantsOf(this.#worker.pid ?? 0).filter((pid) => commandOf(pid).includes('workerd'));
+    const workerds = descendantsOf(this.#worker.pid ?? 0).filter((pid) =>
+      commandOf(pid)[0]?.includes('workerd'),
+    );
     for (const pid of workerds) process.kill(pid, 'SIGKILL');
     this.#worker.kill();
     await this.#worker.exited;
@@ -161,36 +164,4 @@ async function startWorker(dataDir: string, port: number, settings: Record<strin
   const configFile = join(root, 'wrangler.toml');
   const stateDir = join(dataDir, 'workers');
   return (await startPart(dataDir, 'worker', { configFile, port, stateDir, settings })).part;
-}
-
-/** Processes below one, from the system's own account of them. Linux. */
-function descendantsOf(root: number): number[] {
-  const children = new Map<number, number[]>();
-  for (const name of readdirSync('/proc')) {
-    const pid = Number(name);
-    const parent = Number.isInteger(pid) ? parentOf(pid) : null;
-    if (parent !== null) children.set(parent, [...(children.get(parent) ?? []), pid]);
-  }
-  const below = (pid: number): number[] =>
-    (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)]);
-  return below(root);
-}
-
-function parentOf(pid: number): number | null {
-  const stat = textOf(`/proc/${pid}/stat`);
-  // After the command's name, which is in parentheses, come the state and the parent.
-  return stat === '' ? null : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-}
-
-function commandOf(pid: number): string {
-  return textOf(`/proc/${pid}/cmdline`).split('\0')[0] ?? '';
-}
-
-/** Empty where the process has ended meanwhile. */
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }

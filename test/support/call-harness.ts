@@ -4,7 +4,8 @@ import {
   defaultInterruption,
   defaultSilence,
 } from '../../src/call/agent-config.ts';
-import { Call, type CallOptions } from '../../src/call/call.ts';
+import { Call } from '../../src/call/call.ts';
+import type { CallOptions } from '../../src/call/call-options.ts';
 import { defaultDtmf } from '../../src/call/dtmf.ts';
 import { type CallEvent, CallEvents, type CallListener } from '../../src/call/events.ts';
 import type { AudioChunk } from '../../src/call/journal.ts';

@@ -1,5 +1,5 @@
 import { vi } from 'vitest';
-import type { CallOptions } from '../../src/call/call.ts';
+import type { CallOptions } from '../../src/call/call-options.ts';
 import type { ToolCall } from '../../src/providers/ports.ts';
 import { ToolBox } from '../../src/tools/tool-box.ts';
 import { createCall } from './call-harness.ts';

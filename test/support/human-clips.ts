@@ -62,7 +62,7 @@ function debianClips(set: (typeof debianSets)[number]): HumanClip[] {
   });
 }
 
-function kennedy(): HumanClip {
+export function kennedy(): HumanClip {
   const inPackage = join('nodejs-whisper', 'cpp', 'whisper.cpp', 'bindings', 'go', 'samples', 'jfk.wav');
   const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
   return {

@@ -1,5 +1,5 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { DialSql } from '../../src/durable/dial-queue.ts';
+import type { DialSql } from '../../src/durable/dial-tables.ts';
 
 /** An object's `storage.sql`, in memory; survives the object. */
 export function memorySql(): DialSql {

@@ -320,10 +320,17 @@ describe('what a call owes and knows', () => {
       hear({ type: 'agent.sentence', state: 'planned', text: 'We are.' });
       expect(written()).toEqual({ turns: 0, bills: 0, unheard: 0 });
       hear({ type: 'transcript', role: 'agent', turn: 1, text: 'We are.', final: false });
-      expect(written()).toEqual({ turns: 1, bills: 0, unheard: 1 });
+      // What is charged goes with it, in the same transaction.
+      expect(written()).toEqual({ turns: 1, bills: 1, unheard: 1 });
       hear({ type: 'agent.sentence', state: 'planned', text: 'Until nine.' });
       await clock.advance(0);
       expect(written()).toEqual({ turns: 1, bills: 1, unheard: 2 });
+      hear({ type: 'usage', usage: { provider: 'b', audioSeconds: 1 }, turn: 0 });
+      await clock.advance(loadConfig(bindings).SPOOL_INTERVAL - 1);
+      expect(written().bills).toBe(1);
+      await clock.advance(1);
+      // A crash costs no more of it than of the audio.
+      expect(written().bills).toBe(2);
     });
   });
 

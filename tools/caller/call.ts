@@ -203,6 +203,11 @@ export class Call {
     this.#parts.line.terminate();
   }
 
+  /** Breaks the connection as a bad network does: who can, comes back to the call. */
+  breakLine(): void {
+    this.#parts.line.terminate();
+  }
+
   /** Sends `end_call`, once there is a line, and waits for the close. Idempotent. */
   async hangUp(): Promise<void> {
     if (this.#close !== null) return;

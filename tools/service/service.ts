@@ -24,6 +24,8 @@ export interface ServiceOptions {
   auth?: boolean;
   /** Settings of the Worker beside those that the launcher makes; they win over its. */
   settings?: Record<string, string>;
+  /** Of the Worker's inspector, on loopback; absent: there is none. */
+  inspectorPort?: number;
   /** Stops the start; what runs already is ended. */
   signal: AbortSignal;
   /** What a part is at. */
@@ -125,6 +127,7 @@ async function startParts(options: ServiceOptions, parts: Part[]): Promise<Omit<
       port: options.port,
       stateDir: path.join(dataDir, 'workers'),
       settings: { ...embeddedSettings(enginesAt, supabaseAt), ...access?.settings, ...options.settings },
+      inspectorPort: options.inspectorPort,
     },
     startLimits.worker,
   );

@@ -15,6 +15,8 @@ const startSchema = z.object({
   stateDir: z.string(),
   /** Text settings that override those of the configuration file and of `.dev.vars`. */
   settings: z.record(z.string(), z.string()),
+  /** Of the runtime's inspector, on loopback; absent: there is none. */
+  inspectorPort: z.number().int().min(1).max(65_535).optional(),
 });
 const exportSchema = z.object({
   bucketBinding: z.string(),
@@ -33,7 +35,7 @@ let schedule: NodeJS.Timeout | null = null;
 
 hostPart({
   async start(params) {
-    const { configFile, port, stateDir, settings } = startSchema.parse(params);
+    const { configFile, port, stateDir, settings, inspectorPort } = startSchema.parse(params);
     const bindings: Record<string, { type: 'secret_text'; value: string }> = {};
     for (const [name, value] of Object.entries(settings)) bindings[name] = { type: 'secret_text', value };
     const starting = new unstable_DevEnv();
@@ -58,7 +60,7 @@ hostPart({
         build: { custom: { command: '' } },
         dev: {
           server: { hostname: '127.0.0.1', port },
-          inspector: false,
+          inspector: inspectorPort === undefined ? false : { hostname: '127.0.0.1', port: inspectorPort },
           persist: stateDir,
           watch: false,
           logLevel: 'warn',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defaultInterruption, defaultSilence } from '../../../src/call/agent-config.ts';
-import type { CallOptions } from '../../../src/call/call.ts';
+import type { CallOptions } from '../../../src/call/call-options.ts';
 import { isEchoOfEnd, isTooEarly } from '../../../src/call/overlap.ts';
 import { ProviderError, type ToolCall } from '../../../src/providers/ports.ts';
 import { defineTool } from '../../../src/tools/tool.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { cutAtWord, Playout } from '../../../src/call/playout.ts';
+import { Playout } from '../../../src/call/playout.ts';
+import { cutAtWord } from '../../../src/call/playout-segment.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 
 const samplesPerMs = 8;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { defaultSilence } from '../../../src/call/agent-config.ts';
-import type { CallOptions } from '../../../src/call/call.ts';
+import type { CallOptions } from '../../../src/call/call-options.ts';
 import type { PastCall } from '../../../src/call/past-call.ts';
 import { anonymous } from '../../../src/call/principal.ts';
 import type { Message, ToolCall } from '../../../src/providers/ports.ts';

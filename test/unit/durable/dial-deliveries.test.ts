@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../../src/config.ts';
 import { DialDeliveries } from '../../../src/durable/dial-deliveries.ts';
-import { DialQueue, migrateDials } from '../../../src/durable/dial-queue.ts';
+import { DialQueue } from '../../../src/durable/dial-queue.ts';
+import { migrateDials } from '../../../src/durable/dial-tables.ts';
 import { RecordsError } from '../../../src/records/call-records.ts';
 import type { EndedDial } from '../../../src/records/dials.ts';
 import { FakeClock } from '../../support/fake-clock.ts';

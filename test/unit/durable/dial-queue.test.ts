@@ -4,13 +4,11 @@ import {
   type Claimed,
   type DialNode,
   DialQueue,
-  type DialSql,
   KEPT_MS,
-  migrateDials,
-  type NewDial,
   REPEAT_MS,
   SILENT_MS,
 } from '../../../src/durable/dial-queue.ts';
+import { type DialSql, migrateDials, type NewDial } from '../../../src/durable/dial-tables.ts';
 import { seeded } from '../../support/random.ts';
 import { memorySql } from '../../support/sqlite.ts';
 

@@ -1,0 +1,88 @@
+import { copyFileSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BackEnds } from './back-ends.ts';
+import type { Wire } from './paced-client.ts';
+import { PEER } from './peer.ts';
+import { serve, type Workerd, type WorkerOptions } from './workerd.ts';
+
+/** A system that takes calls' frames, in plain `workerd serve`. */
+export interface System {
+  name: string;
+  wire: Wire;
+  /** Where a call's socket is opened; a client adds the name of the call where the system wants one. */
+  path: string;
+  start(backEnds: BackEnds, options?: Pick<WorkerOptions, 'v8Flags' | 'inspector'>): Promise<Workerd>;
+}
+
+const plainModules = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-bare-'));
+  copyFileSync(join(import.meta.dirname, 'workers', 'plain.mjs'), join(folder, 'index.mjs'));
+  return folder;
+};
+
+/** Takes the frames and counts them. */
+export const countingObject = (): System => ({
+  name: 'counting object',
+  wire: 'plain',
+  path: '',
+  start: (_, options) => serve(plainModules(), { objects: { OBJECTS: 'Counter' }, ...options }),
+});
+
+/** Sends each frame back as well. */
+export const echoingObject = (): System => ({
+  name: 'echoing object',
+  wire: 'plain',
+  path: '',
+  start: (_, options) => serve(plainModules(), { objects: { OBJECTS: 'Echo' }, ...options }),
+});
+
+/** `agents/voice`, which neither detects speech here nor records. @param modules its bundled Worker. */
+export const takingPeer = (modules: string): System => ({
+  name: PEER.name,
+  wire: 'voice',
+  path: 'agents/voice-peer',
+  start: (_, options) => serve(modules, { objects: { VoicePeer: 'VoicePeer' }, ...options }),
+});
+
+/** The service with voice activity, recording and journal; of its back ends nothing is waited for. @param modules as `wrangler deploy` builds them. */
+export const service = (
+  modules: string,
+  settings: Record<string, string> = {},
+  name = 'this service',
+): System => ({
+  name,
+  wire: 'native',
+  path: 'ws/call-session',
+  start: ({ address, host }, options) =>
+    serve(modules, {
+      objects: {
+        CALL_SESSION: 'CallSessionDO',
+        METRICS: 'MetricsDO',
+        USER_CALLS: 'UserCallsDO',
+        PERMITS: 'PermitsDO',
+      },
+      bucket: { binding: 'RECORDINGS', host },
+      text: {
+        OPENAI_API_KEY: 'bench',
+        OPENAI_BASE_URL: `${address}/v1`,
+        SUPABASE_URL: address,
+        SUPABASE_SERVICE_ROLE_KEY: 'bench',
+        AGENT_GREETING: '',
+        // In production these lines are ready in CACHE_KV; without it each call would have them made anew.
+        AGENT_APOLOGY: '',
+        AGENT_HOLD_LINE: '',
+        AGENT_SILENCE_PROMPT: '',
+        AGENT_GOODBYE: '',
+        RATE_LIMIT_PER_IP: '0',
+        // All calls are one user's.
+        MAX_CONCURRENT_CALLS_PER_USER: '10000',
+        AUTH: 'none',
+        // Nobody is asked whether he is there: that is not the frames' cost.
+        SILENCE_PROMPT_MS: '3600000',
+        SILENCE_HANGUP_MS: '3600000',
+        ...settings,
+      },
+      ...options,
+    }),
+});
