@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { median } from '../statistics.ts';
 import { bundleWorker, serve, type Workerd } from '../workerd.ts';
 import type { DialectWork, DialectWorkDone } from '../workers/dialects.ts';
-import { speechOf, type Wire } from './wires.ts';
+import { messagesOf, type Wire } from './wires.ts';
 
 export interface Direction {
   /** CPU of 20 ms of audio, in nanoseconds: the median of the rounds. */
@@ -64,7 +64,7 @@ async function measure(
     audio:
       direction === 'out'
         ? []
-        : speechOf(wire, (SPEECH_SECONDS * 1_000) / wire.frameMs).map((message) =>
+        : messagesOf(wire, 'voice', (SPEECH_SECONDS * 1_000) / wire.frameMs).map((message) =>
             typeof message === 'string' ? message : [...message],
           ),
     direction,

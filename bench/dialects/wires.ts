@@ -3,7 +3,7 @@ import { encodeAlaw, encodeMulaw } from '../../src/audio/g711.ts';
 import { encodePcm16 } from '../../src/audio/pcm.ts';
 import type { AudioEncoding } from '../../src/dialects/native-messages.ts';
 import * as samples from '../../test/support/dialect-samples.ts';
-import { voice } from '../caller-voice.ts';
+import { quiet, voice } from '../caller-voice.ts';
 
 /** One of the ways in which a leg may speak: a dialect, and the kind of audio that it commonly has there. */
 export interface Wire {
@@ -102,7 +102,7 @@ const jambonz = (rate: number): Shape => ({
 const module = (path: string, rate: number, query: Record<string, string> = {}): Shape => ({
   path,
   query,
-  start: () => [text({ ...samples.freeSwitch.start, sampleRate: rate })],
+  start: (callId) => [text({ ...samples.freeSwitch.start, call_id: callId, sampleRate: rate })],
   audio: binary,
 });
 
@@ -151,6 +151,26 @@ export const wires: readonly Wire[] = [
   wire('mod_audio_stream, binary, L16 16', streamed(16_000), 'l16', 16_000),
 ];
 
+/** Those that are also measured with sockets: each dialect, and where audio is converted. */
+export const onSockets: readonly string[] = [
+  BASELINE,
+  'native, binary L16 16',
+  'native, JSON μ-law 8',
+  'twilio, μ-law 8',
+  'auto (twilio, μ-law 8)',
+  'mod_twilio_stream, μ-law 8',
+  'telnyx, L16 16',
+  'plivo, μ-law 8',
+  'exotel, L16 8',
+  'vonage, L16 16',
+  'vonage, L16 24',
+  'jambonz, L16 8',
+  'freeswitch, L16 8',
+  'freeswitch, L16 16',
+  'mod_audio_fork, L16 8',
+  'mod_audio_stream, files, L16 8',
+];
+
 function streamed(rate: number): Shape {
   return module('mod_audio_stream', rate, { playback: 'binary' });
 }
@@ -159,12 +179,12 @@ function wire(name: string, shape: Shape, encoding: AudioEncoding, rate: number)
   return { name, query: {}, frameMs: 20, encoding, rate, ...shape };
 }
 
-/** So many of the far end's messages of somebody who speaks. */
-export function speechOf(wire: Wire, messages: number): (string | Uint8Array)[] {
+/** So many of the far end's messages of a line on which somebody speaks, or nobody. */
+export function messagesOf(wire: Wire, line: 'voice' | 'quiet', messages: number): (string | Uint8Array)[] {
   const { rate, frameMs, encoding } = wire;
   const frame = (rate / 1_000) * frameMs;
   // A second is whole periods of the voice, and whole frames.
-  const second = voice(rate, 1_000);
+  const second = { voice, quiet }[line](rate, 1_000);
   const frames = Array.from({ length: 1_000 / frameMs }, (_, i) =>
     bytesOf(second.slice(i * frame, (i + 1) * frame), encoding),
   );

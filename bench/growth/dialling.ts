@@ -1,6 +1,7 @@
 import { defaultPace, shareOf } from '../../src/dialling/pace.ts';
 import { shardsToAsk } from '../../src/dialling/shards.ts';
-import { type Claimed, DialQueue, migrateDials } from '../../src/durable/dial-queue.ts';
+import { type Claimed, DialQueue } from '../../src/durable/dial-queue.ts';
+import { migrateDials } from '../../src/durable/dial-tables.ts';
 import { shardOf } from '../../src/metrics/totals.ts';
 import { seeded } from '../../test/support/random.ts';
 import { memorySql } from '../../test/support/sqlite.ts';
