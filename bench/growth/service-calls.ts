@@ -14,9 +14,8 @@ interface Row {
   calls: number;
   /** CPU of a second of a call, in microseconds. */
   cpuUs: number;
-  /** What V8 has more for each call, after a collection, than without any; in bytes. */
+  /** What V8 has after a collection, and what of the process lies in RAM; in bytes. */
   heap: number;
-  /** What of the process lies in RAM more for each call that has come since the row before; in bytes. */
   resident: number;
   lost: number;
 }
@@ -37,48 +36,43 @@ export async function measureServiceCalls(seconds: number): Promise<object> {
     await paced.measure(seconds);
     await paced.hangUp();
     await new Promise((resolve) => setTimeout(resolve, DELIVERED_MS));
-    const without = await memoryOf(paced.workerd);
-    let before = { calls: 0, resident: without.resident };
     const rows: Row[] = [];
     for (const times of TIMES) {
       await paced.callsAre(times * FIRST);
       const { cpuUs, calls, seconds: took, lost } = await paced.measure(seconds);
-      const { heap, resident } = await memoryOf(paced.workerd);
-      rows.push({
-        ...{ calls, lost, cpuUs: cpuUs / (calls * took), heap: (heap - without.heap) / calls },
-        resident: (resident - before.resident) / (calls - before.calls),
-      });
-      before = { calls, resident };
+      rows.push({ calls, lost, cpuUs: cpuUs / (calls * took), ...(await memoryOf(paced.workerd)) });
     }
+    // Of the first calls it is not known what the process would have without any: it has had some already.
+    const heapKb = rows.map((row, i) => {
+      const before = rows[i - 1];
+      return before && Math.round((row.heap - before.heap) / (row.calls - before.calls) / 1024);
+    });
     printTable([
       [
         'calls in workerd',
         'CPU of a second of a call',
         'ratio',
-        'heap of a call',
-        'ratio',
+        'heap of one more',
         'RAM of one more',
         'lost',
       ],
-      ...rows.map((row) => [
+      ...rows.map((row, i) => [
         String(row.calls),
         `${(row.cpuUs / 1_000).toFixed(2)} ms`,
         (row.cpuUs / rows[0]!.cpuUs).toFixed(2),
-        `${Math.round(row.heap / 1024)} KB`,
-        (row.heap / rows[0]!.heap).toFixed(2),
-        `${Math.round(row.resident / 1024)} KB`,
+        heapKb[i] === undefined ? '' : `${heapKb[i]} KB`,
+        `${Math.round(row.resident / 1024 ** 2)} MB`,
         String(row.lost),
       ]),
     ]);
     return {
       seconds,
-      rows: rows.map((row) => ({
+      rows: rows.map((row, i) => ({
         ...{ calls: row.calls, lost: row.lost },
         cpuUsPerCallSecond: Math.round(row.cpuUs),
         cpuRatio: Math.round((100 * row.cpuUs) / rows[0]!.cpuUs) / 100,
-        heapKbPerCall: Math.round(row.heap / 1024),
-        heapRatio: Math.round((100 * row.heap) / rows[0]!.heap) / 100,
-        residentKbPerCallMore: Math.round(row.resident / 1024),
+        heapKbOfOneMore: heapKb[i] ?? null,
+        residentMb: Math.round(row.resident / 1024 ** 2),
       })),
     };
   } finally {
