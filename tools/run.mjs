@@ -44,6 +44,10 @@ const TASKS = {
     'Run a benchmark',
     (args) => [['tools/console/build.ts'], ['tools/opus-wasm.ts'], ['bench/main.ts', ...args]],
   ],
+  load: [
+    'Call a deployment of yours many times at once: --calls N --minutes M',
+    (args) => [['tools/load.ts', ...args]],
+  ],
   check: [
     'Type-check, lint and check the format',
     () => [

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { decodePcm16 } from '../../src/audio/pcm.ts';
 import { Resampler } from '../../src/audio/resample.ts';
 import { wavToMono } from '../../src/audio/wav.ts';
+import { joined } from '../../tools/caller/audio.ts';
 import { type Span, voicedSpan, voicedSpans } from './labels.ts';
 import type { Recording } from './speakers.ts';
 
@@ -71,14 +72,4 @@ function atLevel(samples: Int16Array, db: number): Int16Array {
   const level = activeLevel(samples);
   const gain = level === 0 ? 1 : (32_768 * 10 ** (db / 20)) / level;
   return samples.map((sample) => Math.max(-32_768, Math.min(32_767, Math.round(sample * gain))));
-}
-
-export function joined(parts: readonly Int16Array[]): Int16Array {
-  const all = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let filled = 0;
-  for (const part of parts) {
-    all.set(part, filled);
-    filled += part.length;
-  }
-  return all;
 }

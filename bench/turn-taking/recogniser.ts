@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Moonshine, moonshineRate } from '../../embedded/engines/stt/moonshine.ts';
 import { Resampler } from '../../src/audio/resample.ts';
-import { joined, lineRate } from './clips.ts';
+import { joined } from '../../tools/caller/audio.ts';
+import { lineRate } from './clips.ts';
 import type { Transcriber } from './timed-speech-to-text.ts';
 
 /** The embedded recogniser; what it was asked before it does not think about again. */

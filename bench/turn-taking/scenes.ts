@@ -1,6 +1,7 @@
 import { decodeMulaw, encodeMulaw } from '../../src/audio/g711.ts';
 import { randomNumbers } from '../../test/support/line-sounds.ts';
-import { activeLevel, type Clip, joined, lineRate } from './clips.ts';
+import { joined } from '../../tools/caller/audio.ts';
+import { activeLevel, type Clip, lineRate } from './clips.ts';
 import type { Span } from './labels.ts';
 import type { Group } from './speakers.ts';
 

@@ -1,5 +1,6 @@
 import { Flite, type FliteVoice } from '../../embedded/engines/tts/flite.ts';
-import { joined, lineRate } from './clips.ts';
+import { joined } from '../../tools/caller/audio.ts';
+import { lineRate } from './clips.ts';
 import { type Speaker, speaker } from './speakers.ts';
 
 const voices: readonly FliteVoice[] = ['rms', 'slt', 'awb', 'kal16'];

@@ -18,8 +18,10 @@ export interface RecordingTimelineOptions {
 const GAP_MS = 200;
 /** For so long after a gap what arrives may show that the first of it was placed too late: a burst is over by then. */
 const ANCHOR_MS = 1000;
-/** It is over before, and a chunk need not wait any longer, once so much later a frame comes no sooner than it was said. */
+/** It is over before, and a chunk need not wait any longer, once frames have come steadily for so long, and none sooner than it was said. */
 const BURST_MS = 200;
+/** A frame that comes later than this after the one before it, beside its own length, has waited: what waits behind it may come in a burst. */
+const STEADY_MS = 60;
 /**
  * No more audio than this is moved back, since each frame of a burst moves all before it: a client that sends half a minute at once
  * must not cost the calls beside it seconds. Chunks are stored meanwhile, so more could hardly be moved.
@@ -27,6 +29,14 @@ const BURST_MS = 200;
 const MOST_MOVED_MS = 4000;
 /** After this nothing more can arrive for a sample: the jitter that is tolerated, and the longest frame (1 s). */
 const SETTLED_MS = GAP_MS + 1000;
+
+/** The caller's audio since a gap: `floor` is the end of what lies before it; frames come steadily since `steadyFrom`. */
+interface Anchor {
+  from: number;
+  floor: number;
+  at: number;
+  steadyFrom: number;
+}
 
 interface OpenChunk {
   caller: Int16Array | null;
@@ -47,10 +57,12 @@ export class RecordingTimeline {
   /** Where the caller's next sample goes. */
   #callerAt = 0;
   /**
-   * The caller's audio since the last gap, while its place may still prove wrong; `floor` is the end of what lies before the gap.
+   * The caller's audio since the last gap, while its place may still prove wrong.
    * The first frame after a gap may have waited for a busy machine: then the next ones come in a burst, and end in the future.
    */
-  #anchor: { from: number; floor: number; at: number } | null = null;
+  #anchor: Anchor | null = null;
+  /** When the caller's last frame came. */
+  #arrivedAt = 0;
   /** End of the last audio of either side. */
   #end = 0;
 
@@ -76,13 +88,17 @@ export class RecordingTimeline {
   caller(samples: Int16Array, now: number): number {
     const { sampleRate } = this.#options;
     const expected = this.sampleAt(now) - samples.length;
+    const waitedMs = now - this.#arrivedAt - (samples.length * 1000) / sampleRate;
+    this.#arrivedAt = now;
     if (expected - this.#callerAt > (GAP_MS * sampleRate) / 1000) {
-      this.#anchor = { from: expected, floor: this.#callerAt, at: now };
+      this.#anchor = { from: expected, floor: this.#callerAt, at: now, steadyFrom: now };
       this.#callerAt = expected;
     } else if (this.#anchor !== null) {
       // Nothing is heard before it is said: by so much the first of it was late.
       const late = this.#callerAt - expected;
-      const over = now - this.#anchor.at >= (late > 0 ? ANCHOR_MS : BURST_MS);
+      if (waitedMs > STEADY_MS) this.#anchor.steadyFrom = now;
+      const steady = late <= 0 && now - this.#anchor.steadyFrom >= BURST_MS;
+      const over = steady || now - this.#anchor.at >= ANCHOR_MS;
       const most = (MOST_MOVED_MS * sampleRate) / 1000;
       if (over || this.#callerAt - this.#anchor.from >= most) this.#anchor = null;
       else if (late > 0) this.#moveBack(this.#anchor, late);
@@ -129,7 +145,7 @@ export class RecordingTimeline {
   }
 
   /** Moves the caller's audio since `anchor.from`, as far as nothing is in the way. */
-  #moveBack(anchor: { from: number; floor: number }, late: number): void {
+  #moveBack(anchor: Anchor, late: number): void {
     const free = anchor.from - Math.max(anchor.floor, this.#nextChunk * this.chunkSamples);
     const by = Math.min(late, free);
     if (by <= 0) return;

@@ -1,4 +1,5 @@
 import { wavToMono } from '../../src/audio/wav.ts';
+import { joined } from '../../tools/caller/audio.ts';
 
 /** Fundamentals, in Hz, each a digit to the base 4: far enough from each other for any codec of the telephone. */
 const PITCHES = [110, 140, 180, 230] as const;
@@ -153,14 +154,4 @@ export function similarity(
     bb += y * y;
   }
   return aa === 0 || bb === 0 ? 0 : ab / Math.sqrt(aa * bb);
-}
-
-function joined(pieces: readonly Int16Array[]): Int16Array {
-  const all = new Int16Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }

@@ -22,6 +22,8 @@ export interface DoubleConnection {
 export interface SocketDoubleOptions {
   /** A status refuses the upgrade; null accepts it; 'hang' never answers. */
   upgrade?: (url: URL, headers: IncomingMessage['headers']) => number | null | 'hang';
+  /** What stands in the answer that refuses it. */
+  refusal?: string;
   connected?: (connection: DoubleConnection) => void;
   /** A text as it came; a binary message as bytes. */
   message?: (connection: DoubleConnection, message: string | Uint8Array) => void;
@@ -43,7 +45,7 @@ export async function socketDouble(options: SocketDoubleOptions) {
       return;
     }
     if (verdict !== null) {
-      const body = '{"error":"refused by the double"}';
+      const body = options.refusal ?? '{"error":"refused by the double"}';
       socket.end(
         `HTTP/1.1 ${verdict} Refused\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
       );

@@ -28,3 +28,18 @@ export class CallError extends Error {
     this.code = code;
   }
 }
+
+/** The upgrade was answered with an HTTP status, which is the `code`. */
+export class UpgradeRefusedError extends CallError {
+  /** The service's own code in the answer's JSON, e.g. `TOO_MANY_CALLS`; null where there is none. */
+  readonly serviceCode: string | null;
+
+  constructor(status: number, serviceCode: string | null) {
+    super(
+      'refused',
+      `The service answered HTTP ${status}${serviceCode === null ? '' : ` ${serviceCode}`}`,
+      status,
+    );
+    this.serviceCode = serviceCode;
+  }
+}

@@ -1,13 +1,21 @@
+import type { IncomingMessage } from 'node:http';
 import WebSocket from 'ws';
+import { z } from 'zod';
 import type { AudioEncoding, ClientMessage, SampleRate } from '../../src/dialects/native-messages.ts';
 import type { FarEnd } from './ends/far-end.ts';
 import { NativeEnd } from './ends/native.ts';
 import { type FarEndName, farEndOf } from './ends/registry.ts';
-import { CallError } from './errors.ts';
+import { CallError, UpgradeRefusedError } from './errors.ts';
 import { messageLimitBytes, type ReceivedMessage } from './server-messages.ts';
 
 /** Unsent bytes above which the service, or the network, has stopped reading: half a minute of JSON μ-law. */
 const backlogLimitBytes = 512 * 1024;
+/** What is read of an answer that refuses the upgrade, and how long it is waited for, in milliseconds. */
+const refusalLimitBytes = 4_096;
+const refusalMs = 1_000;
+
+/** As every error of the service's over HTTP. */
+const refusalSchema = z.object({ error: z.object({ code: z.string().min(1).max(64) }) });
 
 export interface LegOptions {
   url: string;
@@ -28,6 +36,8 @@ export interface LegListener {
   /** The service sent what it must not, or does not read any more. The leg is closed. */
   failed(error: CallError): void;
   closed(code: number, reason: string): void;
+  /** The answer to a `ping`, with its payload. */
+  pong?(payload: Uint8Array): void;
 }
 
 /** The caller's end of the wire: one dialect over one WebSocket. Knows nothing of time. */
@@ -84,6 +94,11 @@ export class CallerLeg {
     this.#socket.send(data);
   }
 
+  /** A ping of the WebSocket's own, at most 125 bytes; before the socket is open and after its close it goes nowhere. */
+  ping(payload: Uint8Array): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping(payload);
+  }
+
   /** Asks for an orderly close. */
   close(code = 1000): void {
     this.#socket.close(code);
@@ -115,8 +130,11 @@ export class CallerLeg {
   #listen(): void {
     const socket = this.#socket;
     socket.on('unexpected-response', (request, response) => {
-      request.destroy();
-      this.#refused(response.statusCode ?? 0);
+      void serviceCodeIn(response).then((serviceCode) => {
+        request.destroy();
+        this.#listener.failed(new UpgradeRefusedError(response.statusCode ?? 0, serviceCode));
+        this.#socket.terminate();
+      });
     });
     socket.on('error', (cause) => {
       const message = cause.message || ('code' in cause ? String(cause.code) : 'the connection failed');
@@ -124,15 +142,29 @@ export class CallerLeg {
     });
     socket.on('close', (code, reason) => this.#listener.closed(code, reason.toString('utf8').slice(0, 200)));
     socket.on('open', () => this.#end.opened());
+    socket.on('pong', (payload) => this.#listener.pong?.(payload));
     socket.on('message', (data, isBinary) => {
       const bytes = Array.isArray(data) ? Buffer.concat(data) : new Uint8Array(data);
       if (isBinary) this.#end.receiveBinary(bytes);
       else this.#end.receiveText(new TextDecoder().decode(bytes));
     });
   }
+}
 
-  #refused(status: number): void {
-    this.#listener.failed(new CallError('refused', `The service answered HTTP ${status}`, status));
-    this.#socket.terminate();
+/** The code in an answer that refuses the upgrade; null where there is none, or it does not come in time. */
+async function serviceCodeIn(response: IncomingMessage): Promise<string | null> {
+  const limit = setTimeout(() => response.destroy(), refusalMs);
+  try {
+    let text = '';
+    for await (const piece of response.setEncoding('utf8')) {
+      text += piece;
+      if (text.length > refusalLimitBytes) return null;
+    }
+    return refusalSchema.parse(JSON.parse(text)).error.code;
+  } catch {
+    // Cut off, no JSON, or somebody else's: the status says all there is.
+    return null;
+  } finally {
+    clearTimeout(limit);
   }
 }

@@ -3,13 +3,19 @@ import type { Clock, Timer } from '../../src/call/clock.ts';
 /** Length of a telephone's frame (RFC 3551 section 4.2's default packet time). */
 export const frameMs = 20;
 
-/** Frames that a late pacer sends at once to catch up; what is later than that is skipped, as on a real line. */
-const catchUpFrames = 25;
+/** What a late pacer sends at once to catch up, in milliseconds; what is later than that is skipped, as on a real line. */
+const catchUpMs = 500;
 
 export interface PacerOptions {
   clock: Clock;
-  /** Sends frame `index`, from 0, no gaps. Frame n is due (n + 1) × 20 ms after the start: when it is complete. */
-  onFrame(index: number): void;
+  /** From one frame to the next, in milliseconds. Default: a frame's length. */
+  everyMs?: number;
+  /**
+   * Sends frame `index`, from 0, no gaps. Frame n is due (n + 1) × 20 ms after the start: when it is complete.
+   *
+   * @param lateMs how long after that it is.
+   */
+  onFrame(index: number, lateMs: number): void;
 }
 
 /**
@@ -17,6 +23,7 @@ export interface PacerOptions {
  */
 export class Pacer {
   readonly #options: PacerOptions;
+  readonly #everyMs: number;
   #timer: Timer | null = null;
   #startedAt = 0;
   #next = 0;
@@ -28,6 +35,7 @@ export class Pacer {
 
   constructor(options: PacerOptions) {
     this.#options = options;
+    this.#everyMs = options.everyMs ?? frameMs;
   }
 
   /** Time of the clock at which position 0 was on the line; moves when time is skipped. */
@@ -55,7 +63,7 @@ export class Pacer {
   }
 
   #dueAt(index: number): number {
-    return this.#startedAt + (index + 1) * frameMs;
+    return this.#startedAt + (index + 1) * this.#everyMs;
   }
 
   #schedule(): void {
@@ -67,15 +75,15 @@ export class Pacer {
     if (!this.#running) return;
     const behindMs = this.#options.clock.now() - this.#dueAt(this.#next);
     this.latestMs = Math.max(this.latestMs, behindMs);
-    if (behindMs > catchUpFrames * frameMs) {
-      const skipped = behindMs - catchUpFrames * frameMs;
+    if (behindMs > catchUpMs) {
+      const skipped = behindMs - catchUpMs;
       this.#startedAt += skipped;
       this.slippedMs += skipped;
     }
     while (this.#running && this.#options.clock.now() >= this.#dueAt(this.#next)) {
       const index = this.#next;
       this.#next += 1;
-      this.#options.onFrame(index);
+      this.#options.onFrame(index, this.#options.clock.now() - this.#dueAt(index));
     }
     if (this.#running) this.#schedule();
   }

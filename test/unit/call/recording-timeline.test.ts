@@ -77,6 +77,19 @@ describe('recording timeline', () => {
     expect(track('caller')).toEqual(said.flatMap((i) => [...frame(i + 1)]));
   });
 
+  it('puts a burst back that one frame came before: a machine that stood still twice', () => {
+    const { timeline, track } = setUp();
+    for (let i = 0; i < 60; i++) {
+      const saidAt = (i + 1) * 20;
+      // Nobody took anything from 100 ms on but one frame at 520 ms, and the rest at 730 ms.
+      const takenAt = i < 5 ? saidAt : i === 5 ? 520 : Math.max(saidAt, 730);
+      timeline.caller(frame(i + 1), start + takenAt);
+    }
+    expect(timeline.callerAheadMs(start + 1200)).toBe(0);
+    timeline.finish(start + 1200);
+    expect(track('caller')).toEqual(Array.from({ length: 60 }, (_, i) => [...frame(i + 1)]).flat());
+  });
+
   it('moves only the beginning of a burst that no line makes, and loses nothing of it', () => {
     const { timeline, track } = setUp();
     timeline.caller(frame(1), start + 20);

@@ -100,3 +100,23 @@ test('can be stopped from within a frame, in the middle of catching up', async (
   await clock.advance(1000);
   expect(frames).toBe(3);
 });
+
+test('a pace of its own, and how late each frame is', async () => {
+  const clock = new StallingClock();
+  const sent: [index: number, lateMs: number][] = [];
+  const pacer = new Pacer({ clock, everyMs: 2, onFrame: (...frame) => sent.push(frame) });
+  pacer.start();
+  await clock.advance(6);
+  clock.stall(5);
+  await clock.advance(2);
+  expect(sent).toEqual([
+    [0, 0],
+    [1, 0],
+    [2, 0],
+    // Due at 8, 10 and 12, at 13.
+    [3, 5],
+    [4, 3],
+    [5, 1],
+  ]);
+  pacer.stop();
+});

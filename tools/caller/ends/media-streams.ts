@@ -1,5 +1,4 @@
-import { encodeBase64 } from '../../../src/audio/base64.ts';
-import { decodeAudio, encodeAudio } from '../audio.ts';
+import { base64Of, decodeAudio, encodeAudio } from '../audio.ts';
 import {
   CarrierEnd,
   hex,
@@ -41,7 +40,7 @@ export class TwilioEnd extends CarrierEnd {
   sendAudio(samples: Int16Array): void {
     const timestamp = String(20 * this.#chunk);
     const chunk = String(++this.#chunk);
-    const payload = encodeBase64(encodeAudio(samples, 'mulaw'));
+    const payload = base64Of(encodeAudio(samples, 'mulaw'));
     this.#put('media', { media: { track: 'inbound', chunk, timestamp, payload } });
   }
 
@@ -117,7 +116,7 @@ export class ExotelEnd extends CarrierEnd {
   sendAudio(samples: Int16Array): void {
     this.#frames.push(encodeAudio(samples, 'l16'));
     if (this.#frames.length < 5) return;
-    const payload = encodeBase64(Buffer.concat(this.#frames));
+    const payload = base64Of(Buffer.concat(this.#frames));
     this.#frames = [];
     const timestamp = String(100 * this.#chunk);
     const chunk = String(++this.#chunk);
@@ -194,7 +193,7 @@ export class TelnyxEnd extends CarrierEnd {
   sendAudio(samples: Int16Array): void {
     const timestamp = String(20 * this.#chunk);
     const chunk = String(++this.#chunk);
-    const payload = encodeBase64(encodeAudio(samples, this.#encoding));
+    const payload = base64Of(encodeAudio(samples, this.#encoding));
     this.#put('media', { media: { track: 'inbound', chunk, timestamp, payload } });
   }
 
@@ -261,7 +260,7 @@ export class PlivoEnd extends CarrierEnd {
   }
 
   sendAudio(samples: Int16Array): void {
-    const payload = encodeBase64(encodeAudio(samples, this.#encoding));
+    const payload = base64Of(encodeAudio(samples, this.#encoding));
     this.#put('media', { media: { track: 'inbound', timestamp: '0', chunk: ++this.#chunk, payload } });
   }
 

@@ -1,7 +1,7 @@
-import { decodeBase64, encodeBase64 } from '../../../src/audio/base64.ts';
+import { decodeBase64 } from '../../../src/audio/base64.ts';
 import { AudioFormatError } from '../../../src/audio/pcm.ts';
 import type { AudioEncoding, ClientMessage } from '../../../src/dialects/native-messages.ts';
-import { decodeAudio, encodeAudio } from '../audio.ts';
+import { base64Of, decodeAudio, encodeAudio } from '../audio.ts';
 import { parseServerMessage } from '../server-messages.ts';
 import type { FarEnd, FarEndContext } from './far-end.ts';
 
@@ -31,7 +31,7 @@ export class NativeEnd implements FarEnd {
       this.#context.put(bytes);
     } else {
       const { sampleRate } = this.#context;
-      this.send({ type: 'audio', data: encodeBase64(bytes), format: this.#encoding, sampleRate });
+      this.send({ type: 'audio', data: base64Of(bytes), format: this.#encoding, sampleRate });
     }
   }
 
