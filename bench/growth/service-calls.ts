@@ -48,14 +48,7 @@ export async function measureServiceCalls(seconds: number): Promise<object> {
       return before && Math.round((row.heap - before.heap) / (row.calls - before.calls) / 1024);
     });
     printTable([
-      [
-        'calls in workerd',
-        'CPU of a second of a call',
-        'ratio',
-        'heap of one more',
-        'RAM of one more',
-        'lost',
-      ],
+      ['calls in workerd', 'CPU of a second of a call', 'ratio', 'heap of one more', 'RAM, in all', 'lost'],
       ...rows.map((row, i) => [
         String(row.calls),
         `${(row.cpuUs / 1_000).toFixed(2)} ms`,
