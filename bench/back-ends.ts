@@ -20,7 +20,10 @@ export async function startBackEnds(): Promise<BackEnds> {
   const counts = { transcriptions: 0, database: 0, bucket: 0 };
   const bucket = new Bucket();
   const server: Server = createServer((request, response) => {
-    if (request.headers['cf-r2-request'] !== undefined || request.headers['cf-r2-metadata-size'] !== undefined) {
+    if (
+      request.headers['cf-r2-request'] !== undefined ||
+      request.headers['cf-r2-metadata-size'] !== undefined
+    ) {
       counts.bucket++;
       void bucket.answer(request, response);
       return;

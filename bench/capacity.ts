@@ -154,7 +154,13 @@ function print(results: readonly Result[]): void {
   printTable(rows);
   console.log('\nWhether the client was fast enough for what it measured, at the calls held:');
   printTable([
-    ['system', 'client CPU of a core', 'its loop late p99 ms', 'its frames late p99 ms', 'frames sent of due'],
+    [
+      'system',
+      'client CPU of a core',
+      'its loop late p99 ms',
+      'its frames late p99 ms',
+      'frames sent of due',
+    ],
     ...results.map(({ system, held }) => [
       system.name,
       `${(100 * held.load.cpuShare).toFixed(0)} %`,
@@ -165,7 +171,12 @@ function print(results: readonly Result[]): void {
   ]);
 }
 
-function summary({ bare, echo, peer, ours }: Record<'bare' | 'echo' | 'ours', Result> & { peer: Result | null }) {
+function summary({
+  bare,
+  echo,
+  peer,
+  ours,
+}: Record<'bare' | 'echo' | 'ours', Result> & { peer: Result | null }) {
   const ratio = (other: Result | null, digits = 2) =>
     other === null ? null : rounded(ours.held.calls / other.held.calls, digits);
   const cpuRatio = (other: Result | null) =>

@@ -1,5 +1,5 @@
-import { WebSocket } from 'ws';
 import { readFileSync } from 'node:fs';
+import { WebSocket } from 'ws';
 import { encodeMulaw } from '../src/audio/g711.ts';
 import { kennedy } from '../test/support/human-clips.ts';
 import { wavToSamples } from '../tools/caller/audio.ts';
@@ -215,7 +215,8 @@ function open(number: number): Promise<PacedCall> {
     });
     socket.once('open', () => {
       if (task.wire === 'native') socket.send(startOf(name));
-      if (task.wire === 'voice') socket.send(JSON.stringify({ type: 'start_call', preferred_format: 'pcm16' }));
+      if (task.wire === 'voice')
+        socket.send(JSON.stringify({ type: 'start_call', preferred_format: 'pcm16' }));
     });
   });
 }

@@ -37,6 +37,14 @@ export const echoingObject = (): System => ({
   start: (_, options) => serve(plainModules(), { objects: { OBJECTS: 'Echo' }, ...options }),
 });
 
+/** Writes as many bytes into its SQLite as a recording of the caller takes: what is left of the service's memory without it is the service's own. */
+export const storingObject = (): System => ({
+  name: 'counting object that stores',
+  wire: 'plain',
+  path: '',
+  start: (_, options) => serve(plainModules(), { objects: { OBJECTS: 'Storer' }, ...options }),
+});
+
 /** `agents/voice`, which neither detects speech here nor records. @param modules its bundled Worker. */
 export const takingPeer = (modules: string): System => ({
   name: PEER.name,

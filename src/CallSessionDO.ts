@@ -259,7 +259,7 @@ export class CallSessionDO extends DurableObject<Env> {
     const own = {
       ...{ leg: connection, events, resumeToken, given, slots: this.#limits.slots },
       ...this.#callIdOf(leg),
-      storeAudio: (chunk: AudioChunk) => this.#archive?.storeAudio(chunk),
+      storeAudio: (chunk: AudioChunk) => this.#archive?.storeAudio(chunk) ?? true,
       ...(past === undefined ? {} : { past }),
     };
     const background = (work: Promise<void>) => this.ctx.waitUntil(work);

@@ -29,6 +29,12 @@ export function decodePcm16(bytes: Uint8Array, out?: Int16Array): Int16Array {
   return samples;
 }
 
+/** Samples as 16-bit little-endian PCM bytes: the same memory where that is how the machine has them, a copy elsewhere. */
+export function asPcm16(samples: Int16Array): Uint8Array<ArrayBuffer> {
+  if (!littleEndian || !(samples.buffer instanceof ArrayBuffer)) return encodePcm16(samples);
+  return new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
+}
+
 /** Samples to 16-bit little-endian PCM bytes. The result is a copy. */
 export function encodePcm16(samples: Int16Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(samples.length * 2);

@@ -38,9 +38,7 @@ export class ActiveCall {
       startTime,
       chunkMs: spoolMs - 2 * this.checkMs,
       ...stored,
-      store: (chunk) => {
-        if (this.recording) storeAudio(chunk);
-      },
+      store: (chunk) => !this.recording || storeAudio(chunk),
     });
     this.timeline = timeline;
     this.playout = new Playout({

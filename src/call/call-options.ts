@@ -70,7 +70,8 @@ export interface CallOptions {
   funds: CallFunds | null;
   /** How many calls its user has at once; null: nobody counts. */
   slots: CallSlots | null;
-  storeAudio(chunk: AudioChunk): void;
+  /** Stores a stretch of the recording. True: nobody needs its arrays any more. */
+  storeAudio(chunk: AudioChunk): boolean;
   /** What a call that we placed was given along with its request: for its user's call alone. */
   given?: { userId: string; metadata: Record<string, unknown> } | null;
   /** Judges who answers a call that we placed. Default: by words and time. */

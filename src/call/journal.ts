@@ -10,8 +10,11 @@ import type { EndReason, StartedCallFacts } from './events.ts';
  */
 export interface Journal {
   append(fact: CallFact): void;
-  /** Stores one chunk of the recording. The same chunk again replaces it. False: there is no room for it, and it is lost. */
-  appendAudio(chunk: AudioChunk): boolean;
+  /**
+   * Stores one chunk of the recording. The same chunk again replaces it. `written`: the chunk's arrays are the caller's again; `kept`: until
+   * the storage takes it, they are not; `lost`: there is no room for it.
+   */
+  appendAudio(chunk: AudioChunk): 'written' | 'kept' | 'lost';
 }
 
 export type CallFact =

@@ -10,8 +10,8 @@ export interface RecordingTimelineOptions {
   spooledSamples?: number;
   /** Samples of its chunks: a setting may have changed since. */
   chunkSamples?: number;
-  /** Takes a finished chunk; owns its arrays from then on. */
-  store(chunk: AudioChunk): void;
+  /** Takes a finished chunk. True: its arrays may be written over; false: they are its own from then on. */
+  store(chunk: AudioChunk): boolean;
 }
 
 /** Silence is recorded where the line delivered nothing for longer than this; shorter gaps are jitter. */
@@ -38,6 +38,9 @@ interface Anchor {
   steadyFrom: number;
 }
 
+/** Tracks that are kept for the next chunk: one of either side. */
+const MOST_SPARE = 2;
+
 interface OpenChunk {
   caller: Int16Array | null;
   agent: Int16Array | null;
@@ -53,6 +56,8 @@ export class RecordingTimeline {
   /** Samples of each chunk but the last. */
   readonly chunkSamples: number;
   readonly #open = new Map<number, OpenChunk>();
+  /** Tracks of chunks that are stored: some megabytes a minute of garbage otherwise. */
+  readonly #spare: Int16Array[] = [];
   #nextChunk = 0;
   /** Where the caller's next sample goes. */
   #callerAt = 0;
@@ -192,18 +197,22 @@ export class RecordingTimeline {
       chunk = { caller: null, agent: null };
       this.#open.set(index, chunk);
     }
-    chunk[side] ??= new Int16Array(this.chunkSamples);
+    chunk[side] ??= this.#spare.pop() ?? new Int16Array(this.chunkSamples);
     return chunk[side];
   }
 
   #store(index: number, length: number): void {
-    const chunk = this.#open.get(index);
+    const { caller = null, agent = null } = this.#open.get(index) ?? {};
     this.#open.delete(index);
-    this.#options.store({
+    const free = this.#options.store({
       index,
       length,
-      caller: chunk?.caller?.subarray(0, length) ?? null,
-      agent: chunk?.agent?.subarray(0, length) ?? null,
+      caller: caller?.subarray(0, length) ?? null,
+      agent: agent?.subarray(0, length) ?? null,
     });
+    if (!free) return;
+    for (const track of [caller, agent]) {
+      if (track !== null && this.#spare.length < MOST_SPARE) this.#spare.push(track.fill(0));
+    }
   }
 }

@@ -96,9 +96,12 @@ export class CallArchive {
     return journaled !== null && journaled.end === null;
   }
 
-  storeAudio(chunk: AudioChunk): void {
-    if (!this.#journal.appendAudio(chunk)) this.#lostSamples += chunk.length;
+  /** True: nobody needs the chunk's arrays any more. */
+  storeAudio(chunk: AudioChunk): boolean {
+    const stored = this.#journal.appendAudio(chunk);
+    if (stored === 'lost') this.#lostSamples += chunk.length;
     this.#usage.flush();
+    return stored !== 'kept';
   }
 
   /** What a client needs to come back to a call that the object has lost; null where there is none. */

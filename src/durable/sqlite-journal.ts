@@ -35,7 +35,7 @@ export class SqliteJournal implements Journal {
     });
   }
 
-  appendAudio(chunk: AudioChunk): boolean {
+  appendAudio(chunk: AudioChunk): 'written' | 'kept' | 'lost' {
     const { index, length, caller, agent } = chunk;
     let bytes = 0;
     for (const other of this.#unwrittenAudio.values()) bytes += sizeOf(other);
@@ -49,9 +49,10 @@ export class SqliteJournal implements Journal {
       this.#unwrittenAudio.delete(index);
       stored = true;
     });
-    if (stored || room) return true;
+    if (stored) return 'written';
+    if (room) return 'kept';
     this.#writes.forget(key);
-    return false;
+    return 'lost';
   }
 
   /** The call so far, or null before its start. */

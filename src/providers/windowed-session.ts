@@ -223,9 +223,7 @@ export class WindowedSession implements SpeechToTextSession {
       return window;
     }
     const shortest = (this.#options.sampleRate * shortestWindowMs) / 1000;
-    const padded = new Int16Array(Math.max(samples.length, shortest));
-    padded.set(samples);
-    this.#waiting.push({ utterance, window, samples: padded });
+    this.#waiting.push({ utterance, window, samples: padded(samples, shortest) });
     this.#startWaiting();
     return window;
   }
@@ -332,6 +330,13 @@ export class WindowedSession implements SpeechToTextSession {
     for (const utterance of this.#utterances) utterance.abort(this.#options.signal.reason);
     this.#queue.end();
   }
+}
+
+function padded(samples: Int16Array, length: number): Int16Array {
+  if (samples.length >= length) return samples;
+  const longer = new Int16Array(length);
+  longer.set(samples);
+  return longer;
 }
 
 /** Texts up to the first window that is still being transcribed; last, what was transcribed ahead. */

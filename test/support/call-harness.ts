@@ -162,7 +162,10 @@ export function createCall(
     releaseCallId: (callId) => released.push(callId),
     funds: null,
     slots: null,
-    storeAudio: (chunk) => chunks.push(chunk),
+    storeAudio: (chunk) => {
+      chunks.push(chunk);
+      return false;
+    },
     ...options.call,
   });
   // One that was taken up has lost its leg, and takes nothing before it has another.

@@ -1,6 +1,6 @@
 import type OpenAI from 'openai';
 import { z } from 'zod';
-import { encodePcm16 } from '../../audio/pcm.ts';
+import { asPcm16 } from '../../audio/pcm.ts';
 import { wavHeader } from '../../audio/wav.ts';
 import { type Clock, type Random, systemClock, systemRandom } from '../../call/clock.ts';
 import type { SpeechToText, Usage } from '../ports.ts';
@@ -129,7 +129,8 @@ function hintsOf({ model, prompt }: OpenAiSpeechToTextSettings, request: WindowR
 }
 
 function wavFile(samples: Int16Array, sampleRate: number): File {
-  const data = encodePcm16(samples);
+  // The file makes its own copy.
+  const data = asPcm16(samples);
   const header = wavHeader({ sampleRate, channels: 1, bitsPerSample: 16, dataBytes: data.length });
   return new File([header, data], 'speech.wav', { type: 'audio/wav' });
 }

@@ -10,7 +10,10 @@ function setUp() {
     sampleRate: 8000,
     startTime: start,
     chunkMs: 1000,
-    store: (chunk) => chunks.push(chunk),
+    store: (chunk) => {
+      chunks.push(chunk);
+      return false;
+    },
   });
   const track = (side: 'caller' | 'agent') =>
     chunks.flatMap((chunk) => [...(chunk[side] ?? new Int16Array(chunk.length))]);
@@ -169,6 +172,33 @@ describe('recording timeline', () => {
       [4, 4000],
     ]);
     expect(chunks[2]?.caller).toBeNull();
+  });
+
+  it('hands out tracks with nothing of an earlier chunk in them, where the earlier ones are free again', () => {
+    const heard: { caller: number[]; agent: number[] | null }[] = [];
+    const arrays = new Set<ArrayBufferLike>();
+    const timeline = new RecordingTimeline({
+      sampleRate: 8000,
+      startTime: start,
+      chunkMs: 1000,
+      store: ({ caller, agent }) => {
+        heard.push({ caller: [...caller!], agent: agent && [...agent] });
+        arrays.add(caller!.buffer);
+        return true;
+      },
+    });
+    for (let second = 0; second < 6; second++) {
+      // Half of each second: the rest of it is nobody's.
+      timeline.caller(frame(second + 1, 500), start + second * 1000 + 500);
+      if (second === 0) timeline.agent(frame(99, 500), start);
+      timeline.storeUntil(start + second * 1000);
+    }
+    timeline.finish(start + 6000);
+    expect(heard.map(({ caller }) => caller)).toEqual(
+      heard.map((_, second) => [...frame(second + 1, 500), ...frame(0, 500)]),
+    );
+    expect(heard.map(({ agent }) => agent?.[0] ?? null)).toEqual([99, null, null, null, null, null]);
+    expect(arrays.size).toBeLessThan(6);
   });
 
   it('#19 recording channels drift apart: keeps both sides aligned to the sample over an hour', () => {
