@@ -294,7 +294,7 @@ export class ChainSession implements SpeechToTextSession {
     for (const [i, utterance] of this.#utterances.entries()) {
       const isBeyondCount = this.#utterances.length - i > keptUtterances;
       if (!isBeyondCount && kept <= this.#mostSamples) return;
-      // A tenth at a time: the rest is moved each time.
+      // A tenth at a time: not with each frame.
       const excess = Math.ceil(kept - this.#mostSamples * 0.9);
       const forgotten = isBeyondCount ? utterance.kept : Math.min(utterance.kept, excess);
       utterance.forget(forgotten);

@@ -3,6 +3,9 @@ import type { Member } from './chain-members.ts';
 import type { CircuitAttempt } from './circuit-breaker.ts';
 import type { ProviderError, SpeechToText, SpeechToTextSession } from './ports.ts';
 
+/** Audio is kept in blocks, so that a long utterance is neither copied as it grows nor has room to spare: a second at 8 kHz. */
+const BLOCK_SAMPLES = 8_000;
+
 /** Pauses of one utterance that are remembered: with more, the oldest is forgotten. */
 const MOST_PAUSES = 500;
 
@@ -19,7 +22,8 @@ export class KeptUtterance {
   discarded = false;
   /** Why a part of it could not be given to the member that has it now. */
   lost: ProviderError | null = null;
-  #samples = new Int16Array(0);
+  /** From the one on that holds sample `#start`. */
+  #blocks: Int16Array[] = [];
   /** Samples of it up to the first that is kept. */
   #start = 0;
   #end = 0;
@@ -46,14 +50,15 @@ export class KeptUtterance {
   }
 
   push(samples: Int16Array): void {
-    const needed = this.kept + samples.length;
-    if (needed > this.#samples.length) {
-      const larger = new Int16Array(Math.max(16_000, 2 * needed));
-      larger.set(this.#samples.subarray(0, this.kept));
-      this.#samples = larger;
+    for (let taken = 0; taken < samples.length; ) {
+      const filled = this.#end % BLOCK_SAMPLES;
+      if (filled === 0 || this.#blocks.length === 0) this.#blocks.push(new Int16Array(BLOCK_SAMPLES));
+      const part = Math.min(BLOCK_SAMPLES - filled, samples.length - taken);
+      const whole = part === samples.length;
+      this.#blocks.at(-1)!.set(whole ? samples : samples.subarray(taken, taken + part), filled);
+      this.#end += part;
+      taken += part;
     }
-    this.#samples.set(samples, this.kept);
-    this.#end += samples.length;
   }
 
   pause(): void {
@@ -64,15 +69,16 @@ export class KeptUtterance {
 
   /** Forgets the oldest `samples` of what is kept. */
   forget(samples: number): void {
-    this.#samples.copyWithin(0, samples, this.kept);
+    const before = Math.floor(this.#start / BLOCK_SAMPLES);
     this.#start += samples;
+    this.#blocks.splice(0, Math.floor(this.#start / BLOCK_SAMPLES) - before);
   }
 
   /** Lets go of the audio: it will not be needed again. */
   clear(): void {
     this.deadline?.cancel();
     this.deadline = null;
-    this.#samples = new Int16Array(0);
+    this.#blocks = [];
     this.#start = this.#end;
     this.#pauses = [];
   }
@@ -80,9 +86,16 @@ export class KeptUtterance {
   /** Speaks what is kept of it once more, with the caller's pauses where they were. */
   replay(session: SpeechToTextSession): void {
     let at = this.#start;
+    const first = Math.floor(this.#start / BLOCK_SAMPLES);
     const speakTo = (position: number): void => {
-      if (position > at) session.push(this.#samples.slice(at - this.#start, position - this.#start));
-      at = Math.max(at, position);
+      while (at < position) {
+        const block = Math.floor(at / BLOCK_SAMPLES);
+        const offset = at - block * BLOCK_SAMPLES;
+        const part = Math.min(BLOCK_SAMPLES - offset, position - at);
+        // A copy: whoever is given it may keep it.
+        session.push(this.#blocks[block - first]!.slice(offset, offset + part));
+        at += part;
+      }
     };
     for (const position of this.#pauses) {
       if (position <= this.#start) continue;
