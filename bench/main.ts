@@ -59,6 +59,14 @@ const benches: Record<string, { describe: string; load(): Promise<Bench> }> = {
     describe: 'Telephone calls at once by SIP and RTP, through Kamailio and a media node (--calls N)',
     load: () => import('./sip-calls.ts'),
   },
+  dialects: {
+    describe: 'What a frame costs in each dialect, each way (--dialect NAME, --quick)',
+    load: () => import('./dialects.ts'),
+  },
+  growth: {
+    describe: 'Whether a call costs the same with more of them; 200,000 on a fake clock (--quick)',
+    load: () => import('./growth.ts'),
+  },
   redaction: {
     describe: 'What redaction takes for personal data that is none, and how long it takes',
     load: () => import('./redaction.ts'),

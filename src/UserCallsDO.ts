@@ -41,9 +41,10 @@ export class UserCallsDO extends DurableObject<Env> implements UserCalls {
     return 'taken';
   }
 
-  async renew(call: CountedCall): Promise<void> {
-    this.#leases.renew(keyOf(call), systemClock.now());
+  async renew(call: CountedCall): Promise<number> {
+    const leaseMs = this.#leases.renew(keyOf(call), systemClock.now());
     await this.#setAlarm();
+    return leaseMs;
   }
 
   async release(call: CountedCall): Promise<void> {

@@ -9,15 +9,20 @@ const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 /**
  * 16-bit little-endian PCM bytes to samples. The result is a copy, at any offset of `bytes` in its buffer.
  *
+ * @param out written from its start, if given; must be at least half as long as `bytes`. The result is then its beginning.
  * @throws {AudioFormatError} if the number of bytes is odd.
  */
-export function decodePcm16(bytes: Uint8Array): Int16Array {
+export function decodePcm16(bytes: Uint8Array, out?: Int16Array): Int16Array {
   if (bytes.length % 2 !== 0) {
     throw new AudioFormatError(`16-bit PCM has an odd number of bytes (${bytes.length})`);
   }
-  const samples = new Int16Array(bytes.length / 2);
+  const count = bytes.length / 2;
+  if (out !== undefined && out.length < count) {
+    throw new RangeError(`out holds ${out.length} samples, ${count} are needed`);
+  }
+  const samples = out?.subarray(0, count) ?? new Int16Array(count);
   if (littleEndian) {
-    new Uint8Array(samples.buffer).set(bytes);
+    new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength).set(bytes);
     return samples;
   }
   for (let i = 0; i < samples.length; i++) samples[i] = bytes[2 * i]! | (bytes[2 * i + 1]! << 8);

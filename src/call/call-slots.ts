@@ -17,8 +17,8 @@ export const DIALLED = 0;
 export interface UserCalls {
   /** Counts the call, unless its user has as many as allowed. A call that is counted already is counted once. */
   take(call: CountedCall): Promise<'taken' | 'full'>;
-  /** The call lives: it is counted for another lease, whether it was or not. */
-  renew(call: CountedCall): Promise<void>;
+  /** The call lives: it is counted for another lease, whether it was or not. Returns how long that is, in milliseconds; an object of an older version nothing. */
+  renew(call: CountedCall): Promise<number | undefined>;
   release(call: CountedCall): Promise<void>;
 }
 
@@ -29,11 +29,11 @@ export type Slot =
 
 /** Bounds how many calls a user has at once. */
 export interface CallSlots {
-  /** How often a call that lives has to say so. */
+  /** How often a call that lives has to call `renew`. */
   readonly renewMs: number;
   /** Never rejects. A user whose calls cannot be counted may call: the first renewal counts the call. */
   take(call: CountedCall): Promise<Slot>;
-  /** Not waited for; one that gets lost is made up for by the next. */
+  /** Not waited for; one that gets lost is made up for by the next. Asks nobody while the lease is long enough without. */
   renew(call: CountedCall): void;
   /** Not waited for; one that gets lost is made up for by the end of the lease. */
   release(call: CountedCall): void;
@@ -46,6 +46,11 @@ export const RENEW_MS = 45_000;
 /** The longest wait: a caller hears nothing meanwhile. */
 const TIMEOUT_MS = 2_000;
 
+/** How long after a renewal none is needed: as many go to a lease as usually; half an interval is for timers that are early. */
+export function quietMs(leaseMs: number): number {
+  return (leaseMs * RENEW_MS) / LEASE_MS - RENEW_MS / 2;
+}
+
 export interface CallSlotsOptions {
   calls: UserCalls;
   clock: Clock;
@@ -55,11 +60,21 @@ export interface CallSlotsOptions {
 
 export function callSlots({ calls, clock, background }: CallSlotsOptions): CallSlots {
   const release = (call: CountedCall) => background(within(clock, TIMEOUT_MS, () => calls.release(call)));
+  /** Until then the lease of an object's call needs no renewal: leases of users with very many calls are longer. */
+  let quietUntil = Number.NEGATIVE_INFINITY;
+  const renew = async (call: CountedCall) => {
+    const now = clock.now();
+    const leaseMs = await within(clock, TIMEOUT_MS, () => calls.renew(call));
+    if (leaseMs !== undefined) quietUntil = now + quietMs(leaseMs);
+  };
   return {
     renewMs: RENEW_MS,
     release,
-    renew: (call) => background(within(clock, TIMEOUT_MS, () => calls.renew(call))),
+    renew(call) {
+      if (clock.now() >= quietUntil) background(renew(call));
+    },
     async take(call) {
+      quietUntil = Number.NEGATIVE_INFINITY;
       try {
         const answer = await within(clock, TIMEOUT_MS, () => calls.take(call));
         return answer === 'taken'

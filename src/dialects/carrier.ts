@@ -160,7 +160,7 @@ export abstract class CarrierDialect implements Dialect {
     return this.#incoming === null ? 0 : (bytes * 1000) / bytesOf(1000, this.#incoming);
   }
 
-  /** Audio of the caller, which may come before the start. */
+  /** Audio of the caller, which may come before the start. No reference to `bytes` is kept. */
   protected takeAudio(bytes: Uint8Array, handler: LegHandler): void {
     const decoder = this.#decoder;
     if (decoder === null) {
@@ -203,7 +203,8 @@ export abstract class CarrierDialect implements Dialect {
 
   #keepEarly(bytes: Uint8Array): void {
     if (bytes.length === 0 || this.#earlyBytes + bytes.length > EARLY_AUDIO_BYTES) return;
-    this.#early.push(bytes);
+    // A dialect may use its buffer again.
+    this.#early.push(bytes.slice());
     this.#earlyBytes += bytes.length;
   }
 }

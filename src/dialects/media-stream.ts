@@ -1,4 +1,4 @@
-import { decodeBase64 } from '../audio/base64.ts';
+import { Base64Decoder } from '../audio/base64.ts';
 import { CarrierDialect, type LegContext } from './carrier.ts';
 import type { LegHandler } from './dialect.ts';
 import { countOf, type JsonObject, objectOf } from './json-text.ts';
@@ -14,6 +14,7 @@ const MOST_LOST_FRAMES = 10;
 export abstract class MediaStreamDialect extends CarrierDialect {
   #handler: LegHandler | null = null;
   #frameMs = 20;
+  readonly #base64 = new Base64Decoder();
   readonly #window: ReorderWindow<string>;
 
   constructor(context: LegContext) {
@@ -53,7 +54,7 @@ export abstract class MediaStreamDialect extends CarrierDialect {
 
   #takePayload(payload: string, lost: number): void {
     const handler = this.#handler!;
-    const bytes = decodeBase64(payload);
+    const bytes = this.#base64.decode(payload);
     if (bytes === null) {
       handler.protocolError('BAD_AUDIO', 'media.payload: is not base64');
       return;

@@ -1,4 +1,4 @@
-import { decodeBase64, encodeBase64 } from '../audio/base64.ts';
+import { Base64Decoder, encodeBase64 } from '../audio/base64.ts';
 import { decodeAlaw, decodeMulaw, encodeAlaw, encodeMulaw } from '../audio/g711.ts';
 import { decodePcm16, encodePcm16 } from '../audio/pcm.ts';
 import type { CallEvent, EndReason } from '../call/events.ts';
@@ -34,6 +34,7 @@ class NativeDialect implements Dialect {
   readonly #sendToLeg: SendToLeg;
   #audio: StartCall['audio'] | null = null;
   #features = new Set<string>();
+  readonly #base64 = new Base64Decoder();
   /** Decoded frames, one after the other, mostly of one length: nothing past the dialect keeps them. */
   #scratch = new Int16Array(0);
 
@@ -260,7 +261,7 @@ class NativeDialect implements Dialect {
     } else if (message.sampleRate !== undefined && message.sampleRate !== audio.sampleRate) {
       handler.protocolError('BAD_AUDIO', `sampleRate: must be ${audio.sampleRate}, as in start_call`);
     } else {
-      const bytes = decodeBase64(message.data);
+      const bytes = this.#base64.decode(message.data);
       if (bytes === null) handler.protocolError('BAD_AUDIO', 'data: is not base64');
       else this.#receiveAudio(bytes, handler);
     }
@@ -273,12 +274,12 @@ class NativeDialect implements Dialect {
       handler.protocolError('BAD_AUDIO', 'The frame is empty');
     } else if (bytes.length > most) {
       handler.protocolError('TOO_LARGE', `A frame may hold ${nativeLimits.frameMs} ms of audio`);
-    } else if (encoding === 'l16') {
-      if (bytes.length % 2 === 1) handler.protocolError('BAD_AUDIO', 'L16 of an odd number of bytes');
-      else handler.audio(decodePcm16(bytes));
+    } else if (encoding === 'l16' && bytes.length % 2 === 1) {
+      handler.protocolError('BAD_AUDIO', 'L16 of an odd number of bytes');
     } else {
-      if (this.#scratch.length !== bytes.length) this.#scratch = new Int16Array(bytes.length);
-      handler.audio((encoding === 'mulaw' ? decodeMulaw : decodeAlaw)(bytes, this.#scratch));
+      const count = encoding === 'l16' ? bytes.length / 2 : bytes.length;
+      if (this.#scratch.length !== count) this.#scratch = new Int16Array(count);
+      handler.audio(decoders[encoding](bytes, this.#scratch));
     }
   }
 }
@@ -289,6 +290,8 @@ type AudioMessage = { [key in keyof Extract<ClientMessage, { type: 'audio' }>]: 
 function isAudio(json: unknown): json is AudioMessage {
   return typeof json === 'object' && json !== null && (json as { type?: unknown }).type === 'audio';
 }
+
+const decoders = { mulaw: decodeMulaw, alaw: decodeAlaw, l16: decodePcm16 };
 
 function encode(samples: Int16Array, encoding: AudioEncoding): Uint8Array {
   if (encoding === 'mulaw') return encodeMulaw(samples);

@@ -25,12 +25,15 @@ export class PermitShard {
   readonly #store: PermitStore;
   readonly #grants = new Map<string, Grant>();
   #held = 0;
+  /** None runs out before: where all is full, hundreds of isolates ask in a second. */
+  #soonest = Number.POSITIVE_INFINITY;
 
   constructor(store: PermitStore) {
     this.#store = store;
     for (const [key, grant] of store.list({ prefix: PREFIX })) {
       this.#grants.set(key.slice(PREFIX.length), grant as Grant);
       this.#held += (grant as Grant).permits;
+      this.#soonest = Math.min(this.#soonest, (grant as Grant).until);
     }
   }
 
@@ -59,7 +62,12 @@ export class PermitShard {
   }
 
   expire(now: number): void {
-    for (const [isolate, { until }] of this.#grants) if (until <= now) this.#set(isolate, 0, now);
+    if (now < this.#soonest) return;
+    this.#soonest = Number.POSITIVE_INFINITY;
+    for (const [isolate, { until }] of this.#grants) {
+      if (until <= now) this.#set(isolate, 0, now);
+      else this.#soonest = Math.min(this.#soonest, until);
+    }
   }
 
   #permitsOf(isolate: string): number {
@@ -76,5 +84,6 @@ export class PermitShard {
     const grant = { permits, until: now + PERMIT_LEASE_MS };
     this.#store.put(PREFIX + isolate, grant);
     this.#grants.set(isolate, grant);
+    this.#soonest = Math.min(this.#soonest, grant.until);
   }
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { decodeBase64, encodeBase64 } from '../../../src/audio/base64.ts';
+import { Base64Decoder, decodeBase64, encodeBase64 } from '../../../src/audio/base64.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -37,6 +37,8 @@ describe('base64', () => {
     ['JSON', '{"a":1}_'],
   ])('is null for %s', (_, text) => {
     expect(decodeBase64(text)).toBeNull();
+    expect(new Base64Decoder().decode(text)).toBeNull();
+    withBuffers(() => expect(new Base64Decoder().decode(text)).toBeNull());
   });
 
   it('uses the runtime’s own codec where there is one, and refuses the same', () => {
@@ -56,4 +58,44 @@ describe('base64', () => {
       Reflect.deleteProperty(Uint8Array, 'fromBase64');
     }
   });
+
+  it('is decoded into a buffer that is used again, where the runtime can, and only up to the size of frames', () => {
+    const bytes = Uint8Array.from({ length: 20_000 }, (_, i) => (i * 149) & 0xff);
+    const check = (decoder: Base64Decoder) => {
+      for (const length of [0, 1, 2, 3, 160, 320, 1_024, 1_025, 5_000, 8_192, 8_193, 20_000, 160, 1]) {
+        const part = bytes.subarray(0, length);
+        expect(decoder.decode(encodeBase64(part))).toEqual(part);
+      }
+    };
+    check(new Base64Decoder());
+    withBuffers((written) => {
+      const decoder = new Base64Decoder();
+      check(decoder);
+      expect(written).toHaveBeenCalledTimes(12);
+      const first = decoder.decode('AQID');
+      const second = decoder.decode('BAUG');
+      expect(first).toEqual(second);
+      expect(first?.buffer.byteLength).toBeLessThanOrEqual(8_192);
+    });
+  });
 });
+
+/** With `setFromBase64` as in workerd: it skips white space, and throws a SyntaxError for anything else. */
+function withBuffers(test: (written: ReturnType<typeof vi.fn>) => void): void {
+  const written = vi.fn();
+  const setFromBase64 = function (this: Uint8Array, text: string, options: object) {
+    expect(options).toEqual({ lastChunkHandling: 'strict' });
+    const stripped = text.replace(/\s/g, '');
+    const decoded = Buffer.from(stripped, 'base64');
+    if (decoded.toString('base64') !== stripped) throw new SyntaxError('not base64');
+    this.set(decoded);
+    written(decoded.length);
+    return { read: text.length, written: decoded.length };
+  };
+  Object.assign(Uint8Array.prototype, { setFromBase64 });
+  try {
+    test(written);
+  } finally {
+    Reflect.deleteProperty(Uint8Array.prototype, 'setFromBase64');
+  }
+}

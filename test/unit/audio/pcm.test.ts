@@ -23,6 +23,15 @@ describe('16-bit PCM', () => {
     expect(samples).toEqual(Int16Array.of(1));
   });
 
+  it('reads into a buffer that is given, from its start', () => {
+    const out = new Int16Array(4).fill(9);
+    const samples = decodePcm16(Uint8Array.of(1, 0, 2, 0), out);
+    expect(samples).toEqual(Int16Array.of(1, 2));
+    expect(out).toEqual(Int16Array.of(1, 2, 9, 9));
+    expect(decodePcm16(Uint8Array.of(3, 0), out.subarray(3)).byteOffset).toBe(6);
+    expect(() => decodePcm16(new Uint8Array(10), out)).toThrow(RangeError);
+  });
+
   it('refuses half a sample', () => {
     expect(() => decodePcm16(new Uint8Array(3))).toThrow(AudioFormatError);
     expect(decodePcm16(new Uint8Array(0))).toHaveLength(0);

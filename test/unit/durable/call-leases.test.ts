@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   type CountedCall,
   callSlots,
@@ -54,12 +54,56 @@ describe('leases', () => {
   });
 });
 
+describe('leases of a user with thousands of calls', () => {
+  const take = (leases: CallLeases, calls: number, now: number) => {
+    for (let i = 0; i < calls; i++) leases.take(`call-${i}`, calls, now);
+  };
+
+  it('are longer, in proportion, so that they are renewed less often', () => {
+    const leases = new CallLeases(mapStore(), LEASE_MS);
+    take(leases, 4_000, 0);
+    expect(leases.renew('call-0', 1)).toBe(LEASE_MS);
+    take(leases, 20_000, 0);
+    expect(leases.renew('call-0', 1)).toBe(5 * LEASE_MS);
+    expect(leases.renew('call-1', 2)).toBe(5 * LEASE_MS);
+    leases.expire(LEASE_MS);
+    expect(leases.count, 'those that were not renewed').toBe(2);
+    leases.expire(5 * LEASE_MS + 1);
+    expect(leases.count).toBe(1);
+    leases.expire(5 * LEASE_MS + 2);
+    expect(leases.count).toBe(0);
+  });
+
+  it('are looked through when one may have run out, and not with each call that begins', () => {
+    const store = mapStore();
+    const leases = new CallLeases(store, LEASE_MS);
+    take(leases, 1_000, 0);
+    const entries = vi.spyOn(Map.prototype, Symbol.iterator);
+    for (let now = 1; now < 100; now++) expect(leases.take('one more', 1_000, now)).toBe(false);
+    expect(entries.mock.calls.length, 'while none can have').toBe(0);
+    expect(leases.take('one more', 1_000, LEASE_MS)).toBe(true);
+    expect(entries.mock.calls.length).toBe(1);
+    entries.mockRestore();
+    expect(leases.count).toBe(1);
+  });
+
+  it('run out in time after the object was restarted', () => {
+    const store = mapStore();
+    take(new CallLeases(store, LEASE_MS), 10, 0);
+    const leases = new CallLeases(store, LEASE_MS);
+    leases.expire(LEASE_MS - 1);
+    expect(leases.count).toBe(10);
+    leases.expire(LEASE_MS);
+    expect(leases.count).toBe(0);
+  });
+});
+
 describe('a call’s slot', () => {
   const call: CountedCall = { callId: 'c', userId: 'u', startTime: 1 };
   function slots(calls: Partial<UserCalls>) {
     const clock = new FakeClock();
     const background: Promise<unknown>[] = [];
-    const none = async () => {};
+    const none = async () => undefined;
     return {
       clock,
       background,
@@ -91,13 +135,53 @@ describe('a call’s slot', () => {
   });
 
   it('holds nothing up where renewal or release hang', async () => {
-    const never = () => new Promise<void>(() => {});
+    const never = () => new Promise<never>(() => {});
     const { clock, background, slots: mute } = slots({ renew: never, release: never });
     mute.renew(call);
     mute.release(call);
     await clock.advance(2_000);
     expect(await Promise.all(background)).toEqual(Array(2).fill('no answer within 2000 ms'));
     expect(clock.pending).toBe(0);
+  });
+
+  it('is renewed less often where its lease is longer, and as often as ever by an object that says nothing', async () => {
+    for (const [leaseMs, renewals] of [
+      [LEASE_MS, 8],
+      [4 * LEASE_MS, 2],
+      [undefined, 8],
+    ] as const) {
+      const asked: number[] = [];
+      const { clock, slots: busy } = slots({
+        renew: async () => {
+          asked.push(clock.now());
+          return leaseMs;
+        },
+      });
+      await busy.take(call);
+      for (let i = 0; i < 8; i++) {
+        // Timers are early and late.
+        await clock.advance(RENEW_MS + (i % 2 === 0 ? 400 : -400));
+        busy.renew(call);
+      }
+      expect(asked, `leases of ${leaseMs} ms`).toHaveLength(renewals);
+    }
+  });
+
+  it('that could not be renewed is renewed at the next time', async () => {
+    const answers = [4 * LEASE_MS, Promise.reject(new Error('reset')), 4 * LEASE_MS];
+    const asked: number[] = [];
+    const { clock, slots: busy } = slots({
+      renew: async () => {
+        asked.push(clock.now());
+        return await answers[asked.length - 1];
+      },
+    });
+    const began = clock.now();
+    for (let i = 0; i < 6; i++) {
+      busy.renew(call);
+      await clock.advance(RENEW_MS);
+    }
+    expect(asked.map((at) => (at - began) / RENEW_MS)).toEqual([0, 4, 5]);
   });
 
   it('is renewed often enough that two renewals may get lost', () => {
