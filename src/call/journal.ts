@@ -9,7 +9,7 @@ import type { EndReason, StartedCallFacts } from './events.ts';
  * Appending does not wait. No method is called on the path of a frame.
  */
 export interface Journal {
-  append(fact: CallFact): void;
+  append(...facts: CallFact[]): void;
   /**
    * Stores one chunk of the recording. The same chunk again replaces it. `written`: the chunk's arrays are the caller's again; `kept`: until
    * the storage takes it, they are not; `lost`: there is no room for it.

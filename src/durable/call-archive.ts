@@ -48,8 +48,9 @@ export class CallArchive {
   readonly #analytics: CallAnalytics | null;
   /** What was said and is to be said: written before any audio of it goes out. */
   readonly #words: WriteBehind;
-  /** What is charged: written with whatever is written next, so that it costs no transaction of its own. A crash may cost as much of it as of the audio. */
-  readonly #usage: WriteBehind;
+  /** What is charged: written with whatever is written next, so that it costs no row of its own. A crash may cost as much of it as of the audio. */
+  #bills: CallFact[] = [];
+  #billsTimer: Timer | null = null;
   #conversationTimer: Timer | null = null;
   #reportTimer: Timer | null = null;
   /** Samples of the recording that the storage did not take, and memory had no room for. */
@@ -71,7 +72,6 @@ export class CallArchive {
         : // Of a data set nobody can say where it is kept.
           new CallAnalytics(env.ANALYTICS, entries, config, () => jurisdiction() !== null);
     this.#words = new WriteBehind(clock);
-    this.#usage = new WriteBehind(clock, config.SPOOL_INTERVAL);
     const deliver = callDeliveries({
       env,
       config,
@@ -100,7 +100,7 @@ export class CallArchive {
   storeAudio(chunk: AudioChunk): boolean {
     const stored = this.#journal.appendAudio(chunk);
     if (stored === 'lost') this.#lostSamples += chunk.length;
-    this.#usage.flush();
+    this.#append();
     return stored !== 'kept';
   }
 
@@ -253,19 +253,21 @@ export class CallArchive {
   hear(event: CallEvent, at: number, resumeToken: string): void {
     if (event.type === 'usage') {
       const { usage, turn } = event;
-      this.#usage.add(() => this.#journal.append({ type: 'usage', usage, turn }));
+      this.#bills.push({ type: 'usage', usage, turn });
+      this.#billsTimer ??= this.#options.clock.after(this.#options.config.SPOOL_INTERVAL, () =>
+        this.#append(),
+      );
     } else if (precedesRequest(event)) {
       this.#words.add(() => this.#write(event, at, resumeToken));
     } else {
       if (!passing.has(event.type) && !isCallersTranscript(event)) this.#words.flush();
-      if (event.type === 'call.closed') this.#usage.flush();
       this.#write(event, at, resumeToken);
     }
   }
 
   #flush(): void {
     this.#words.flush();
-    this.#usage.flush();
+    this.#append();
   }
 
   #write(event: CallEvent, at: number, resumeToken: string): void {
@@ -313,12 +315,15 @@ export class CallArchive {
     }
   }
 
-  #append(fact: CallFact): void {
-    this.#journal.append(fact);
-    this.#usage.flush();
+  /** Writes it down, and what is charged with it. */
+  #append(...facts: CallFact[]): void {
+    this.#billsTimer?.cancel();
+    this.#billsTimer = null;
+    this.#journal.append(...facts, ...this.#bills.splice(0));
   }
 
   #end({ reason, status, endTime }: ClosedCall): void {
+    this.#append();
     this.#conversationTimer?.cancel();
     this.#reportTimer?.cancel();
     const call = this.#journal.read()?.call;

@@ -48,6 +48,8 @@ const TELLING_ATTEMPTS = 12;
 export const WAITING_MS = 24 * 60 * 60_000;
 /** Longer than a delivery may take. */
 const BACKSTOP_MS = 90_000;
+/** Backstops are rounded up to it: those of deliveries that follow each other are one, and setting an alarm once more is two rows written. */
+const BACKSTOP_STEP_MS = 10_000;
 /** Between the parts of a delivery: the object is woken by its alarm for each. */
 const NEXT_PART_MS = 1_000;
 
@@ -111,7 +113,7 @@ export class Outbox {
       this.#entries.push({ delivery, attempts: 0, nextAt: now, failing: older?.failing ?? false });
       this.#store(delivery);
     }
-    this.#alarms.set('outbox', now + BACKSTOP_MS);
+    this.#alarms.set('outbox', backstopOf(now));
   }
 
   get depth(): number {
@@ -165,7 +167,7 @@ export class Outbox {
     const { delivery } = entry;
     const lane = laneOf(delivery);
     // If the object dies in the middle, the alarm takes it up again.
-    this.#backstops.set(lane, this.#clock.now() + BACKSTOP_MS);
+    this.#backstops.set(lane, backstopOf(this.#clock.now()));
     this.#setAlarm();
     try {
       const parts = await this.#within(DELIVERY_TIMEOUT_MS[lane], (signal) =>
@@ -230,6 +232,10 @@ export class Outbox {
         .finally(() => timer.cancel());
     });
   }
+}
+
+function backstopOf(now: number): number {
+  return Math.ceil((now + BACKSTOP_MS) / BACKSTOP_STEP_MS) * BACKSTOP_STEP_MS;
 }
 
 interface Entry {

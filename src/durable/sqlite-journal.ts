@@ -27,11 +27,15 @@ export class SqliteJournal implements Journal {
     this.#writes = writes;
   }
 
-  append(fact: CallFact): void {
-    this.#unwrittenFacts.add(fact);
+  /** Facts that are appended together are one row, since rows written are what an object's storage costs. */
+  append(...facts: CallFact[]): void {
+    const [first] = facts;
+    if (first === undefined) return;
+    for (const fact of facts) this.#unwrittenFacts.add(fact);
     this.#writes.write(`call/fact/${this.#appended++}`, () => {
-      this.#sql.exec('INSERT INTO facts (type, data) VALUES (?, ?)', fact.type, JSON.stringify(fact));
-      this.#unwrittenFacts.delete(fact);
+      const data = JSON.stringify(facts.length === 1 ? first : facts);
+      this.#sql.exec('INSERT INTO facts (type, data) VALUES (?, ?)', first.type, data);
+      for (const fact of facts) this.#unwrittenFacts.delete(fact);
     });
   }
 
@@ -109,7 +113,9 @@ export class SqliteJournal implements Journal {
   *#facts(): Generator<CallFact> {
     if (hasTables(this.#sql)) {
       for (const { data } of this.#sql.exec<{ data: string }>('SELECT data FROM facts ORDER BY seq')) {
-        yield JSON.parse(data) as CallFact;
+        const facts = JSON.parse(data) as CallFact | CallFact[];
+        if (Array.isArray(facts)) yield* facts;
+        else yield facts;
       }
     }
     yield* this.#unwrittenFacts;

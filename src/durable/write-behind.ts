@@ -7,20 +7,17 @@ import type { Clock, Timer } from '../call/clock.ts';
  */
 export class WriteBehind {
   readonly #clock: Clock;
-  readonly #delayMs: number;
   #waiting: (() => void)[] = [];
   #timer: Timer | null = null;
 
-  /** @param delayMs how long a write may wait for others to go with; 0: until what is under way is done. */
-  constructor(clock: Clock, delayMs = 0) {
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#delayMs = delayMs;
   }
 
-  /** Writes it with what waits already, `delayMs` after the first of that. */
+  /** Writes once what is under way at this moment is done. */
   add(write: () => void): void {
     this.#waiting.push(write);
-    this.#timer ??= this.#clock.after(this.#delayMs, () => this.flush());
+    this.#timer ??= this.#clock.after(0, () => this.flush());
   }
 
   /** Writes what waits, in order. */

@@ -55,6 +55,9 @@ describe('named alarms', () => {
   });
 });
 
+/** A minute and a half, in steps of ten seconds. */
+const backstopAt = (now: number) => Math.ceil((now + 90_000) / 10_000) * 10_000;
+
 describe('the outbox', () => {
   const setUp = (storage: DurableObjectStorage, deliver: Deliver) => {
     migrate(storage.sql);
@@ -119,12 +122,12 @@ describe('the outbox', () => {
       });
       outbox.put('recording');
       await outbox.run();
-      expect(set).toEqual([clock.now() + 90_000]);
+      expect(set).toEqual([backstopAt(clock.now())]);
       await clock.advance(1_000);
       // The object's alarm takes the time away before it runs the outbox.
       expect(alarms.takeDue(clock.now())).toEqual(['outbox']);
       await outbox.run();
-      expect(set[1]).toBe(clock.now() + 90_000);
+      expect(set[1]).toBe(backstopAt(clock.now()));
     });
   });
 
@@ -160,7 +163,7 @@ describe('the outbox', () => {
       void outbox.run();
       await clock.advance(0);
       expect(tried).toEqual(['metrics', 'log started', 'log ended', 'recording']);
-      expect(alarms.at('outbox')).toBe(clock.now() + 90_000);
+      expect(alarms.at('outbox')).toBe(backstopAt(clock.now()));
       await clock.advance(10_000);
       await run;
       expect(outbox.depth).toBe(1);
@@ -331,6 +334,38 @@ describe('what a call owes and knows', () => {
       await clock.advance(1);
       // A crash costs no more of it than of the audio.
       expect(written().bills).toBe(2);
+    });
+  });
+
+  it('takes a row for what was charged together with it, and none of its own: rows are what storage costs', async () => {
+    await inObject(async ({ storage }) => {
+      const clock = new FakeClock(call.startTime);
+      const archive = archiveIn(storage, clock);
+      new SqliteJournal(storage.sql).append({ type: 'started', call, resumeToken: 'token' });
+      const rows = () => storage.sql.exec<{ n: number }>('SELECT count(*) AS n FROM facts').one().n;
+      const charged = (provider: string) =>
+        archive.hear({ type: 'usage', usage: { provider, audioSeconds: 1 }, turn: 0 }, clock.now(), 'token');
+      for (const provider of ['a', 'b', 'c']) charged(provider);
+      archive.hear({ type: 'language.heard', language: 'de' }, clock.now(), 'token');
+      expect(rows()).toBe(2);
+      for (const provider of ['a', 'b']) charged(provider);
+      const chunk = { index: 0, length: 160, caller: new Int16Array(160), agent: null };
+      expect(archive.storeAudio(chunk)).toBe(true);
+      expect(rows()).toBe(3);
+      charged('d');
+      archive.hear(
+        { type: 'call.closed', reason: 'hangup', status: 'ended', endTime: clock.now() },
+        clock.now(),
+        'token',
+      );
+      const read = new SqliteJournal(storage.sql).read();
+      expect(read?.usage.map(({ provider, audioSeconds }) => [provider, audioSeconds])).toEqual([
+        ['a', 2],
+        ['b', 2],
+        ['c', 1],
+        ['d', 1],
+      ]);
+      expect(read).toMatchObject({ language: 'de', end: { reason: 'hangup' } });
     });
   });
 
