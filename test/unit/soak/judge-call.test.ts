@@ -199,6 +199,18 @@ it.each<[string, RegExp, (call: ReturnType<typeof ended>) => void]>([
   expect(problemsOf(damage)).toMatch(what);
 });
 
+it('wants of a sentence that the end of the call has cut off its beginning, and of any other the whole', () => {
+  const endingAt = (callMs: number, text: string) => (call: ReturnType<typeof ended>) => {
+    const [row] = call.records.rows;
+    Object.assign(row, { durationMs: callMs, transcript: [turn(0, 'agent', text, 200, 2_000)] });
+    Object.assign(call.told, { said: [], durationMs: callMs });
+  };
+  const cut = /greeting is not in the transcript/;
+  expect(problemsOf(endingAt(4_000, 'Harbour Cycles,'))).not.toMatch(cut);
+  expect(problemsOf(endingAt(4_000, 'Harbour'))).toMatch(cut);
+  expect(problemsOf(endingAt(6_000, 'Harbour Cycles,'))).toMatch(cut);
+});
+
 it('sees that the service asked a silent caller nothing, and that there is sound on his side', () => {
   const quiet = (call: ReturnType<typeof ended>) => {
     Object.assign(call.told, { said: [] });
