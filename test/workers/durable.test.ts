@@ -369,6 +369,23 @@ describe('what a call owes and knows', () => {
     });
   });
 
+  it('is what was charged after the end, too: what the call cost is told next', async () => {
+    await inObject(({ storage }) => {
+      const clock = new FakeClock(call.startTime);
+      const archive = archiveIn(storage, clock);
+      new SqliteJournal(storage.sql).append({ type: 'started', call, resumeToken: 'token' });
+      const hear = (event: CallEvent) => archive.hear(event, clock.now(), 'token');
+      const charged = (provider: string) =>
+        hear({ type: 'usage', usage: { provider, audioSeconds: 1 }, turn: 0 });
+      charged('before');
+      hear({ type: 'call.closed', reason: 'hangup', status: 'ended', endTime: clock.now() });
+      charged('after');
+      const read = new SqliteJournal(storage.sql).read();
+      expect(read?.usage.map(({ provider }) => provider)).toEqual(['before', 'after']);
+      expect(clock.pending, 'timers that outlive the call').toBe(0);
+    });
+  });
+
   it('is there for the next object: the language that was heard, what tools want done and is not done yet', async () => {
     await inObject(({ storage }) => {
       const desk = { act: 'transfer', to: '+493012345' } as const;
