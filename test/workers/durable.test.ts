@@ -366,6 +366,14 @@ describe('what a call owes and knows', () => {
         ['d', 1],
       ]);
       expect(read).toMatchObject({ language: 'de', end: { reason: 'hangup' } });
+      // What an older version, to which a deployment goes back in mid-call, knows of a row is the fact that it begins with.
+      const stored = storage.sql
+        .exec<{ type: string; data: string }>('SELECT type, data FROM facts')
+        .toArray();
+      expect(stored.map(({ data }) => (JSON.parse(data) as { type: string }).type)).toEqual(
+        stored.map(({ type }) => type),
+      );
+      expect(read?.end).not.toHaveProperty('with');
     });
   });
 
