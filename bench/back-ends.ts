@@ -25,7 +25,8 @@ export async function startBackEnds(): Promise<BackEnds> {
       request.headers['cf-r2-metadata-size'] !== undefined
     ) {
       counts.bucket++;
-      void bucket.answer(request, response);
+      // A system that is stopped breaks off what it asks.
+      bucket.answer(request, response).catch(() => response.destroy());
       return;
     }
     const isDatabase = request.url?.startsWith('/rest/') === true;

@@ -77,7 +77,9 @@ async function memoryOf(system: System, calls: number, minutes: number): Promise
     const talked = await each();
     await paced.hangUp();
     await pause(EVICTED_MS);
-    return { system, connected, talked, ended: await each() };
+    const result = { system, connected, talked, ended: await each() };
+    console.error(`${system.name}: ${JSON.stringify({ connected, talked, ended: result.ended })}`);
+    return result;
   });
 }
 
