@@ -229,14 +229,14 @@ class Spectrum {
 
   /** Whether no more than a share of what was measured lies outside its strongest bins. */
   liesIn(bins: number, outside: number): boolean {
-    // Most speech needs no sorting: even that many bins of the strongest one's power would not do.
+    // Most speech needs no search: even that many bins of the strongest one's power would not do.
     if (bins * this.#strongest < (1 - outside) * this.#total) return false;
     let rest = this.#total;
     for (const power of this.#strongestOf(bins)) rest -= power;
     return rest <= outside * this.#total;
   }
 
-  /** The strongest `count` of the bins, in no order that counts: a few are found faster than all are sorted. */
+  /** The power of the strongest `count` bins, the greatest first: a few are found faster than all are sorted. */
   #strongestOf(count: number): Float64Array {
     const strongest = this.#strongestBins.subarray(0, count);
     strongest.fill(0);

@@ -55,6 +55,7 @@ export class CallArchive {
   #reportTimer: Timer | null = null;
   /** Samples of the recording that the storage did not take, and memory had no room for. */
   #lostSamples = 0;
+  #ended = false;
   #delivered = false;
 
   constructor(options: CallArchiveOptions) {
@@ -254,9 +255,13 @@ export class CallArchive {
     if (event.type === 'usage') {
       const { usage, turn } = event;
       this.#bills.push({ type: 'usage', usage, turn });
-      this.#billsTimer ??= this.#options.clock.after(this.#options.config.SPOOL_INTERVAL, () =>
-        this.#append(),
-      );
+      // Of a call that is over nothing else will be written, and what it cost is told next.
+      if (this.#ended) this.#append();
+      else {
+        this.#billsTimer ??= this.#options.clock.after(this.#options.config.SPOOL_INTERVAL, () =>
+          this.#append(),
+        );
+      }
     } else if (precedesRequest(event)) {
       this.#words.add(() => this.#write(event, at, resumeToken));
     } else {
@@ -323,14 +328,14 @@ export class CallArchive {
   }
 
   #end({ reason, status, endTime }: ClosedCall): void {
-    this.#append();
+    this.#ended = true;
     this.#conversationTimer?.cancel();
     this.#reportTimer?.cancel();
     const call = this.#journal.read()?.call;
     if (call !== undefined && this.#lostSamples > 0) {
       this.#tellLoss(this.#lostSamples / call.sampleRate, call.trace?.traceId);
     }
-    this.#journal.append({ type: 'ended', reason, status, endTime });
+    this.#append({ type: 'ended', reason, status, endTime });
     const deliveries: Delivery[] = [...this.#counting, 'log ended', 'log cost'];
     if (call?.funds !== undefined) deliveries.push('payment');
     if (call?.recording === true) deliveries.push('recording');

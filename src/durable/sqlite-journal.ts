@@ -10,6 +10,9 @@ import { hasTables } from './storage.ts';
  */
 export const MOST_UNWRITTEN_BYTES = 1024 * 1024;
 
+/** A fact, and what was appended with it. An older version, to which a deployment went back, reads the fact and passes over the others. */
+type FactRow = CallFact & { with?: CallFact[] };
+
 /**
  * The journal in the object's SQLite. Writes are synchronous and coalesced by the runtime; nothing waits. What the storage does not
  * take yet is read as if it had.
@@ -29,11 +32,12 @@ export class SqliteJournal implements Journal {
 
   /** Facts that are appended together are one row, since rows written are what an object's storage costs. */
   append(...facts: CallFact[]): void {
-    const [first] = facts;
+    const [first, ...others] = facts;
     if (first === undefined) return;
     for (const fact of facts) this.#unwrittenFacts.add(fact);
     this.#writes.write(`call/fact/${this.#appended++}`, () => {
-      const data = JSON.stringify(facts.length === 1 ? first : facts);
+      const row: FactRow = others.length === 0 ? first : { ...first, with: others };
+      const data = JSON.stringify(row);
       this.#sql.exec('INSERT INTO facts (type, data) VALUES (?, ?)', first.type, data);
       for (const fact of facts) this.#unwrittenFacts.delete(fact);
     });
@@ -113,9 +117,9 @@ export class SqliteJournal implements Journal {
   *#facts(): Generator<CallFact> {
     if (hasTables(this.#sql)) {
       for (const { data } of this.#sql.exec<{ data: string }>('SELECT data FROM facts ORDER BY seq')) {
-        const facts = JSON.parse(data) as CallFact | CallFact[];
-        if (Array.isArray(facts)) yield* facts;
-        else yield facts;
+        const { with: others = [], ...fact } = JSON.parse(data) as FactRow;
+        yield fact;
+        yield* others;
       }
     }
     yield* this.#unwrittenFacts;

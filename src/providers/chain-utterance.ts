@@ -92,8 +92,7 @@ export class KeptUtterance {
         const block = Math.floor(at / BLOCK_SAMPLES);
         const offset = at - block * BLOCK_SAMPLES;
         const part = Math.min(BLOCK_SAMPLES - offset, position - at);
-        // A copy: whoever is given it may keep it.
-        session.push(this.#blocks[block - first]!.slice(offset, offset + part));
+        session.push(this.#blocks[block - first]!.subarray(offset, offset + part));
         at += part;
       }
     };

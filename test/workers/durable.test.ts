@@ -366,6 +366,31 @@ describe('what a call owes and knows', () => {
         ['d', 1],
       ]);
       expect(read).toMatchObject({ language: 'de', end: { reason: 'hangup' } });
+      // What an older version, to which a deployment goes back in mid-call, knows of a row is the fact that it begins with.
+      const stored = storage.sql
+        .exec<{ type: string; data: string }>('SELECT type, data FROM facts')
+        .toArray();
+      expect(stored.map(({ data }) => (JSON.parse(data) as { type: string }).type)).toEqual(
+        stored.map(({ type }) => type),
+      );
+      expect(read?.end).not.toHaveProperty('with');
+    });
+  });
+
+  it('is what was charged after the end, too: what the call cost is told next', async () => {
+    await inObject(({ storage }) => {
+      const clock = new FakeClock(call.startTime);
+      const archive = archiveIn(storage, clock);
+      new SqliteJournal(storage.sql).append({ type: 'started', call, resumeToken: 'token' });
+      const hear = (event: CallEvent) => archive.hear(event, clock.now(), 'token');
+      const charged = (provider: string) =>
+        hear({ type: 'usage', usage: { provider, audioSeconds: 1 }, turn: 0 });
+      charged('before');
+      hear({ type: 'call.closed', reason: 'hangup', status: 'ended', endTime: clock.now() });
+      charged('after');
+      const read = new SqliteJournal(storage.sql).read();
+      expect(read?.usage.map(({ provider }) => provider)).toEqual(['before', 'after']);
+      expect(clock.pending, 'timers that outlive the call').toBe(0);
     });
   });
 

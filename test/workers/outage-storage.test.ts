@@ -87,8 +87,7 @@ const factsOf = (callId: string) =>
   runInDurableObject(objectOf(callId), (_, { storage }) =>
     storage.sql
       .exec<{ type: string; text: string | null }>(
-        // What is charged shares the row of the fact that it was written with.
-        "SELECT type, coalesce(data ->> '$.turn.text', data ->> '$[0].turn.text') AS text FROM facts WHERE type IN ('started', 'turn') ORDER BY seq",
+        "SELECT type, data ->> '$.turn.text' AS text FROM facts WHERE type IN ('started', 'turn') ORDER BY seq",
       )
       .toArray()
       .map(({ type, text }) => text ?? type),
