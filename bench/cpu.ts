@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { encodeMulaw } from '../src/audio/g711.ts';
@@ -107,7 +107,6 @@ async function stagesOf(folder: string): Promise<Stages> {
   } finally {
     await workerd.stop();
     backEnds.stop();
-    rmSync(modules, { recursive: true });
   }
 }
 

@@ -1,9 +1,9 @@
-import { copyFileSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BackEnds } from './back-ends.ts';
 import type { Wire } from './paced-client.ts';
 import { PEER } from './peer.ts';
+import { temporaryFolder } from './temporary.ts';
 import { serve, type Workerd, type WorkerOptions } from './workerd.ts';
 
 /** A system that takes calls' frames, in plain `workerd serve`. */
@@ -16,7 +16,7 @@ export interface System {
 }
 
 const plainModules = (): string => {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-bare-'));
+  const folder = temporaryFolder('bench-bare-');
   copyFileSync(join(import.meta.dirname, 'workers', 'plain.mjs'), join(folder, 'index.mjs'));
   return folder;
 };
@@ -45,7 +45,7 @@ export const storingObject = (): System => ({
   start: (_, options) => serve(plainModules(), { objects: { OBJECTS: 'Storer' }, ...options }),
 });
 
-/** `agents/voice`, which neither detects speech here nor records. @param modules its bundled Worker. */
+/** `agents/voice`, which neither detects speech here nor records. @param modules the bundle of `workers/taking-peer.mjs`. */
 export const takingPeer = (modules: string): System => ({
   name: PEER.name,
   wire: 'voice',
