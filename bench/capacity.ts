@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { startBackEnds } from './back-ends.ts';
 import { whole } from './options.ts';
-import { type Measured, PacedCalls } from './paced-calls.ts';
+import { CallRefusedError, type Measured, PacedCalls } from './paced-calls.ts';
 import { bundlePeer, PEER } from './peer.ts';
 import { printTable, quantile, rounded } from './statistics.ts';
 import { countingObject, echoingObject, type System, service, takingPeer } from './systems.ts';
@@ -12,7 +12,8 @@ export const help = `npm run bench -- capacity [--seconds N] [--from N]
 Calls that one workerd holds at 50 frames a second before frames are late, callers talking half the time (a recorded sentence, then as
 much silence), with voice activity, recording and journal; against an object that only counts the same frames, one that sends each
 back as well, and ${PEER.name}, which here neither detects speech nor records. Calls are added (--from, 40) by a tenth until a
-twentieth of the pings, one a second and call, wait longer than a frame of 20 ms, or a call is lost; each step lasts --seconds (6).
+twentieth of the pings, one a second and call, wait longer than a frame of 20 ms, or a call is lost or not taken; each step lasts
+--seconds (6). Where it is the client that is late, the table and \`endedBy\` say so: then the system may hold more.
 Before that, what a frame costs in CPU with 100 calls, which a busy machine disturbs less.`;
 
 /** Load at which a frame's CPU is compared: every system holds it. */
@@ -46,7 +47,7 @@ export async function run(args: string[]): Promise<object> {
   const seconds = whole('--seconds', values.seconds, 2, 600);
   const from = whole('--from', values.from, 1, MOST_CALLS);
   const ours = buildWorker();
-  const theirs = bundlePeer();
+  const theirs = bundlePeer('taking-peer.mjs');
   const results = {
     bare: await measured(countingObject(), from, seconds),
     echo: await measured(echoingObject(), from, seconds),
@@ -64,13 +65,13 @@ async function measured(system: System, from: number, seconds: number): Promise<
     console.error(`${system.name}: ${COMPARED_CALLS} calls, for the cost of a frame`);
     await paced.callsAre(COMPARED_CALLS);
     const compared = await paced.measure(COMPARED_SECONDS, WARM_UP_MS);
+    if (compared.lost > 0) throw new Error(`${system.name} lost ${compared.lost} of ${COMPARED_CALLS} calls`);
     await paced.hangUp();
     let held: Measured | null = null;
     for (let calls = from; calls <= MOST_CALLS; calls = Math.ceil(calls * STEP)) {
       const { step, limit } = await heldWith(paced, calls, seconds);
-      const p95 = quantile(step.roundTrips, 0.95);
-      const verdict = limit === null ? 'held' : limit;
-      console.error(`${system.name}: ${calls} calls, round trip p95 ${p95.toFixed(1)} ms: ${verdict}`);
+      const p95 = step === null ? '' : `, round trip p95 ${quantile(step.roundTrips, 0.95).toFixed(1)} ms`;
+      console.error(`${system.name}: ${calls} calls${p95}: ${limit ?? 'held'}`);
       if (limit !== null) {
         if (held === null) throw new Error(`${system.name} does not hold ${from} calls: ${limit}`);
         return { system, compared, held, limit };
@@ -84,13 +85,18 @@ async function measured(system: System, from: number, seconds: number): Promise<
   }
 }
 
-/** `limit`: why so many calls are too many; null: they are not. */
+/** `limit`: why so many calls are too many; null: they are not. `step`: null where not all of them were taken. */
 async function heldWith(
   paced: PacedCalls,
   calls: number,
   seconds: number,
-): Promise<{ step: Measured; limit: string | null }> {
-  await paced.callsAre(calls);
+): Promise<{ step: Measured; limit: null } | { step: Measured | null; limit: string }> {
+  try {
+    await paced.callsAre(calls);
+  } catch (error) {
+    if (!(error instanceof CallRefusedError)) throw error;
+    return { step: null, limit: `not taken: ${error.message}` };
+  }
   for (let attempt = 1; ; attempt++) {
     const step = await paced.measure(seconds, SETTLE_MS);
     const limit = limitOf(step);
@@ -199,6 +205,7 @@ function summary({
     errorRate: rounded(ours.held.lost / ours.held.calls, 4),
     clientCpuShare: rounded(ours.held.load.cpuShare, 2),
     clientFramesLateP99Ms: rounded(ours.held.sendDelayP99Ms, 1),
+    endedBy: { bare: bare.limit, echo: echo.limit, peer: peer?.limit ?? null, ours: ours.limit },
   };
 }
 

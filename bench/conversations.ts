@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ClientMessage, ClientTurn, Conversations } from './conversation-client.ts';
 import { PEER } from './peer.ts';
 import type { ProcessLoad } from './process-load.ts';
+import { serviceOptions } from './systems.ts';
 import type { VendorMarks, VendorMessage, VendorScript } from './vendors.ts';
 import { type Storage, serve, type Workerd } from './workerd.ts';
 
@@ -50,34 +51,9 @@ export function service(
     start: ({ address }, storage) =>
       serve(modules, {
         storage,
-        objects: {
-          CALL_SESSION: 'CallSessionDO',
-          METRICS: 'MetricsDO',
-          USER_CALLS: 'UserCallsDO',
-          PERMITS: 'PermitsDO',
-        },
+        ...serviceOptions(address, { ENDPOINTING_MS: String(END_MS), ...settings }),
         // Nobody is there: no call ends before the bench does.
         bucket: { binding: 'RECORDINGS', host: '127.0.0.1:1' },
-        text: {
-          OPENAI_API_KEY: 'bench',
-          OPENAI_BASE_URL: `${address}/v1`,
-          SUPABASE_URL: address,
-          SUPABASE_SERVICE_ROLE_KEY: 'bench',
-          RATE_LIMIT_PER_IP: '0',
-          // All calls are one user's.
-          MAX_CONCURRENT_CALLS_PER_USER: '10000',
-          AUTH: 'none',
-          ENDPOINTING_MS: String(END_MS),
-          AGENT_GREETING: '',
-          // In production these lines are ready in CACHE_KV; without it each call would have them made anew.
-          AGENT_APOLOGY: '',
-          AGENT_HOLD_LINE: '',
-          AGENT_SILENCE_PROMPT: '',
-          AGENT_GOODBYE: '',
-          SILENCE_PROMPT_MS: '3600000',
-          SILENCE_HANGUP_MS: '3600000',
-          ...settings,
-        },
       }),
   };
 }

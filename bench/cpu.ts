@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { encodeMulaw } from '../src/audio/g711.ts';
@@ -43,8 +43,11 @@ type Stages = Map<string, number>;
 
 export async function run(args: string[]): Promise<object> {
   const { values } = parseArgs({ args, options: { before: { type: 'string' } } });
+  const earlier = values.before === undefined ? null : resolve(values.before);
+  if (earlier !== null && !existsSync(join(earlier, 'src', 'call', 'listener.ts')))
+    throw new RangeError(`--before: ${earlier} is no checkout of this project`);
   const now = await stagesOf(join(import.meta.dirname, '..'));
-  const before = values.before === undefined ? null : await stagesOf(resolve(values.before));
+  const before = earlier === null ? null : await stagesOf(earlier);
   const modules = buildWorker();
   const counting = await paced(countingObject());
   const echoing = await paced(echoingObject());
@@ -74,11 +77,9 @@ export async function run(args: string[]): Promise<object> {
 
 /** Each stage in the real runtime, of the project in `folder`. */
 async function stagesOf(folder: string): Promise<Stages> {
-  const source = join(folder, 'src');
-  if (!existsSync(join(source, 'call', 'listener.ts')))
-    throw new RangeError(`--before: ${folder} has no src`);
   console.error(`Stages of ${folder}`);
-  const modules = bundleWorker(join(import.meta.dirname, 'workers', 'stages.mjs'), '', { source });
+  const stages = join(import.meta.dirname, 'workers', 'stages.mjs');
+  const modules = bundleWorker(stages, '', { source: join(folder, 'src') });
   const backEnds = await startBackEnds();
   const workerd = await serve(modules, {
     objects: { STAGES: 'Stages' },
@@ -107,7 +108,6 @@ async function stagesOf(folder: string): Promise<Stages> {
   } finally {
     await workerd.stop();
     backEnds.stop();
-    rmSync(modules, { recursive: true });
   }
 }
 

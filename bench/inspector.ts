@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 interface Message {
   id?: number;
   result?: unknown;
+  error?: { message: string };
   method?: string;
   params?: { context?: { id: number } };
 }
@@ -24,7 +25,7 @@ export interface HeapUsage {
  */
 export class Inspector {
   readonly #socket: WebSocket;
-  readonly #answers = new Map<number, (result: unknown) => void>();
+  readonly #answers = new Map<number, (message: Message) => void>();
   #asked = 0;
   #contextId: number | null = null;
 
@@ -35,15 +36,20 @@ export class Inspector {
       if (message.method === 'Runtime.executionContextCreated') {
         this.#contextId = message.params?.context?.id ?? null;
       }
-      if (message.id !== undefined) this.#answers.get(message.id)?.(message.result);
+      if (message.id !== undefined) this.#answers.get(message.id)?.(message);
     });
+    // A question that is not answered in time says so.
+    socket.on('error', () => {});
   }
 
   static async connect(port: number): Promise<Inspector> {
-    const response = await fetch(`http://127.0.0.1:${port}/json`);
+    const response = await fetch(`http://127.0.0.1:${port}/json`, { signal: AbortSignal.timeout(ANSWER_MS) });
     const [target] = (await response.json()) as { webSocketDebuggerUrl: string }[];
     if (target === undefined) throw new Error('the inspector names no Worker');
-    const socket = new WebSocket(target.webSocketDebuggerUrl, { perMessageDeflate: false });
+    const socket = new WebSocket(target.webSocketDebuggerUrl, {
+      perMessageDeflate: false,
+      handshakeTimeout: ANSWER_MS,
+    });
     await new Promise((resolve, reject) => {
       socket.once('open', resolve);
       socket.once('error', reject);
@@ -74,10 +80,11 @@ export class Inspector {
     const id = ++this.#asked;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`the inspector did not answer ${method}`)), ANSWER_MS);
-      this.#answers.set(id, (result) => {
+      this.#answers.set(id, ({ result, error }) => {
         clearTimeout(timer);
         this.#answers.delete(id);
-        resolve(result);
+        if (error === undefined) resolve(result);
+        else reject(new Error(`the inspector answered ${method}: ${error.message}`));
       });
       this.#socket.send(JSON.stringify({ id, method, params }));
     });

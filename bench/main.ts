@@ -74,11 +74,12 @@ const benches: Record<string, { describe: string; load(): Promise<Bench> }> = {
 };
 
 const [name = '', ...args] = process.argv.slice(2);
-const bench = benches[name];
+const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
 if (bench === undefined) {
   console.error(`Usage: npm run bench -- NAME [--help]\n`);
+  const width = Math.max(...Object.keys(benches).map(({ length }) => length));
   for (const [known, { describe }] of Object.entries(benches))
-    console.error(`  ${known.padEnd(12)} ${describe}`);
+    console.error(`  ${known.padEnd(width)} ${describe}`);
   process.exit(2);
 }
 const { run, help } = await bench.load();
@@ -92,7 +93,8 @@ try {
   // What was asked for is wrong; the rest is a fault, with its stack.
   if (!(error instanceof RangeError) && !isUnknownOption(error)) throw error;
   console.error(error.message);
-  process.exitCode = 2;
+  // Whatever a bench has open already.
+  process.exit(2);
 }
 
 function isUnknownOption(error: unknown): error is Error {

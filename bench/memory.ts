@@ -52,7 +52,8 @@ export async function run(args: string[]): Promise<object> {
   });
   const calls = whole('--calls', values.calls, 1, 1_000);
   const minutes = whole('--minutes', values.minutes, 1, 120);
-  const sequence = whole('--sequence', values.sequence, 10 * BATCH, 1_000_000);
+  // Whole batches.
+  const sequence = BATCH * Math.ceil(whole('--sequence', values.sequence, 10 * BATCH, 1_000_000) / BATCH);
   const ours = buildWorker();
   console.error(`${calls} calls for ${minutes} min on each of three systems at once`);
   const systems = [countingObject(), storingObject(), service(ours)];
@@ -118,10 +119,12 @@ async function observed<T>(
   const backEnds: BackEnds = await startBackEnds();
   const options = { v8Flags: ['--expose-gc'], inspector: true };
   const paced = await PacedCalls.start(system, 'talking', backEnds, options);
+  let inspector: Inspector | null = null;
   try {
-    const inspector = await Inspector.connect(paced.workerd.inspectorPort ?? 0);
+    const looking = await Inspector.connect(paced.workerd.inspectorPort!);
+    inspector = looking;
     const memory = async (): Promise<Memory> => {
-      const { usedSize, backingStorageSize = 0 } = await inspector.heapAfterCollection();
+      const { usedSize, backingStorageSize = 0 } = await looking.heapAfterCollection();
       return { resident: paced.workerd.residentBytes(), heap: usedSize + backingStorageSize };
     };
     await paced.callsAre(WARM_UP_CALLS);
@@ -130,6 +133,7 @@ async function observed<T>(
     await pause(EVICTED_MS);
     return await watch(paced, memory);
   } finally {
+    inspector?.close();
     await paced.stop();
     backEnds.stop();
   }

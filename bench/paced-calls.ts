@@ -18,15 +18,32 @@ export interface Measured extends PacedMeasurement {
   usPerFrame: number;
 }
 
-/** A system with calls on it. */
+/** The system did not take a call in time, or refused it. */
+export class CallRefusedError extends Error {
+  override readonly name = 'CallRefusedError';
+}
+
+/** A system with calls on it. What waits for either process fails as soon as one of them has died. */
 export class PacedCalls {
   readonly workerd: Workerd;
   readonly #client: ChildProcess;
+  /** Never fulfilled. */
+  readonly #died: Promise<never>;
   #calls = 0;
 
-  private constructor(workerd: Workerd, client: ChildProcess) {
+  private constructor(workerd: Workerd, client: ChildProcess, name: string) {
     this.workerd = workerd;
     this.#client = client;
+    this.#died = Promise.race([
+      workerd.gone.then(() => {
+        throw new Error(`${name}: workerd has died`);
+      }),
+      once(client, 'exit').then(([code, signal]) => {
+        throw new Error(`${name}: the client has died (${code ?? signal})`);
+      }),
+    ]);
+    // Whoever waits hears of it.
+    this.#died.catch(() => {});
   }
 
   static async start(
@@ -50,10 +67,10 @@ export class PacedCalls {
       ],
       { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
     );
-    return new PacedCalls(workerd, client);
+    return new PacedCalls(workerd, client, system.name);
   }
 
-  /** Opens more, so that there are so many. */
+  /** Opens more, so that there are so many. @throws {CallRefusedError} if the system does not take them all; it keeps those that it took. */
   async callsAre(calls: number): Promise<void> {
     await this.#ask({ type: 'calls', calls }, 'ready');
     this.#calls = calls;
@@ -61,15 +78,13 @@ export class PacedCalls {
 
   /** After `settleMs`, watches for `seconds`. */
   async measure(seconds: number, settleMs = 2_000): Promise<Measured> {
-    await pause(settleMs);
-    this.#client.send({ type: 'begin' } satisfies PacedCommand);
+    await this.#living(pause(settleMs));
+    this.#tell({ type: 'begin' });
     const before = this.workerd.cpuUs();
-    await pause(seconds * 1_000);
+    await this.#living(pause(seconds * 1_000));
     const cpuUs = this.workerd.cpuUs() - before;
     const { type: _, ...measurement } = await this.#ask({ type: 'end' }, 'measured');
-    // JSON has no infinity.
-    const roundTrips = measurement.roundTrips.map((ms: number | null) => ms ?? Number.POSITIVE_INFINITY);
-    return { ...measurement, roundTrips, calls: this.#calls, cpuUs, usPerFrame: cpuUs / measurement.frames };
+    return { ...measurement, calls: this.#calls, cpuUs, usPerFrame: cpuUs / measurement.frames };
   }
 
   async hangUp(abrupt = false): Promise<void> {
@@ -88,10 +103,20 @@ export class PacedCalls {
   ): Promise<Extract<PacedMessage, { type: Type }>> {
     const signal = AbortSignal.timeout(ANSWER_MS);
     const answer = once(this.#client, 'message', { signal }) as Promise<[PacedMessage]>;
-    this.#client.send(command);
-    const [message] = await answer;
+    this.#tell(command);
+    const [message] = await this.#living(answer);
+    if (message.type === 'refused') throw new CallRefusedError(message.reason);
     if (message.type === 'failed') throw new Error(message.message);
     if (message.type !== type) throw new Error(`the client answered ${message.type}, not ${type}`);
     return message as Extract<PacedMessage, { type: Type }>;
+  }
+
+  #tell(command: PacedCommand): void {
+    // That it cannot be told any more is heard of by its death.
+    this.#client.send(command, () => {});
+  }
+
+  #living<T>(wait: Promise<T>): Promise<T> {
+    return Promise.race([wait, this.#died]);
   }
 }

@@ -5,7 +5,7 @@ import { kennedy } from '../test/support/human-clips.ts';
 import { wavToSamples } from '../tools/caller/audio.ts';
 import { quiet } from './caller-voice.ts';
 import { LoopLoad, type ProcessLoad } from './process-load.ts';
-import { quantile } from './statistics.ts';
+import { pingWaits, quantile } from './statistics.ts';
 
 /**
  * Keeps calls on a system's sockets, in a process of its own: 50 frames of 20 ms a second and call, at absolute deadlines, and a ping
@@ -36,13 +36,15 @@ export type PacedMessage =
   | { type: 'ready'; calls: number }
   | ({ type: 'measured' } & PacedMeasurement)
   | { type: 'gone' }
+  /** Not all calls that there were to be were taken: why not. Those that were taken stay. */
+  | { type: 'refused'; reason: string }
   | { type: 'failed'; message: string };
 
 export interface PacedMeasurement {
   frames: number;
   /** Frames and other messages that came back. */
   received: number;
-  /** Milliseconds from a ping to its pong; Infinity: none has come yet. */
+  /** Milliseconds from each ping to its pong, or to the end where none has come and it is late already. */
   roundTrips: number[];
   /** Sockets that were closed or broken. */
   lost: number;
@@ -59,6 +61,7 @@ const FRAME_MS = 20;
 const STEP_MS = 2;
 const STEPS = FRAME_MS / STEP_MS;
 const PING_FRAMES = 50;
+const PING_MS = PING_FRAMES * FRAME_MS;
 /** One caller is so far in the sentence when the next one is at its beginning. */
 const APART_FRAMES = 37;
 /** Sockets that are opened at once. */
@@ -85,7 +88,7 @@ class PacedCall {
     this.#socket = socket;
     this.#number = number;
     socket.on('pong', () => {
-      if (this.#pingAt !== null) seen.roundTrips.push(now() - this.#pingAt);
+      seen.roundTrips.push(...this.waits(now()));
       this.#pingAt = null;
     });
     socket.on('message', () => seen.received++);
@@ -93,9 +96,12 @@ class PacedCall {
     socket.on('close', (code, reason) => this.#lose(`${code} ${String(reason)}`));
   }
 
-  /** Since when a pong is awaited. */
-  get pingAt(): number | null {
-    return this.#pingAt;
+  /**
+   * How long the ping that is awaited has waited, and how long each that was due meanwhile would have: who asks less often the slower the
+   * answers are would not see most of the slow ones.
+   */
+  waits(until: number): number[] {
+    return this.#pingAt === null ? [] : pingWaits(this.#pingAt, until, PING_MS);
   }
 
   send(): void {
@@ -105,11 +111,12 @@ class PacedCall {
     const speaks = task.line === 'talking' && Math.floor(at / speech.length) % 2 === 0;
     this.#socket.send((speaks ? speech : silence)[at % speech.length]!);
     seen.frames++;
-    if ((frame + this.#number) % PING_FRAMES !== 0 || this.#pingAt !== null) return;
+    if ((frame + this.#number) % PING_FRAMES !== 0) return;
     if (this.#socket.bufferedAmount > MOST_BUFFERED) {
       this.#lose('it takes no more');
       return;
     }
+    if (this.#pingAt !== null) return;
     this.#pingAt = now();
     this.#socket.ping();
   }
@@ -149,7 +156,13 @@ async function obey(command: PacedCommand): Promise<void> {
   if (command.type === 'calls') {
     while (calls.length < command.calls) {
       const missing = Math.min(OPENING, command.calls - calls.length);
-      calls.push(...(await Promise.all(Array.from({ length: missing }, () => open(named++)))));
+      const opened = await Promise.allSettled(Array.from({ length: missing }, () => open(named++)));
+      for (const result of opened) if (result.status === 'fulfilled') calls.push(result.value);
+      const refused = opened.find((result) => result.status === 'rejected');
+      if (refused !== undefined) {
+        tell({ type: 'refused', reason: (refused.reason as Error).message });
+        return;
+      }
     }
     tell({ type: 'ready', calls: calls.length });
   } else if (command.type === 'begin') {
@@ -168,12 +181,13 @@ async function obey(command: PacedCommand): Promise<void> {
 
 function measured(): PacedMeasurement {
   const lost = calls.filter((call) => call.lost !== null);
-  // Who has waited for longer than a frame at the end is late, however long it will be.
-  const waiting = calls.filter(({ pingAt }) => pingAt !== null && now() - pingAt > FRAME_MS).length;
+  const until = now();
+  // Of what is still on its way only what is late already is known to be.
+  const waiting = calls.flatMap((call) => call.waits(until)).filter((ms) => ms > FRAME_MS);
   return {
     frames: seen.frames,
     received: seen.received,
-    roundTrips: [...seen.roundTrips, ...Array<number>(waiting).fill(Number.POSITIVE_INFINITY)],
+    roundTrips: [...seen.roundTrips, ...waiting],
     lost: lost.length,
     reasons: [...new Set(lost.map(({ lost: reason }) => reason ?? ''))].slice(0, REASONS),
     load: load.end(),

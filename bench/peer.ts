@@ -13,8 +13,10 @@ const installed = join(folder, 'node_modules', '.package-lock.json');
 /**
  * Bundles the peer's Worker, and installs the peer before if it is not there: into a folder of its own, since the project does not
  * need it. Null, with a line that says why, where it cannot be had.
+ *
+ * @param worker in `workers/`: `peer.mjs` holds conversations, `taking-peer.mjs` only takes frames.
  */
-export function bundlePeer(): string | null {
+export function bundlePeer(worker: 'peer.mjs' | 'taking-peer.mjs'): string | null {
   try {
     if (!existsSync(installed)) install();
     const standIns = {
@@ -23,11 +25,7 @@ export function bundlePeer(): string | null {
       // Not in plain workerd, and not used.
       'cloudflare:email': standIn('email.mjs', 'export class EmailMessage {}'),
     };
-    return bundleWorker(
-      join(import.meta.dirname, 'workers', 'peer.mjs'),
-      join(folder, 'node_modules'),
-      standIns,
-    );
+    return bundleWorker(join(import.meta.dirname, 'workers', worker), join(folder, 'node_modules'), standIns);
   } catch (error) {
     console.error(`The peer is left out: ${error instanceof Error ? error.message : String(error)}`);
     return null;

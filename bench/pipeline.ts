@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
@@ -67,7 +66,7 @@ export async function run(args: string[]): Promise<object> {
   const providers = values.providers ?? TYPICAL;
   const timings = timingsNamed(providers);
   const ours = buildWorker();
-  const theirs = bundlePeer();
+  const theirs = bundlePeer('peer.mjs');
   const baseline = bundleWorker(join(import.meta.dirname, 'workers', 'serial.mjs'));
   const systems = {
     service: service(ours),
@@ -80,15 +79,11 @@ export async function run(args: string[]): Promise<object> {
         }),
   };
   const rounds: Round[] = [];
-  try {
-    for (let round = 0; round < count; round++) {
-      for (const system of Object.values(systems)) {
-        console.error(`Round ${round + 1} of ${count}: ${system.name}`);
-        rounds.push(await measured(system, timings));
-      }
+  for (let round = 0; round < count; round++) {
+    for (const system of Object.values(systems)) {
+      console.error(`Round ${round + 1} of ${count}: ${system.name}`);
+      rounds.push(await measured(system, timings));
     }
-  } finally {
-    for (const folder of [ours, theirs, baseline]) if (folder !== null) rmSync(folder, { recursive: true });
   }
   const of = (system: System | undefined, q: number) =>
     median(rounds.filter((round) => round.system === system?.name).map(({ waits }) => quantile(waits, q)));

@@ -16,6 +16,17 @@ export function ofRounds(values: readonly number[], digits: number): string {
   return `${middle.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`;
 }
 
+/**
+ * The wait of a ping, and of those that would have been sent while its answer was outstanding had they not waited for it.
+ *
+ * @param sentAt and the others in milliseconds.
+ */
+export function pingWaits(sentAt: number, until: number, everyMs: number): number[] {
+  const waits: number[] = [];
+  for (let due = sentAt; due === sentAt || due < until; due += everyMs) waits.push(until - due);
+  return waits;
+}
+
 /** Rounded for JSON; null where there is nothing. */
 export function rounded(value: number, digits: number): number | null {
   return Number.isFinite(value) ? Number(value.toFixed(digits)) : null;

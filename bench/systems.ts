@@ -1,9 +1,9 @@
-import { copyFileSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BackEnds } from './back-ends.ts';
 import type { Wire } from './paced-client.ts';
 import { PEER } from './peer.ts';
+import { temporaryFolder } from './temporary.ts';
 import { serve, type Workerd, type WorkerOptions } from './workerd.ts';
 
 /** A system that takes calls' frames, in plain `workerd serve`. */
@@ -16,7 +16,7 @@ export interface System {
 }
 
 const plainModules = (): string => {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-bare-'));
+  const folder = temporaryFolder('bench-bare-');
   copyFileSync(join(import.meta.dirname, 'workers', 'plain.mjs'), join(folder, 'index.mjs'));
   return folder;
 };
@@ -45,13 +45,46 @@ export const storingObject = (): System => ({
   start: (_, options) => serve(plainModules(), { objects: { OBJECTS: 'Storer' }, ...options }),
 });
 
-/** `agents/voice`, which neither detects speech here nor records. @param modules its bundled Worker. */
+/** `agents/voice`, which neither detects speech here nor records. @param modules the bundle of `workers/taking-peer.mjs`. */
 export const takingPeer = (modules: string): System => ({
   name: PEER.name,
   wire: 'voice',
   path: 'agents/voice-peer',
   start: (_, options) => serve(modules, { objects: { VoicePeer: 'VoicePeer' }, ...options }),
 });
+
+/** How a bench runs the service: all calls are one user's, nobody is asked whether he is there, and no line of the agent's is made. */
+export function serviceOptions(
+  address: string,
+  settings: Record<string, string>,
+): Pick<WorkerOptions, 'objects' | 'text'> {
+  return {
+    objects: {
+      CALL_SESSION: 'CallSessionDO',
+      METRICS: 'MetricsDO',
+      USER_CALLS: 'UserCallsDO',
+      PERMITS: 'PermitsDO',
+    },
+    text: {
+      OPENAI_API_KEY: 'bench',
+      OPENAI_BASE_URL: `${address}/v1`,
+      SUPABASE_URL: address,
+      SUPABASE_SERVICE_ROLE_KEY: 'bench',
+      AGENT_GREETING: '',
+      // In production these lines are ready in CACHE_KV; without it each call would have them made anew.
+      AGENT_APOLOGY: '',
+      AGENT_HOLD_LINE: '',
+      AGENT_SILENCE_PROMPT: '',
+      AGENT_GOODBYE: '',
+      RATE_LIMIT_PER_IP: '0',
+      MAX_CONCURRENT_CALLS_PER_USER: '10000',
+      AUTH: 'none',
+      SILENCE_PROMPT_MS: '3600000',
+      SILENCE_HANGUP_MS: '3600000',
+      ...settings,
+    },
+  };
+}
 
 /** The service with voice activity, recording and journal; of its back ends nothing is waited for. @param modules as `wrangler deploy` builds them. */
 export const service = (
@@ -64,33 +97,8 @@ export const service = (
   path: 'ws/call-session',
   start: ({ address, host }, options) =>
     serve(modules, {
-      objects: {
-        CALL_SESSION: 'CallSessionDO',
-        METRICS: 'MetricsDO',
-        USER_CALLS: 'UserCallsDO',
-        PERMITS: 'PermitsDO',
-      },
+      ...serviceOptions(address, settings),
       bucket: { binding: 'RECORDINGS', host },
-      text: {
-        OPENAI_API_KEY: 'bench',
-        OPENAI_BASE_URL: `${address}/v1`,
-        SUPABASE_URL: address,
-        SUPABASE_SERVICE_ROLE_KEY: 'bench',
-        AGENT_GREETING: '',
-        // In production these lines are ready in CACHE_KV; without it each call would have them made anew.
-        AGENT_APOLOGY: '',
-        AGENT_HOLD_LINE: '',
-        AGENT_SILENCE_PROMPT: '',
-        AGENT_GOODBYE: '',
-        RATE_LIMIT_PER_IP: '0',
-        // All calls are one user's.
-        MAX_CONCURRENT_CALLS_PER_USER: '10000',
-        AUTH: 'none',
-        // Nobody is asked whether he is there: that is not the frames' cost.
-        SILENCE_PROMPT_MS: '3600000',
-        SILENCE_HANGUP_MS: '3600000',
-        ...settings,
-      },
       ...options,
     }),
 });

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Measurement, measure, peer, type System, service, startVendors } from './conversations.ts';
 import { bundlePeer, PEER } from './peer.ts';
@@ -61,7 +60,7 @@ export async function run(args: string[]): Promise<object> {
   const { values } = parseArgs({ args, options: { rounds: { type: 'string' } } });
   const count = roundsOf(values.rounds ?? ROUNDS);
   const ours = buildWorker();
-  const theirs = bundlePeer();
+  const theirs = bundlePeer('peer.mjs');
   const systems: Systems = {
     // Transcribing ahead, the transcript is there before the caller's turn is over: the wait for that would be counted.
     service: service(ours, { STT_RUN_AHEAD: 'false' }),
@@ -69,17 +68,13 @@ export async function run(args: string[]): Promise<object> {
     ...(theirs === null ? {} : { peer: peer(theirs, 100, 'energy') }),
   };
   const rounds: Round[] = [];
-  try {
-    for (let round = 0; round < count; round++) {
-      for (const load of Object.keys(loads) as LoadName[]) {
-        for (const system of Object.values(systems)) {
-          console.error(`Round ${round + 1} of ${count}: ${loads[load].name}, ${system.name}`);
-          rounds.push(await measured(system, load));
-        }
+  for (let round = 0; round < count; round++) {
+    for (const load of Object.keys(loads) as LoadName[]) {
+      for (const system of Object.values(systems)) {
+        console.error(`Round ${round + 1} of ${count}: ${loads[load].name}, ${system.name}`);
+        rounds.push(await measured(system, load));
       }
     }
-  } finally {
-    for (const folder of [ours, theirs]) if (folder !== null) rmSync(folder, { recursive: true });
   }
   print(rounds);
   return summary(rounds, systems, count);

@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -11,8 +11,8 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { atExit, temporaryFolder } from './temporary.ts';
 
 const root = join(import.meta.dirname, '..');
 const bin = (name: string) => join(root, 'node_modules', '.bin', name);
@@ -30,6 +30,8 @@ export interface Workerd {
   cpuUs(): number;
   /** Memory of the process that lies in RAM, in bytes. */
   residentBytes(): number;
+  /** Fulfilled when the process is gone: it was stopped, or has died. */
+  gone: Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -54,9 +56,9 @@ const MEMORY = '/dev/shm';
 /** Where an object's storage can be; the first waits for the least. */
 export const storages: readonly Storage[] = existsSync(MEMORY) ? ['memory', 'disk'] : ['disk'];
 
-/** Builds the Worker as `wrangler deploy` would, into a new folder. */
+/** Builds the Worker as `wrangler deploy` would, into a new folder that goes with this process. */
 export function buildWorker(): string {
-  const out = mkdtempSync(join(tmpdir(), 'bench-worker-'));
+  const out = temporaryFolder('bench-worker-');
   execFileSync(bin('wrangler'), ['deploy', '--dry-run', '--env', '', '--outdir', out], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -65,9 +67,9 @@ export function buildWorker(): string {
   return out;
 }
 
-/** Bundles a Worker of the benches' own into a new folder. @param nodePath where packages are found that are not the project's. */
+/** Bundles a Worker of the benches' own into a new folder that goes with this process. @param nodePath where packages are found that are not the project's. */
 export function bundleWorker(entry: string, nodePath = '', aliases: Record<string, string> = {}): string {
-  const out = mkdtempSync(join(tmpdir(), 'bench-worker-'));
+  const out = temporaryFolder('bench-worker-');
   const options = [
     '--bundle',
     '--format=esm',
@@ -93,11 +95,14 @@ export function bundleWorker(entry: string, nodePath = '', aliases: Record<strin
  * Runs plain `workerd serve`, without wrangler's proxies in between.
  *
  * @param modules folder of the bundle: `index.js` and what it imports.
+ * @throws {RangeError} elsewhere than on Linux.
  */
 export async function serve(modules: string, options: WorkerOptions): Promise<Workerd> {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-workerd-'));
+  if (process.platform !== 'linux')
+    throw new RangeError('What workerd uses is read from /proc: this bench runs on Linux only');
+  const folder = temporaryFolder('bench-workerd-');
   const storage =
-    options.storage === 'memory' ? mkdtempSync(join(MEMORY, 'bench-storage-')) : join(folder, 'storage');
+    options.storage === 'memory' ? temporaryFolder('bench-storage-', MEMORY) : join(folder, 'storage');
   mkdirSync(storage, { recursive: true });
   const files = readdirSync(modules).filter((file) => /\.(js|mjs|wasm)$/.test(file));
   for (const file of files) copyFileSync(join(modules, file), join(folder, file));
@@ -110,21 +115,28 @@ export async function serve(modules: string, options: WorkerOptions): Promise<Wo
     cwd: folder,
     stdio: 'ignore',
   });
-  await untilListening(port, child);
+  const spare = atExit(() => child.kill('SIGKILL'));
+  const gone = once(child, 'exit').then(() => {});
+  const stop = async () => {
+    child.kill('SIGKILL');
+    await gone;
+    spare();
+    for (const made of [folder, storage]) rmSync(made, { recursive: true, force: true });
+  };
+  try {
+    await untilListening(port, child);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     port,
     pid: child.pid!,
     inspectorPort,
     cpuUs: () => cpuOf(child.pid!),
     residentBytes: () => residentBytesOf(child.pid!),
-    stop: () =>
-      new Promise((resolve) => {
-        child.once('exit', () => {
-          for (const made of [folder, storage]) rmSync(made, { recursive: true, force: true });
-          resolve();
-        });
-        child.kill('SIGKILL');
-      }),
+    gone,
+    stop,
   };
 }
 
@@ -175,6 +187,7 @@ function cpuOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = Number(fields[11]) + Number(fields[12]);
+  ticksPerSecond ??= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
   return (ticks * 1_000_000) / ticksPerSecond;
 }
 
@@ -183,7 +196,8 @@ function residentBytesOf(pid: number): number {
   return Number(kilobytes) * 1024;
 }
 
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+/** What the kernel counts time in for processes; asked once, and only where there is `getconf`. */
+let ticksPerSecond: number | null = null;
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { startBackEnds } from '../back-ends.ts';
 import { service } from '../systems.ts';
@@ -38,18 +37,16 @@ async function measure(modules: string, task: Omit<WireTask, 'port'>): Promise<n
   );
   try {
     let before = 0;
-    let usPerFrame = Number.NaN;
-    client.on('message', (message: WireMessage) => {
-      if (message.type === 'begin') {
-        before = workerd.cpuUs();
-        return;
-      }
-      if (message.closed === 0) usPerFrame = (workerd.cpuUs() - before) / message.frames;
-      client.send('done');
+    return await new Promise<number>((resolve, reject) => {
+      const fail = (why: string) => reject(new Error(`${task.name}: ${why}`));
+      void workerd.gone.then(() => fail('workerd has died'));
+      client.once('exit', (code, signal) => fail(`the client has died (${code ?? signal})`));
+      client.on('message', (message: WireMessage) => {
+        if (message.type === 'begin') before = workerd.cpuUs();
+        else if (message.closed > 0) fail(`${message.closed} calls were closed`);
+        else resolve((workerd.cpuUs() - before) / message.frames);
+      });
     });
-    await once(client, 'exit');
-    if (Number.isNaN(usPerFrame)) throw new Error(`${task.name}: calls were closed`);
-    return usPerFrame;
   } finally {
     client.kill();
     await workerd.stop();

@@ -18,6 +18,7 @@ export type WireMessage = { type: 'begin' } | { type: 'end'; frames: number; clo
 const FRAME_MS = 20;
 /** Before a call that was taken has begun. */
 const BEGUN_MS = 1_000;
+const OPEN_MS = 15_000;
 
 const task = JSON.parse(process.argv[2] ?? '') as WireTask;
 const wire = wires.find(({ name }) => name === task.name)!;
@@ -25,6 +26,8 @@ const warmUp = (task.warmUpSeconds * 1_000) / wire.frameMs;
 const messages = messagesOf(wire, 'quiet', warmUp + (task.seconds * 1_000) / wire.frameMs);
 const tell = (message: WireMessage) => process.send?.(message);
 let closed = 0;
+
+process.once('disconnect', () => process.exit(0));
 
 const sockets = await Promise.all(Array.from({ length: task.calls }, (_, i) => open(i)));
 await new Promise((resolve) => setTimeout(resolve, BEGUN_MS));
@@ -39,13 +42,14 @@ for (const [tick, message] of messages.entries()) {
 // What was sent last is still to be taken.
 await new Promise((resolve) => setTimeout(resolve, 500));
 tell({ type: 'end', frames: (task.calls * task.seconds * 1_000) / FRAME_MS, closed });
-process.once('message', () => process.exit(0));
+// The parent has all there is, and ends this process.
 
 async function open(number: number): Promise<WebSocket> {
   const callId = `bench-${number}`;
   const query = new URLSearchParams({ ...wire.query, callId, userId: 'bench' });
   const socket = new WebSocket(`ws://127.0.0.1:${task.port}/ws/${wire.path}?${query}`, {
     perMessageDeflate: false,
+    handshakeTimeout: OPEN_MS,
   });
   socket.on('close', () => closed++);
   await once(socket, 'open');

@@ -17,6 +17,10 @@ const SPEECH_MS = 2_000;
 /** Until what is left of a call has been delivered. */
 const DELIVERED_MS = 4_000;
 
+const OPEN_MS = 15_000;
+/** After the call's length. */
+const CLOSED_MS = 30_000;
+
 /** Incoming messages that are billed as one request: https://developers.cloudflare.com/durable-objects/platform/pricing/ */
 const MESSAGES_A_REQUEST = 20;
 
@@ -82,8 +86,13 @@ export async function measureCallBill(): Promise<object> {
 
 async function hold(port: number, number: number): Promise<{ messagesIn: number; messagesOut: number }> {
   const seen = { messagesIn: 0, messagesOut: 0 };
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/ws/call-session?callId=bill-${number}`);
-  const closed = once(socket, 'close');
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/ws/call-session?callId=bill-${number}`, {
+    perMessageDeflate: false,
+    handshakeTimeout: OPEN_MS,
+  });
+  const closed = once(socket, 'close', { signal: AbortSignal.timeout(SECONDS * 1_000 + CLOSED_MS) });
+  // It is waited for at the end; what goes wrong before is heard of then.
+  closed.catch(() => {});
   socket.on('message', () => seen.messagesOut++);
   await once(socket, 'open');
   const send = (message: string | Uint8Array) => {

@@ -164,11 +164,12 @@ export class Deployment {
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`/metrics answered ${response.status}`);
-    const sum = (name: string) =>
-      [...text.matchAll(new RegExp(`^callhandler_${name}(?:\\{[^}]*\\})? (\\S+)`, 'gm'))].reduce(
-        (total, [, value]) => total + Number(value),
-        0,
-      );
+    const sum = (name: string) => {
+      // A name that is not there at all is not 0.
+      if (!text.includes(`# TYPE callhandler_${name} `)) throw new Error(`/metrics does not tell ${name}`);
+      const values = text.matchAll(new RegExp(`^callhandler_${name}(?:\\{[^}]*\\})? (\\S+)`, 'gm'));
+      return [...values].reduce((total, [, value]) => total + Number(value), 0);
+    };
     return {
       started: sum('calls_started_total'),
       ended: sum('calls_ended_total'),

@@ -55,7 +55,8 @@ export interface RunFacts {
   after: Sample;
   /** The Worker's heap with all garbage collected: before the first call, from time to time, after the last. */
   heap: { before: number | null; during: number[]; after: number | null };
-  /** Objects whose storage holds anything of a call after it was delivered and its id is free again. */
+  /** Files of calls' objects that were looked into, and what is in them of a call after it was delivered and its id is free again. */
+  objects: number;
   leftovers: readonly string[];
 }
 
@@ -112,6 +113,7 @@ export function figuresOf({ plan, told, records }: EndedCall, kind: string): Cal
 /** All that is wrong with a run as a whole. */
 export function judgeRun(facts: RunFacts): Violation[] {
   const problems = [
+    ...blindProblems(facts),
     ...rowProblems(facts),
     ...counterProblems(facts),
     ...conversationProblems(facts.calls),
@@ -124,6 +126,17 @@ export function judgeRun(facts: RunFacts): Violation[] {
 }
 
 type Problem = readonly [kind: string, what: string];
+
+/** Where nothing was seen, nothing can be found wrong: a process, a file or a folder has another name than is looked for. */
+function blindProblems({ before, samples, begun, objects }: RunFacts): Problem[] {
+  if (begun.length === 0) return [['judgement', 'no call has begun']];
+  const problems: Problem[] = [];
+  if (before.residentBytes === 0) problems.push(['judgement', 'no process of the service was seen']);
+  if (samples.length > 0 && samples.every((sample) => sample.objects === 0))
+    problems.push(['judgement', "no call's object was ever seen open"]);
+  if (objects === 0) problems.push(['judgement', "no call's object has a file"]);
+  return problems;
+}
 
 function rowProblems({ rows, begun }: RunFacts): Problem[] {
   const known = new Set(begun);

@@ -5,7 +5,7 @@ import type { SoakResult } from './soak.ts';
 
 /** The figures of a run: the last line. */
 export function resultOf(
-  { facts, violations, kinds, loads, callersLate, objects, calmAfterMs }: SoakResult,
+  { facts, violations, kinds, loads, callersLate, calmAfterMs }: SoakResult,
   options: { minutes: number; callers: number; seed: number; cores: number },
 ) {
   const talk = conversationsOf(facts.calls);
@@ -36,7 +36,7 @@ export function resultOf(
     heap: { ...facts.heap, ...heapOf(facts) },
     sockets: [facts.before.sockets, facts.after.sockets],
     files: [facts.before.otherFiles, facts.after.otherFiles],
-    objects,
+    objects: facts.objects,
     leftovers: facts.leftovers.length,
     cores: rounded(coresOf(facts.samples), 2),
     load: { median: rounded(quantile(loads, 0.5), 2), most: rounded(Math.max(...loads), 2) },

@@ -25,7 +25,6 @@ export interface SoakResult {
   /** The most that this process was late with a frame, and the calls in which it skipped some. */
   callersLate: { mostMs: number; skipped: number };
   memoryByPart: Record<string, number>[];
-  objects: number;
   /** Until the service was as it had been, milliseconds after the last call. */
   calmAfterMs: number;
 }
@@ -119,6 +118,7 @@ export class Soak {
       samples: this.#samples,
       before,
       after,
+      objects,
       leftovers: left,
       heap: {
         before: heapBefore,
@@ -135,7 +135,6 @@ export class Soak {
       loads: this.#loads,
       callersLate: this.#late,
       memoryByPart: this.#memoryByPart,
-      objects,
       calmAfterMs: performance.now() - lastAt,
     };
   }

@@ -18,7 +18,7 @@ export function inMs(ms: number | null | undefined): string {
   return `${ms >= 100 ? Math.round(ms).toLocaleString('en') : Number(ms.toPrecision(2))} ms`;
 }
 
-export function inPercent(share: number): string {
+function inPercent(share: number): string {
   return `${Number((share * 100).toPrecision(2))} %`;
 }
 

@@ -85,9 +85,9 @@ export const loadReportSchema = z.object({
 export type LoadReport = z.output<typeof loadReportSchema>;
 
 /** A frame's length: what is so late comes with the next one. */
-export const latestClientMs = 20;
+const latestClientMs = 20;
 /** Of a core: a process that is busier has no room for a moment that is worse than the average. */
-export const busiestClientShare = 0.9;
+const busiestClientShare = 0.9;
 
 interface ProcessSums {
   open: number;

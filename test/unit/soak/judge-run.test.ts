@@ -48,11 +48,12 @@ function samplesWith(leakPerCall: number): { samples: Sample[]; after: Sample } 
       residentBytes,
       endedCalls,
       openCalls: 10,
+      objects: 10,
       cpuMs: minutes * 60_000,
     };
   };
   const samples = Array.from({ length: MINUTES * 6 }, (_, i) => at(i / 6));
-  return { samples, after: at(MINUTES) };
+  return { samples, after: { ...at(MINUTES), objects: 0 } };
 }
 
 function facts(more: Partial<RunFacts> = {}): RunFacts {
@@ -70,6 +71,7 @@ function facts(more: Partial<RunFacts> = {}): RunFacts {
     counters: { started: 2, ended: 2, active: 0, unaccounted: 0, outboxWaiting: 0 },
     ...samplesWith(0),
     before: rest,
+    objects: 2,
     leftovers: [],
     heap: { before: HEAP, during: [24e6], after: HEAP + 1e6 },
     ...more,
@@ -130,6 +132,10 @@ it.each<[string, RegExp, Partial<RunFacts>]>([
     /could not be looked at/,
     { heap: { before: HEAP, during: [], after: null } },
   ],
+  ['that no call has begun', /no call has begun/, { begun: [], rows: [] }],
+  ['that no process was seen', /no process of the service/, { before: { ...rest, residentBytes: 0 } }],
+  ["that no call's object was seen", /ever seen open/, { samples: [rest, { ...rest, atMs: 10_000 }] }],
+  ["that no call's object has a file", /has a file/, { objects: 0 }],
   ['storage that is not deleted', /left in an object: 3 rows/, { leftovers: ['3 rows in facts'] }],
 ])('sees %s', (_, what, damage) => {
   expect(
