@@ -22,6 +22,8 @@ const WARM_UP_SECONDS = 15;
 /** An object without sockets is evicted after ten seconds. */
 const EVICTED_MS = 15_000;
 const BATCH = 50;
+/** Batches follow each other faster than objects are evicted: else what grows is the number of calls that are not over yet. */
+const EVICTED_EVERY = 500;
 /** A few frames of each call of the sequence. */
 const BRIEF_SECONDS = 0.2;
 /** Of the sequence, before its growth counts: caches fill up. */
@@ -90,6 +92,7 @@ async function leftBy(system: System, sequence: number): Promise<Memory> {
     const filled = Math.ceil((sequence * FILLED_SHARE) / BATCH) * BATCH;
     let before: Memory | null = null;
     for (let done = 0; done < sequence; done += BATCH) {
+      if (done > 0 && done % EVICTED_EVERY === 0) await pause(EVICTED_MS);
       if (done === filled) before = await settled(memory);
       await paced.callsAre(BATCH);
       const { lost, reasons } = await paced.measure(BRIEF_SECONDS, 0);
