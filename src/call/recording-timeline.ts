@@ -17,7 +17,7 @@ export interface RecordingTimelineOptions {
 /** Silence is recorded where the line delivered nothing for longer than this; shorter gaps are jitter. */
 const GAP_MS = 200;
 /** For so long after a gap what arrives may show that the first of it was placed too late: a burst is over by then. */
-const ANCHOR_MS = 1000;
+const OPEN_MS = 1000;
 /** It is over before, and a chunk need not wait any longer, once frames have come steadily for so long, and none sooner than it was said. */
 const BURST_MS = 200;
 /** A frame that comes later than this after the one before it, beside its own length, has waited: what waits behind it may come in a burst. */
@@ -30,13 +30,15 @@ const MOST_MOVED_MS = 4000;
 /** After this nothing more can arrive for a sample: the jitter that is tolerated, and the longest frame (1 s). */
 const SETTLED_MS = GAP_MS + 1000;
 
-/** The caller's audio since a gap: `floor` is the end of what lies before it; frames come steadily since `steadyFrom`. */
-interface Anchor {
-  from: number;
+/** A gap that may prove too long, found at `at`: from the end of what lies before it to what came after it, in samples. */
+interface Gap {
   floor: number;
+  from: number;
   at: number;
-  steadyFrom: number;
 }
+
+/** A machine that stands still several times leaves one gap each time, before the burst that belongs into all of them. */
+const MOST_GAPS = 5;
 
 /** Tracks that are kept for the next chunk: one of either side. */
 const MOST_SPARE = 2;
@@ -62,10 +64,12 @@ export class RecordingTimeline {
   /** Where the caller's next sample goes. */
   #callerAt = 0;
   /**
-   * The caller's audio since the last gap, while its place may still prove wrong.
-   * The first frame after a gap may have waited for a busy machine: then the next ones come in a burst, and end in the future.
+   * The caller's last gaps, while they may still prove too long, in order. The first frame after a gap may have waited for a busy machine:
+   * then the next ones come in a burst, and would end in the future.
    */
-  #anchor: Anchor | null = null;
+  #gaps: Gap[] = [];
+  /** Frames come steadily since then. */
+  #steadyFrom = 0;
   /** When the caller's last frame came. */
   #arrivedAt = 0;
   /** End of the last audio of either side. */
@@ -96,17 +100,18 @@ export class RecordingTimeline {
     const waitedMs = now - this.#arrivedAt - (samples.length * 1000) / sampleRate;
     this.#arrivedAt = now;
     if (expected - this.#callerAt > (GAP_MS * sampleRate) / 1000) {
-      this.#anchor = { from: expected, floor: this.#callerAt, at: now, steadyFrom: now };
+      if (this.#gaps.length === MOST_GAPS) this.#gaps.shift();
+      this.#gaps.push({ floor: this.#callerAt, from: expected, at: now });
       this.#callerAt = expected;
-    } else if (this.#anchor !== null) {
+      this.#steadyFrom = now;
+    } else if (this.#gaps.length > 0) {
       // Nothing is heard before it is said: by so much the first of it was late.
       const late = this.#callerAt - expected;
-      if (waitedMs > STEADY_MS) this.#anchor.steadyFrom = now;
-      const steady = late <= 0 && now - this.#anchor.steadyFrom >= BURST_MS;
-      const over = steady || now - this.#anchor.at >= ANCHOR_MS;
+      if (waitedMs > STEADY_MS) this.#steadyFrom = now;
       const most = (MOST_MOVED_MS * sampleRate) / 1000;
-      if (over || this.#callerAt - this.#anchor.from >= most) this.#anchor = null;
-      else if (late > 0) this.#moveBack(this.#anchor, late);
+      this.#gaps = this.#gaps.filter(({ at, from }) => now - at < OPEN_MS && this.#callerAt - from < most);
+      if (late > 0) this.#moveBack(late);
+      else if (now - this.#steadyFrom >= BURST_MS) this.#gaps = [];
     }
     const at = this.#callerAt;
     this.#write('caller', samples, at);
@@ -145,27 +150,41 @@ export class RecordingTimeline {
 
   #completeByCaller(now: number): number {
     const settled = this.sampleAt(now - SETTLED_MS);
-    const placed = this.#anchor?.floor ?? this.#callerAt;
+    const placed = this.#gaps[0]?.floor ?? this.#callerAt;
     return Math.floor(Math.max(placed, settled) / this.chunkSamples);
   }
 
-  /** Moves the caller's audio since `anchor.from`, as far as nothing is in the way. */
-  #moveBack(anchor: Anchor, late: number): void {
-    const free = anchor.from - Math.max(anchor.floor, this.#nextChunk * this.chunkSamples);
-    const by = Math.min(late, free);
-    if (by <= 0) return;
-    const moved = new Int16Array(this.#callerAt - anchor.from);
+  /** Moves the caller's audio behind the last gap back, into it; and, once that is closed, into the one before it. */
+  #moveBack(late: number): void {
+    let left = late;
+    for (let i = this.#gaps.length - 1; i >= 0 && left > 0; i--) {
+      const gap = this.#gaps[i]!;
+      const free = gap.from - Math.max(gap.floor, this.#nextChunk * this.chunkSamples);
+      const by = Math.min(left, free);
+      if (by <= 0) continue;
+      this.#moveFrom(gap.from, by);
+      gap.from -= by;
+      // Those behind it are closed, and have moved with it.
+      for (const later of this.#gaps.slice(i + 1)) {
+        later.from -= by;
+        later.floor -= by;
+      }
+      left -= by;
+    }
+  }
+
+  #moveFrom(from: number, by: number): void {
+    const moved = new Int16Array(this.#callerAt - from);
     for (let taken = 0; taken < moved.length; ) {
-      const index = Math.floor((anchor.from + taken) / this.chunkSamples);
-      const offset = anchor.from + taken - index * this.chunkSamples;
+      const index = Math.floor((from + taken) / this.chunkSamples);
+      const offset = from + taken - index * this.chunkSamples;
       const part = this.#track(index, 'caller').subarray(offset, offset + moved.length - taken);
       moved.set(part, taken);
       part.fill(0);
       taken += part.length;
     }
-    anchor.from -= by;
     this.#callerAt -= by;
-    this.#write('caller', moved, anchor.from);
+    this.#write('caller', moved, from - by);
   }
 
   #write(side: 'caller' | 'agent', samples: Int16Array, at: number): void {

@@ -80,17 +80,22 @@ describe('recording timeline', () => {
     expect(track('caller')).toEqual(said.flatMap((i) => [...frame(i + 1)]));
   });
 
-  it('puts a burst back that one frame came before: a machine that stood still twice', () => {
+  it.each<[string, number[]]>([
+    // Nobody took anything from 100 ms on but a frame at each of these times, and the rest at the last one.
+    ['too short for a gap of its own', [520, 730]],
+    ['with a gap of its own', [500, 800, 980]],
+    ['three times', [400, 650, 900, 1_000]],
+  ])('puts a burst back that single frames came before: a machine that stood still again, %s', (_, taken) => {
     const { timeline, track } = setUp();
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < 80; i++) {
       const saidAt = (i + 1) * 20;
-      // Nobody took anything from 100 ms on but one frame at 520 ms, and the rest at 730 ms.
-      const takenAt = i < 5 ? saidAt : i === 5 ? 520 : Math.max(saidAt, 730);
+      const takenAt = i < 5 ? saidAt : Math.max(saidAt, taken[Math.min(i - 5, taken.length - 1)]!);
       timeline.caller(frame(i + 1), start + takenAt);
+      timeline.storeUntil(start + takenAt);
     }
-    expect(timeline.callerAheadMs(start + 1200)).toBe(0);
-    timeline.finish(start + 1200);
-    expect(track('caller')).toEqual(Array.from({ length: 60 }, (_, i) => [...frame(i + 1)]).flat());
+    expect(timeline.callerAheadMs(start + 1_600)).toBe(0);
+    timeline.finish(start + 1_600);
+    expect(track('caller')).toEqual(Array.from({ length: 80 }, (_, i) => [...frame(i + 1)]).flat());
   });
 
   it('moves only the beginning of a burst that no line makes, and loses nothing of it', () => {
