@@ -6,9 +6,17 @@ import { z } from 'zod';
 import { synthesise } from '../../tools/caller/speech.ts';
 import { type Service, startService } from '../../tools/service/service.ts';
 import { freePort } from '../support/ports.ts';
-import { commandOf, cpuMsOf, descendantsOf, openFilesOf, residentBytesOf } from '../support/processes.ts';
+import {
+  commandOf,
+  cpuMsOf,
+  descendantsOf,
+  listeningPortsOf,
+  openFilesOf,
+  residentBytesOf,
+} from '../support/processes.ts';
 import type { Recording, Row } from './facts.ts';
 import { Heap } from './heap.ts';
+import { collectOthers } from './isolates.ts';
 import type { Counters, Sample } from './judge-run.ts';
 import { readRecording } from './recording.ts';
 
@@ -19,6 +27,8 @@ const GRACE_MS = 30_000;
 /** For an ended call's row and recording. */
 const DELIVERED_MS = 30_000;
 const REQUEST_MS = 10_000;
+/** As miniflare names the Worker's isolate: by wrangler.toml's name. */
+const WORKER = 'core:user:ai-call-handler';
 const POLL_MS = 500;
 /** Rows that PostgREST gives at once. */
 const PAGE = 500;
@@ -181,7 +191,7 @@ export class Deployment {
 
   /** Memory, sockets and files of the service's workerd processes. */
   look(): Pick<Sample, 'residentBytes' | 'sockets' | 'objects' | 'otherFiles' | 'cpuMs'> {
-    const workerds = descendantsOf(process.pid).filter((pid) => commandOf(pid)[0]?.includes('workerd'));
+    const workerds = this.#workerds;
     const files = workerds.flatMap(openFilesOf);
     const isSocket = (file: string) => file.startsWith('socket:');
     const isObject = (file: string) => /CallSessionDO\/[0-9a-f]{64}\.sqlite$/.test(file);
@@ -199,9 +209,16 @@ export class Deployment {
     };
   }
 
-  /** What the Worker's heap holds once all garbage was collected. */
-  heapBytes(): Promise<number> {
-    return this.#heap.bytes();
+  /** What the Worker's heap holds once all garbage was collected; the other isolates' is collected as well. */
+  async heapBytes(): Promise<number> {
+    const ports = this.#workerds.filter(hasInspector).flatMap(listeningPortsOf);
+    const others = await collectOthers(ports, (target) => target === WORKER);
+    if (others === 0) throw new Error("the runtime's own isolates were not found");
+    return await this.#heap.bytes();
+  }
+
+  get #workerds(): number[] {
+    return descendantsOf(process.pid).filter((pid) => commandOf(pid)[0]?.includes('workerd'));
   }
 
   /** Resident memory of each process of the deployment, bytes, by what it runs. */
@@ -241,6 +258,10 @@ export class Deployment {
 
 /** The longest that an object may keep anything of a call: the id's hold, for a call that waited for its caller; and its alarm. */
 export const FORGOTTEN_MS = HOLD_MS + GRACE_MS;
+
+function hasInspector(pid: number): boolean {
+  return commandOf(pid).some((argument) => argument.startsWith('--inspector-addr'));
+}
 
 /** What stands in an object beside its own name, which miniflare keeps, and the runtime's notes. */
 function leftIn(file: string): string[] {

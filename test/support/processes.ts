@@ -5,6 +5,10 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 /** `USER_HZ` is 100 on every Linux that Node runs on. */
 const TICK_MS = 10;
 
+/** 127.0.0.1 as the kernel of a little-endian machine prints it, and its state of a socket that listens. */
+const LOOPBACK = '0100007F:';
+const LISTENING = '0A';
+
 /** All processes below one. */
 export function descendantsOf(root: number): number[] {
   const children = new Map<number, number[]>();
@@ -58,6 +62,20 @@ export function openFilesOf(pid: number): string[] {
   } catch {
     return [];
   }
+}
+
+/** Ports of 127.0.0.1 that it listens on. */
+export function listeningPortsOf(pid: number): number[] {
+  const own = new Set(openFilesOf(pid).map((file) => /^socket:\[(\d+)\]$/.exec(file)?.[1]));
+  // proc(5), /proc/net/tcp: the local address and port in hexadecimal are the second field, the state is the fourth, the inode the tenth.
+  return textOf('/proc/net/tcp')
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, address = '', , state, , , , , , inode]) => {
+      return address.startsWith(LOOPBACK) && state === LISTENING && own.has(inode);
+    })
+    .map(([, address = '']) => Number.parseInt(address.slice(LOOPBACK.length), 16));
 }
 
 function parentOf(pid: number): number | null {
