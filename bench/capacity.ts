@@ -11,7 +11,7 @@ export const help = `npm run bench -- capacity [--seconds N] [--from N]
 
 Calls that one workerd holds at 50 frames a second before frames are late, callers talking half the time (a recorded sentence, then as
 much silence), with voice activity, recording and journal; against an object that only counts the same frames, one that sends each
-back as well, and ${PEER.name}, which here neither detects speech nor records. Calls are added (--from, 40) by a tenth until a
+back as well, and ${PEER.name}, which here neither detects speech nor records. Calls are added (--from, 100) by a third, then more finely, until a
 twentieth of the pings, one a second and call, wait longer than a frame of 20 ms, or a call is lost or not taken; each step lasts
 --seconds (6). Where it is the client that is late, the table and \`endedBy\` say so: then the system may hold more.
 Before that, what a frame costs in CPU with 100 calls, which a busy machine disturbs less.`;
@@ -23,7 +23,9 @@ const COMPARED_SECONDS = 15;
 const WARM_UP_MS = 15_000;
 /** A frame that has to wait for longer than the next one takes to come is late. */
 const LATE_MS = 20;
-const STEP = 1.1;
+/** In which steps calls are added: first until there are too many, then once more from the last number that was held. */
+const COARSE = 1.3;
+const FINE = 1.08;
 const SETTLE_MS = 3_000;
 /** A machine is disturbed by others now and then: only what is late so many times in a row counts. */
 const TRIES = 3;
@@ -42,7 +44,7 @@ interface Result {
 export async function run(args: string[]): Promise<object> {
   const { values } = parseArgs({
     args,
-    options: { seconds: { type: 'string', default: '6' }, from: { type: 'string', default: '40' } },
+    options: { seconds: { type: 'string', default: '6' }, from: { type: 'string', default: '100' } },
   });
   const seconds = whole('--seconds', values.seconds, 2, 600);
   const from = whole('--from', values.from, 1, MOST_CALLS);
@@ -67,22 +69,49 @@ async function measured(system: System, from: number, seconds: number): Promise<
     const compared = await paced.measure(COMPARED_SECONDS, WARM_UP_MS);
     if (compared.lost > 0) throw new Error(`${system.name} lost ${compared.lost} of ${COMPARED_CALLS} calls`);
     await paced.hangUp();
-    let held: Measured | null = null;
-    for (let calls = from; calls <= MOST_CALLS; calls = Math.ceil(calls * STEP)) {
-      const { step, limit } = await heldWith(paced, calls, seconds);
-      const p95 = step === null ? '' : `, round trip p95 ${quantile(step.roundTrips, 0.95).toFixed(1)} ms`;
-      console.error(`${system.name}: ${calls} calls${p95}: ${limit ?? 'held'}`);
-      if (limit !== null) {
-        if (held === null) throw new Error(`${system.name} does not hold ${from} calls: ${limit}`);
-        return { system, compared, held, limit };
-      }
-      held = step;
-    }
-    throw new Error(`${system.name} holds more than ${MOST_CALLS} calls: the client ends first`);
+    const coarse = await climb(paced, system, { from, most: MOST_CALLS, by: COARSE, seconds });
+    if (coarse.limit === null) throw new Error(`${system.name} holds ${MOST_CALLS} calls: the client ends first`);
+    if (coarse.held === null) throw new Error(`${system.name} does not hold ${from} calls: ${coarse.limit}`);
+    await paced.hangUp();
+    const fine = {
+      from: Math.ceil(coarse.held.calls * FINE),
+      most: coarse.limitedAt - 1,
+      by: FINE,
+      seconds,
+    };
+    const { held, limit } = await climb(paced, system, fine);
+    return { system, compared, held: held ?? coarse.held, limit: limit ?? coarse.limit };
   } finally {
     await paced.stop();
     backEnds.stop();
   }
+}
+
+/** How far calls were added. */
+interface Climb {
+  /** The most that were held; null: not even the fewest. */
+  held: Measured | null;
+  /** Why no more. */
+  limit: string;
+  /** With so many. */
+  limitedAt: number;
+}
+
+/** Adds calls, each time by a share, until there are too many or `most`. */
+async function climb(
+  paced: PacedCalls,
+  system: System,
+  { from, most, by, seconds }: { from: number; most: number; by: number; seconds: number },
+): Promise<Climb | { held: Measured | null; limit: null }> {
+  let held: Measured | null = null;
+  for (let calls = from; calls <= most; calls = Math.ceil(calls * by)) {
+    const { step, limit } = await heldWith(paced, calls, seconds);
+    const p95 = step === null ? '' : `, round trip p95 ${quantile(step.roundTrips, 0.95).toFixed(1)} ms`;
+    console.error(`${system.name}: ${calls} calls${p95}: ${limit ?? 'held'}`);
+    if (limit !== null) return { held, limit, limitedAt: calls };
+    held = step;
+  }
+  return { held, limit: null };
 }
 
 /** `limit`: why so many calls are too many; null: they are not. `step`: null where not all of them were taken. */
