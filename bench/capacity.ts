@@ -70,7 +70,8 @@ async function measured(system: System, from: number, seconds: number): Promise<
     if (compared.lost > 0) throw new Error(`${system.name} lost ${compared.lost} of ${COMPARED_CALLS} calls`);
     await paced.hangUp();
     const coarse = await climb(paced, system, { from, most: MOST_CALLS, by: COARSE, seconds });
-    if (coarse.limit === null) throw new Error(`${system.name} holds ${MOST_CALLS} calls: the client ends first`);
+    if (coarse.limit === null)
+      throw new Error(`${system.name} holds ${MOST_CALLS} calls: the client ends first`);
     if (coarse.held === null) throw new Error(`${system.name} does not hold ${from} calls: ${coarse.limit}`);
     await paced.hangUp();
     const fine = {
