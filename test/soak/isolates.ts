@@ -14,8 +14,7 @@ const messageSchema = z.object({
 
 /**
  * Collects the garbage of miniflare's own isolates: its entries to buckets, caches and the network. Their heaps are small, so V8 seldom
- * collects them, and each request that passed through holds memory of the runtime's until it does: some 200 KB a call, which would be
- * taken for a leak.
+ * collects them, and what has passed through them holds memory of the runtime's until it does, which would be taken for a leak.
  *
  * @param ports of the runtime; the one that is its inspector's answers. The Worker's own isolate is left alone: it takes one connection, and has one.
  * @param isWorker whether a target of the inspector is the Worker.
