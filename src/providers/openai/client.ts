@@ -18,20 +18,20 @@ export interface OpenAiSettings {
   maxRetries?: number;
 }
 
-const defaultBaseUrl = 'https://api.openai.com/v1';
-const defaultTimeoutMs = 4_000;
+export const DEFAULT_BASE_URL = 'https://api.openai.com/v1';
+export const DEFAULT_TIMEOUT_MS = 4_000;
 const defaultMaxRetries = 3;
 
 /** The official client, configured by the settings alone: nothing is taken from the environment. */
 export function createOpenAiClient(settings: OpenAiSettings): OpenAI {
   return new OpenAI({
     apiKey: settings.apiKey,
-    baseURL: settings.baseUrl ?? defaultBaseUrl,
+    baseURL: settings.baseUrl ?? DEFAULT_BASE_URL,
     organization: null,
     project: null,
     adminAPIKey: null,
     webhookSecret: null,
-    timeout: settings.timeoutMs ?? defaultTimeoutMs,
+    timeout: settings.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     // See `requestOpenAi`.
     maxRetries: 0,
     // Failures come back as ProviderError; the client would print them as well.

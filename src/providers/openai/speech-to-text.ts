@@ -1,4 +1,3 @@
-import type OpenAI from 'openai';
 import { z } from 'zod';
 import { asPcm16 } from '../../audio/pcm.ts';
 import { wavHeader } from '../../audio/wav.ts';
@@ -6,8 +5,9 @@ import { type Clock, type Random, systemClock, systemRandom } from '../../call/c
 import type { SpeechToText, Usage } from '../ports.ts';
 import { Watchdog } from '../watchdog.ts';
 import { type Transcribe, WindowedSession } from '../windowed-session.ts';
-import { createOpenAiClient, type OpenAiRequests, type OpenAiSettings, requestOpenAi } from './client.ts';
+import { type OpenAiRequests, type OpenAiSettings, requestOpenAi } from './client.ts';
 import { malformed, toProviderError } from './errors.ts';
+import { postForm } from './post-form.ts';
 import { keywordsOf, languageCode, promptWith } from './transcription-hints.ts';
 
 export interface OpenAiSpeechToTextSettings extends OpenAiSettings {
@@ -23,6 +23,7 @@ export interface OpenAiSpeechToTextSettings extends OpenAiSettings {
   prompt?: string;
 }
 
+const PATH = '/audio/transcriptions';
 const defaultBufferMs = 2_000;
 const defaultMaxInFlight = 3;
 const defaultDeadlineMs = 15_000;
@@ -55,12 +56,11 @@ export function openAiSpeechToText(
   clock: Clock = systemClock,
   random: Random = systemRandom,
 ): SpeechToText {
-  const client = createOpenAiClient(settings);
   const requests = { provider: `openai/${settings.model}`, settings, clock, random };
   return {
     open: (options) =>
       new WindowedSession(
-        (samples, signal) => transcribeWindow(client, requests, { ...options, samples, signal }),
+        (samples, signal) => transcribeWindow(requests, { ...options, samples, signal }),
         options,
         {
           provider: requests.provider,
@@ -81,7 +81,6 @@ interface WindowRequest {
 }
 
 async function transcribeWindow(
-  client: OpenAI,
   requests: OpenAiRequests & { settings: OpenAiSpeechToTextSettings },
   request: WindowRequest,
 ): ReturnType<Transcribe> {
@@ -90,15 +89,12 @@ async function transcribeWindow(
   watchdog.expect('transcript', settings.deadlineMs ?? defaultDeadlineMs);
   try {
     const { signal } = watchdog;
-    const body = {
-      file: wavFile(request.samples, request.sampleRate),
-      model: settings.model,
-      response_format: 'json' as const,
-      ...hintsOf(settings, request),
-    };
-    const answer: unknown = await requestOpenAi(requests, signal, () =>
-      client.audio.transcriptions.create(body, { signal }),
-    );
+    const form = new FormData();
+    form.append('file', wavFile(request.samples, request.sampleRate));
+    form.append('model', settings.model);
+    form.append('response_format', 'json');
+    for (const [name, hint] of hintsOf(settings, request)) form.append(name, hint);
+    const answer = await requestOpenAi(requests, signal, () => postForm(requests, PATH, form, signal));
     const parsed = transcriptionSchema.safeParse(answer);
     if (!parsed.success) throw malformed(provider, 'answered with no transcription');
     const seconds = request.samples.length / request.sampleRate;
@@ -115,17 +111,17 @@ async function transcribeWindow(
  * What the call tells of its language and its words, in the fields that the model knows: `keywords` are for `gpt-transcribe` alone
  * (types of the `openai` package 7.55, `TranscriptionCreateParams`); other models, and other servers', take a prompt.
  */
-function hintsOf({ model, prompt }: OpenAiSpeechToTextSettings, request: WindowRequest) {
+function hintsOf({ model, prompt }: OpenAiSpeechToTextSettings, request: WindowRequest): [string, string][] {
   const language = languageCode(request.language);
   const keywords = keywordsOf(request.keywords);
   const takesKeywords = model.startsWith('gpt-transcribe');
   const words = promptWith(prompt, takesKeywords ? [] : keywords);
-  return {
-    ...(language === undefined ? {} : { language }),
-    ...(takesKeywords && keywords.length > 0 ? { keywords } : {}),
-    // Diarising takes no prompt.
-    ...(words === null || model.includes('diarize') ? {} : { prompt: words }),
-  };
+  const hints: [string, string][] = [];
+  if (language !== undefined) hints.push(['language', language]);
+  if (takesKeywords) for (const keyword of keywords) hints.push(['keywords[]', keyword]);
+  // Diarising takes no prompt.
+  if (words !== null && !model.includes('diarize')) hints.push(['prompt', words]);
+  return hints;
 }
 
 function wavFile(samples: Int16Array, sampleRate: number): File {
