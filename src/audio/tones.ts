@@ -70,8 +70,11 @@ class ToneFilter implements VoiceActivityDetector {
   readonly #detector: VoiceActivityDetector;
   readonly #sampleRate: number;
   readonly #spectrum: Spectrum;
-  /** The last 32 ms. */
-  readonly #history: Int16Array;
+  /** The last of the line, as a ring: the next sample goes to `#at`. */
+  readonly #heard: Int16Array;
+  #at = 0;
+  /** Its last voiced frames, of a voice that is trusted, that nobody has judged yet. */
+  #unjudged = 0;
   /** Milliseconds of voice since the last silence or tone; of the tone that is heard; since the last one. */
   #voiceMs = 0;
   #tonalMs = 0;
@@ -85,26 +88,27 @@ class ToneFilter implements VoiceActivityDetector {
     this.#detector = detector;
     this.#sampleRate = sampleRate;
     this.#spectrum = spectra[sampleRate] ??= new Spectrum(sampleRate);
-    this.#history = new Int16Array((sampleRate * historyMs) / 1000);
+    this.#heard = new Int16Array((sampleRate * (historyMs + toneMs)) / 1000);
   }
 
   isVoiced(frame: Int16Array): boolean {
     const voiced = this.#detector.isVoiced(frame);
-    this.#history.copyWithin(0, frame.length);
-    this.#history.set(frame, this.#history.length - frame.length);
+    this.#keep(frame);
     const ms = (frame.length * 1000) / this.#sampleRate;
     if (!voiced) {
       this.#takeSilence(frame, ms);
       return false;
     }
     this.#quietMs = 0;
-    const limit = toneIn(this.#spectrum, this.#history);
+    if (this.#voiceMs >= trustedMs) return this.#takeTrusted(frame, ms);
+    const limit = this.#toneBefore(0);
     return limit === null ? this.#takeVoice(frame, ms) : this.#takeTone(frame, ms, limit);
   }
 
   reset(): void {
     this.#detector.reset();
-    this.#history.fill(0);
+    this.#heard.fill(0);
+    this.#unjudged = 0;
     this.#voiceMs = 0;
     this.#tonalMs = 0;
     this.#afterMs = Number.POSITIVE_INFINITY;
@@ -115,7 +119,44 @@ class ToneFilter implements VoiceActivityDetector {
     this.#detector.close();
   }
 
+  #keep(frame: Int16Array): void {
+    const untilEnd = this.#heard.length - this.#at;
+    if (frame.length < untilEnd) {
+      this.#heard.set(frame, this.#at);
+      this.#at += frame.length;
+      return;
+    }
+    this.#heard.set(frame.subarray(0, untilEnd), this.#at);
+    this.#heard.set(frame.subarray(untilEnd));
+    this.#at = frame.length - untilEnd;
+  }
+
+  /** The limit under which what was heard up to so many samples ago is a tone; null if it is none. */
+  #toneBefore(samples: number): ToneLimit | null {
+    const { length } = this.#heard;
+    return this.#spectrum.toneIn(this.#heard, (this.#at - samples + length) % length);
+  }
+
+  /**
+   * Within a trusted voice a tone is one when it has lasted for `toneMs`, so only the frame in which it could have is judged; those before
+   * it, which are most, only if that one is a tone. What comes of it is the same as if each had been judged.
+   */
+  #takeTrusted(frame: Int16Array, ms: number): boolean {
+    this.#unjudged++;
+    if (this.#tonalMs + this.#unjudged * ms < toneMs) return true;
+    const limit = this.#toneBefore(0);
+    let tonal = limit === null ? 0 : 1;
+    while (tonal > 0 && tonal < this.#unjudged && this.#toneBefore(tonal * frame.length) !== null) tonal++;
+    const unbroken = tonal === this.#unjudged;
+    this.#unjudged = 0;
+    this.#tonalMs = (unbroken ? this.#tonalMs : 0) + tonal * ms;
+    if (limit === null || !unbroken) return true;
+    this.#tonalMs -= ms;
+    return this.#takeTone(frame, ms, limit);
+  }
+
   #takeSilence(frame: Int16Array, ms: number): void {
+    this.#unjudged = 0;
     this.#quietMs += ms;
     if (this.#quietMs >= distrustMs) this.#voiceMs = 0;
     if (this.#afterMs > afterToneMs) {
@@ -151,19 +192,12 @@ class ToneFilter implements VoiceActivityDetector {
   }
 }
 
-/** The limit under which the last of `history` is a tone; null if it is none. */
-function toneIn(spectrum: Spectrum, history: Int16Array): ToneLimit | null {
-  const centre = spectrum.measure(history, shortestWindowMs);
-  const limit = limits.find(({ fromHz }) => centre >= fromHz);
-  if (limit === undefined) return null;
-  if (limit.windowMs !== shortestWindowMs) spectrum.measure(history, limit.windowMs);
-  return spectrum.liesIn(limit.bins, limit.outside) ? limit : null;
-}
-
 /** The power of the last of a sound, by frequency. One for all detectors of a rate: it keeps nothing from call to call. */
 class Spectrum {
   readonly #sampleRate: number;
   readonly #size: number;
+  /** What is judged: 32 ms. */
+  readonly #samples: Int16Array;
   /** Two samples each, as one complex number: of real samples a transform of half the length tells all. */
   readonly #real: Float64Array;
   readonly #imaginary: Float64Array;
@@ -185,6 +219,7 @@ class Spectrum {
     const bits = Math.log2(pairs);
     this.#sampleRate = sampleRate;
     this.#size = size;
+    this.#samples = new Int16Array((sampleRate * historyMs) / 1000);
     this.#real = new Float64Array(pairs);
     this.#imaginary = new Float64Array(pairs);
     this.#cosines = Float64Array.from({ length: size / 2 }, (_, i) => Math.cos((2 * Math.PI * i) / size));
@@ -196,18 +231,32 @@ class Spectrum {
     });
   }
 
-  /** Takes the last `windowMs` of `history`. Returns the centre of their power, in Hz; 0 for digital silence. */
-  measure(history: Int16Array, windowMs: number): number {
+  /** The limit under which the last of a ring's samples before `end` are a tone; null if they are none. */
+  toneIn(ring: Int16Array, end: number): ToneLimit | null {
+    const { length } = this.#samples;
+    const wrapped = Math.max(0, length - end);
+    if (wrapped > 0) this.#samples.set(ring.subarray(ring.length - wrapped));
+    this.#samples.set(ring.subarray(end - length + wrapped, end), wrapped);
+    const centre = this.#measure(shortestWindowMs);
+    const limit = limits.find(({ fromHz }) => centre >= fromHz);
+    if (limit === undefined) return null;
+    if (limit.windowMs !== shortestWindowMs) this.#measure(limit.windowMs);
+    return this.#liesIn(limit.bins, limit.outside) ? limit : null;
+  }
+
+  /** Takes the last `windowMs` of the samples. Returns the centre of their power, in Hz; 0 for digital silence. */
+  #measure(windowMs: number): number {
     const window = this.#windowOf((this.#sampleRate * windowMs) / 1000);
-    const start = history.length - window.length;
+    const samples = this.#samples;
+    const start = samples.length - window.length;
     const re = this.#real;
     const im = this.#imaginary;
     re.fill(0);
     im.fill(0);
     for (let i = 0; i < window.length; i += 2) {
       const at = this.#reversed[i / 2]!;
-      re[at] = window[i]! * history[start + i]!;
-      im[at] = window[i + 1]! * history[start + i + 1]!;
+      re[at] = window[i]! * samples[start + i]!;
+      im[at] = window[i + 1]! * samples[start + i + 1]!;
     }
     this.#transform();
     let total = 0;
@@ -228,7 +277,7 @@ class Spectrum {
   }
 
   /** Whether no more than a share of what was measured lies outside its strongest bins. */
-  liesIn(bins: number, outside: number): boolean {
+  #liesIn(bins: number, outside: number): boolean {
     // Most speech needs no search: even that many bins of the strongest one's power would not do.
     if (bins * this.#strongest < (1 - outside) * this.#total) return false;
     let rest = this.#total;
