@@ -4,14 +4,22 @@ import { whole } from './options.ts';
 import { CallRefusedError, type Measured, PacedCalls } from './paced-calls.ts';
 import { bundlePeer, PEER } from './peer.ts';
 import { printTable, quantile, rounded } from './statistics.ts';
-import { countingObject, echoingObject, type System, service, takingPeer } from './systems.ts';
-import { buildWorker } from './workerd.ts';
+import {
+  countingObject,
+  echoingObject,
+  type System,
+  service,
+  storingInMemory,
+  takingPeer,
+} from './systems.ts';
+import { buildWorker, storages } from './workerd.ts';
 
 export const help = `npm run bench -- capacity [--seconds N] [--from N]
 
 Calls that one workerd holds at 50 frames a second before frames are late, callers talking half the time (a recorded sentence, then as
 much silence), with voice activity, recording and journal; against an object that only counts the same frames, one that sends each
-back as well, and ${PEER.name}, which here neither detects speech nor records. Calls are added (--from, 100) by a third, then more finely, until a
+back as well, and ${PEER.name}, which here neither detects speech nor records; and, on Linux, against itself with its objects' storage in
+memory, where no write waits for a disk. Calls are added (--from, 100) by a third, then more finely, until a
 twentieth of the pings, one a second and call, wait longer than a frame of 20 ms, or a call is lost or not taken; each step lasts
 --seconds (6). Where it is the client that is late, the table and \`endedBy\` say so: then the system may hold more.
 Before that, what a frame costs in CPU with 100 calls, which a busy machine disturbs less.`;
@@ -55,6 +63,9 @@ export async function run(args: string[]): Promise<object> {
     echo: await measured(echoingObject(), from, seconds),
     peer: theirs === null ? null : await measured(takingPeer(theirs), from, seconds),
     ours: await measured(service(ours), from, seconds),
+    noDisk: storages.includes('memory')
+      ? await measured(storingInMemory(service(ours)), from, seconds)
+      : null,
   };
   print(Object.values(results).filter((result) => result !== null));
   return summary(results);
@@ -213,7 +224,8 @@ function summary({
   echo,
   peer,
   ours,
-}: Record<'bare' | 'echo' | 'ours', Result> & { peer: Result | null }) {
+  noDisk,
+}: Record<'bare' | 'echo' | 'ours', Result> & Record<'peer' | 'noDisk', Result | null>) {
   const ratio = (other: Result | null, digits = 2) =>
     other === null ? null : rounded(ours.held.calls / other.held.calls, digits);
   const cpuRatio = (other: Result | null) =>
@@ -224,18 +236,26 @@ function summary({
     ratioToBare: ratio(bare),
     ratioToEcho: ratio(echo),
     ratioToPeer: ratio(peer),
+    callsWithoutDisk: noDisk?.held.calls ?? null,
     peer: peer === null ? null : PEER.name,
     cpuRatioToBare: cpuRatio(bare),
     cpuRatioToEcho: cpuRatio(echo),
     cpuRatioToPeer: cpuRatio(peer),
     usPerFrame: rounded(ours.compared.usPerFrame, 1),
+    usPerFrameWithoutDisk: noDisk === null ? null : rounded(noDisk.compared.usPerFrame, 1),
     bareUsPerFrame: rounded(bare.compared.usPerFrame, 1),
     roundTripP50Ms: rounded(quantile(ours.held.roundTrips, 0.5), 1),
     roundTripP95Ms: rounded(quantile(ours.held.roundTrips, 0.95), 1),
     errorRate: rounded(ours.held.lost / ours.held.calls, 4),
     clientCpuShare: rounded(ours.held.load.cpuShare, 2),
     clientFramesLateP99Ms: rounded(ours.held.sendDelayP99Ms, 1),
-    endedBy: { bare: bare.limit, echo: echo.limit, peer: peer?.limit ?? null, ours: ours.limit },
+    endedBy: {
+      bare: bare.limit,
+      echo: echo.limit,
+      peer: peer?.limit ?? null,
+      ours: ours.limit,
+      noDisk: noDisk?.limit ?? null,
+    },
   };
 }
 

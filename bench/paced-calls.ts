@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BackEnds } from './back-ends.ts';
 import type { Line, PacedCommand, PacedMeasurement, PacedMessage, PacedTask } from './paced-client.ts';
-import type { System } from './systems.ts';
-import type { Workerd, WorkerOptions } from './workerd.ts';
+import type { System, SystemOptions } from './systems.ts';
+import type { Workerd } from './workerd.ts';
 
 /** Opening hundreds of calls on a system that is full. */
 const ANSWER_MS = 180_000;
@@ -50,7 +50,7 @@ export class PacedCalls {
     system: System,
     line: Line,
     backEnds: BackEnds,
-    options: Pick<WorkerOptions, 'v8Flags' | 'inspector'> = {},
+    options: SystemOptions = {},
   ): Promise<PacedCalls> {
     const workerd = await system.start(backEnds, options);
     const task: PacedTask = {

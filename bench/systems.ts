@@ -6,13 +6,15 @@ import { PEER } from './peer.ts';
 import { temporaryFolder } from './temporary.ts';
 import { serve, type Workerd, type WorkerOptions } from './workerd.ts';
 
+export type SystemOptions = Pick<WorkerOptions, 'v8Flags' | 'inspector' | 'storage'>;
+
 /** A system that takes calls' frames, in plain `workerd serve`. */
 export interface System {
   name: string;
   wire: Wire;
   /** Where a call's socket is opened; a client adds the name of the call where the system wants one. */
   path: string;
-  start(backEnds: BackEnds, options?: Pick<WorkerOptions, 'v8Flags' | 'inspector'>): Promise<Workerd>;
+  start(backEnds: BackEnds, options?: SystemOptions): Promise<Workerd>;
 }
 
 const plainModules = (): string => {
@@ -101,4 +103,11 @@ export const service = (
       bucket: { binding: 'RECORDINGS', host },
       ...options,
     }),
+});
+
+/** The same, whose objects store without waiting for a disk: what is left of its lateness is not the disk's. */
+export const storingInMemory = (system: System): System => ({
+  ...system,
+  name: `${system.name}, no disk`,
+  start: (backEnds, options) => system.start(backEnds, { ...options, storage: 'memory' }),
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemRandom } from '../../../src/call/clock.ts';
 import { createOpenAiClient, type OpenAiRequests } from '../../../src/providers/openai/client.ts';
 import { toProviderError } from '../../../src/providers/openai/errors.ts';
 import { postForm } from '../../../src/providers/openai/post-form.ts';
@@ -37,7 +38,7 @@ afterEach(async () => {
 
 function requests(settings: Partial<OpenAiRequests['settings']> = {}): OpenAiRequests {
   const all = { apiKey: 'the key', baseUrl: double.baseUrl, model: 'gpt-transcribe', ...settings };
-  return { provider, settings: all, clock, random: { fraction: () => 0.5 } };
+  return { provider, settings: all, clock, random: systemRandom };
 }
 
 function ours(settings?: Partial<OpenAiRequests['settings']>): Promise<unknown> {
