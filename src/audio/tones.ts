@@ -73,8 +73,9 @@ class ToneFilter implements VoiceActivityDetector {
   /** The last of the line, as a ring: the next sample goes to `#at`. */
   readonly #heard: Int16Array;
   #at = 0;
-  /** Its last voiced frames, of a voice that is trusted, that nobody has judged yet. */
+  /** Its last voiced frames, of a voice that is trusted, that nobody has judged yet: so many, of one length. */
   #unjudged = 0;
+  #frameLength = 0;
   /** Milliseconds of voice since the last silence or tone; of the tone that is heard; since the last one. */
   #voiceMs = 0;
   #tonalMs = 0;
@@ -142,6 +143,9 @@ class ToneFilter implements VoiceActivityDetector {
    * it, which are most, only if that one is a tone. What comes of it is the same as if each had been judged.
    */
   #takeTrusted(frame: Int16Array, ms: number): boolean {
+    // Lines have frames of one length. Of others, a tone that begins with the change is found a little later.
+    if (frame.length !== this.#frameLength) this.#unjudged = 0;
+    this.#frameLength = frame.length;
     this.#unjudged++;
     if (this.#tonalMs + this.#unjudged * ms < toneMs) return true;
     const limit = this.#toneBefore(0);

@@ -189,14 +189,14 @@ export class Deployment {
     };
   }
 
-  /** Memory, sockets and files of the service's workerd processes. */
+  /** Memory of the runtime that has the Worker; sockets and files of wrangler's own as well, through which all requests go. */
   look(): Pick<Sample, 'residentBytes' | 'sockets' | 'objects' | 'otherFiles' | 'cpuMs'> {
     const workerds = this.#workerds;
     const files = workerds.flatMap(openFilesOf);
     const isSocket = (file: string) => file.startsWith('socket:');
     const isObject = (file: string) => /CallSessionDO\/[0-9a-f]{64}\.sqlite$/.test(file);
     return {
-      residentBytes: workerds.reduce((sum, pid) => sum + residentBytesOf(pid), 0),
+      residentBytes: workerds.filter(hasWorker).reduce((sum, pid) => sum + residentBytesOf(pid), 0),
       sockets: files.filter(isSocket).length,
       objects: files.filter(isObject).length,
       // The objects that count are open whenever somebody looks, as this run and the alerts of each minute do.
@@ -211,7 +211,7 @@ export class Deployment {
 
   /** What the Worker's heap holds once all garbage was collected; the other isolates' is collected as well. */
   async heapBytes(): Promise<number> {
-    const ports = this.#workerds.filter(hasInspector).flatMap(listeningPortsOf);
+    const ports = this.#workerds.filter(hasWorker).flatMap(listeningPortsOf);
     const others = await collectOthers(ports, (target) => target === WORKER);
     if (others === 0) throw new Error("the runtime's own isolates were not found");
     return await this.#heap.bytes();
@@ -227,7 +227,8 @@ export class Deployment {
     for (const pid of descendantsOf(process.pid)) {
       const [program = '', ...rest] = commandOf(pid);
       const script = rest.find((argument) => argument.endsWith('-host.ts'));
-      const name = program.includes('workerd') ? 'workerd' : script?.replace(/.*\/(.*)-host\.ts$/, '$1');
+      const runtime = hasWorker(pid) ? 'workerd' : "wrangler's proxy";
+      const name = program.includes('workerd') ? runtime : script?.replace(/.*\/(.*)-host\.ts$/, '$1');
       if (name !== undefined) parts[name] = (parts[name] ?? 0) + residentBytesOf(pid);
     }
     return parts;
@@ -259,7 +260,8 @@ export class Deployment {
 /** The longest that an object may keep anything of a call: the id's hold, for a call that waited for its caller; and its alarm. */
 export const FORGOTTEN_MS = HOLD_MS + GRACE_MS;
 
-function hasInspector(pid: number): boolean {
+/** Wrangler runs two workerds: one has the Worker, and the inspector that was asked for; the other is a proxy before it, of `npm start` alone. */
+function hasWorker(pid: number): boolean {
   return commandOf(pid).some((argument) => argument.startsWith('--inspector-addr'));
 }
 

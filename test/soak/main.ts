@@ -1,10 +1,9 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
-import { z } from 'zod';
 import { stopSignals } from '../../tools/service/stop-signals.ts';
 import { Deployment } from './deployment.ts';
+import { parseSoakArguments, SoakUsageError, soakUsage } from './options.ts';
 import { printResult, resultOf } from './print.ts';
 import { Soak } from './soak.ts';
 
@@ -12,22 +11,8 @@ import { Soak } from './soak.ts';
  * `npm run soak`: random callers against the service as `npm start` runs it, for an hour. Nothing may leak, stick or be missing from the
  * records. The exit code is 1 where anything is wrong; the last line is one JSON object.
  */
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '60' },
-    callers: { type: 'string', default: '16' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    keep: { type: 'boolean', default: false },
-  },
-});
-const minutes = z.coerce
-  .number()
-  .positive()
-  .max(24 * 60)
-  .parse(values.minutes);
-// Fifty calls are a user's limit; so many would be more than a laptop's recogniser takes.
-const callers = z.coerce.number().int().min(1).max(100).parse(values.callers);
-const seed = z.coerce.number().int().min(0).max(1e9).parse(values.seed);
+const options = optionsOf(process.argv.slice(2));
+const { minutes, callers, seed } = options;
 
 if (process.platform !== 'linux') throw new Error('What processes hold open is read from /proc: Linux only.');
 const root = path.join(import.meta.dirname, '..', '..');
@@ -59,6 +44,20 @@ try {
 } finally {
   await deployment.close();
   // Of a run that went well, the recordings are of no use to anybody.
-  if (!wrong && !values.keep) rmSync(dataDir, { recursive: true, force: true });
+  if (!wrong && !options.keep) rmSync(dataDir, { recursive: true, force: true });
 }
 process.exitCode = wrong ? 1 : 0;
+
+/** Ends the process where there is nothing to run. */
+function optionsOf(args: readonly string[]) {
+  try {
+    const parsed = parseSoakArguments(args);
+    if (!parsed.help) return parsed;
+    console.log(soakUsage);
+    process.exit(0);
+  } catch (error) {
+    if (!(error instanceof SoakUsageError)) throw error;
+    console.error(`${error.message}\n\n${soakUsage}`);
+    process.exit(2);
+  }
+}

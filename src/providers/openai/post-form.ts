@@ -1,19 +1,24 @@
-import { APIConnectionTimeoutError, APIError } from 'openai';
-import { bytesOf } from '../bodies.ts';
+import { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai';
+import { bytesOf, startOfText } from '../bodies.ts';
 import { Watchdog } from '../watchdog.ts';
 import { DEFAULT_BASE_URL, DEFAULT_TIMEOUT_MS, type OpenAiRequests } from './client.ts';
 import { malformed } from './errors.ts';
 
 /** In characters: three times a transcript of 50,000, each of them written as an escape. */
 const longestAnswer = 1_000_000;
+/** What an error says is kept to 300 characters; a gateway may answer with a whole page. */
+const longestError = 10_000;
+
+/** Requests without any are refused by some gateways. */
+const USER_AGENT = 'ai-call-handler';
 
 /**
- * Posts a form as the official client does, once, and reads the JSON that is answered. A call that listens makes such a request at each
- * pause, and the client's own way there takes nearly twice the CPU of the request: it composes signals, and works out lines for its
- * log though that is off. What it sends and what it makes of an answer is done here as well (`test/unit/providers/openai-post-form.test.ts`
- * holds the two against each other), and errors are of the client's own classes.
+ * Posts a form to OpenAI, once, and reads the JSON that is answered. A call that listens makes such a request at each pause, and the
+ * official client takes nearly twice the CPU for it: it composes signals, and works out lines for its log though that is off. So this is
+ * not the client, but sends what it sends, less what it tells of itself, and fails with its errors
+ * (`test/unit/providers/openai-post-form.test.ts` holds the two against each other).
  *
- * Throws what the client throws, `ProviderError` where the answer is too long, or the signal's reason once it has fired.
+ * Throws what the client throws; `ProviderError` where the answer is no JSON, or too long; the signal's reason once it has fired.
  */
 export async function postForm(
   { provider, settings, clock }: OpenAiRequests,
@@ -24,23 +29,54 @@ export async function postForm(
   const watchdog = new Watchdog(clock, signal);
   watchdog.expect('answer', settings.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   try {
-    const response = await fetch(`${(settings.baseUrl ?? DEFAULT_BASE_URL).replace(/\/$/, '')}${path}`, {
-      method: 'POST',
-      headers: { Accept: 'application/json', Authorization: `Bearer ${settings.apiKey}` },
-      body: form,
-      signal: watchdog.signal,
+    const { apiKey, baseUrl = DEFAULT_BASE_URL } = settings;
+    const headers = {
+      Accept: 'application/json',
+      Authorization: `Bearer ${apiKey}`,
+      'User-Agent': USER_AGENT,
+    };
+    const request = { method: 'POST', headers, body: form, signal: watchdog.signal };
+    const response = await fetch(addressOf(baseUrl, path), request).catch((cause) => {
+      throw connectionError(cause);
     });
+    // Whatever comes of its body, the status counts.
+    if (!response.ok) throw statusError(response, await startOfText(response, longestError, watchdog.signal));
     const text = await wholeText(response, watchdog.signal);
     if (text === null) throw malformed(provider, 'answered with more than a transcript can have');
-    if (response.ok) return JSON.parse(text);
-    const error = parsed(text);
-    throw APIError.generate(response.status, error, error === undefined ? text : undefined, response.headers);
+    const answer = parsed(text);
+    // What stands there is not repeated: it may be what the caller has said.
+    if (answer === undefined) throw malformed(provider, 'answered with no JSON');
+    return answer;
   } catch (error) {
     signal.throwIfAborted();
-    throw watchdog.expired === null ? error : new APIConnectionTimeoutError();
+    const answered = error instanceof APIError && error.status !== undefined;
+    throw watchdog.expired === null || answered ? error : new APIConnectionTimeoutError();
   } finally {
     watchdog.close();
   }
+}
+
+/** The path goes before what the base address asks for, as Azure's `?api-version=` does. */
+function addressOf(base: string, path: string): URL {
+  const url = new URL(base);
+  url.pathname = url.pathname.replace(/\/$/, '') + path;
+  return url;
+}
+
+/** What a runtime says of a connection may hold the address, with what stands in it. */
+function connectionError(cause: unknown): APIConnectionError {
+  const late = cause instanceof Error && /timed? ?out/i.test(`${cause} ${cause.cause ?? ''}`);
+  return late
+    ? new APIConnectionTimeoutError()
+    : new APIConnectionError(cause instanceof Error ? { cause } : {});
+}
+
+function statusError({ status, headers }: Response, text: string): APIError {
+  const error = parsed(text);
+  if (typeof error !== 'object' || error === null) return APIError.generate(status, undefined, text, headers);
+  // OpenAI's own stand in `error`, other servers' may be all there is.
+  const whole = 'error' in error && error.error !== null ? error : { error };
+  return APIError.generate(status, whole, undefined, headers);
 }
 
 /** A body as text; null if it is too long. */
@@ -55,10 +91,10 @@ async function wholeText({ body }: Response, signal: AbortSignal): Promise<strin
   return text + decoder.decode();
 }
 
-function parsed(text: string): object | undefined {
+/** Undefined: it is no JSON. */
+function parsed(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : undefined;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

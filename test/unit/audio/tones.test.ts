@@ -228,6 +228,20 @@ describe('a voice that is trusted', () => {
 });
 
 describe('the detector behind it', () => {
+  it('may have frames of any of its lengths, one after the other', () => {
+    const { fraction: random } = seeded(11);
+    const detector = withoutTones(always(true), 8000);
+    const whistle = joined(humanSpeech().subarray(0, 8000), onLine(tone(1500), 20, -13, 0));
+    const voiced: boolean[] = [];
+    for (let at = 0; at + 240 <= whistle.length; ) {
+      const length = [80, 160, 240][Math.floor(3 * random())]!;
+      voiced.push(detector.isVoiced(whistle.subarray(at, at + length)));
+      at += length;
+    }
+    // Within two seconds it is known for what it is.
+    expect(voiced.slice(-800)).not.toContain(true);
+  });
+
   it('is asked for every frame, and believed where it finds no voice', () => {
     let asked = 0;
     const detector = withoutTones({ ...always(false), isVoiced: () => ++asked < 0 }, 8000);

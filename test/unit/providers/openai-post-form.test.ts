@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemRandom } from '../../../src/call/clock.ts';
 import { createOpenAiClient, type OpenAiRequests } from '../../../src/providers/openai/client.ts';
 import { toProviderError } from '../../../src/providers/openai/errors.ts';
@@ -13,6 +13,7 @@ import {
   OpenAiDouble,
   type ReceivedRequest,
   refuse,
+  type StreamEnd,
   status,
   stream,
 } from '../../support/openai-double.ts';
@@ -50,11 +51,10 @@ function ours(settings?: Partial<OpenAiRequests['settings']>): Promise<unknown> 
   return postForm(requests(settings), path, form, abort.signal);
 }
 
-function theirs(settings: Partial<OpenAiRequests['settings']> = {}): Promise<unknown> {
-  const client = createOpenAiClient({ ...requests().settings, ...settings });
+function theirs(settings?: Partial<OpenAiRequests['settings']>): Promise<unknown> {
+  const client = createOpenAiClient(requests(settings).settings);
   const body = { file: file(), model: 'gpt-transcribe', response_format: 'json' as const };
   const keywords = ['Calzone', '"Ä"\r\n'];
-  // The signal ends what hangs, as the watchdog of a session does.
   return client.audio.transcriptions.create({ ...body, keywords }, { signal: abort.signal });
 }
 
@@ -67,9 +67,12 @@ async function sent(request: ReceivedRequest) {
       return [name, sentFile.name, sentFile.type, Buffer.from(await sentFile.arrayBuffer()).toString('hex')];
     }),
   );
-  const { authorization, accept } = request.headers;
-  const kind = request.headers['content-type']?.split(';')[0];
-  return { method: request.method, path: request.path, authorization, accept, kind, fields };
+  const { method, path, headers } = request;
+  const kind = headers['content-type']?.split(';')[0];
+  const told = Object.entries(headers).filter(
+    ([name]) => !/^(content-type|content-length|transfer-encoding|user-agent|x-stainless-.*)$/.test(name),
+  );
+  return { method, path, kind, headers: Object.fromEntries(told), fields };
 }
 
 /** What came of a request, as the ports see it. */
@@ -78,8 +81,7 @@ async function outcome(request: Promise<unknown>) {
     return { answer: await request };
   } catch (thrown) {
     const { failure, status, message, retryAfterMs, requestId } = toProviderError(provider, thrown, clock);
-    // What a runtime says of a connection is its own.
-    return { failure, status, retryAfterMs, requestId, message: status === undefined ? '' : message };
+    return { failure, status, retryAfterMs, requestId, message };
   }
 }
 
@@ -103,7 +105,6 @@ describe('a form posted to OpenAI', () => {
   it.each<[string, Answer]>([
     ['a transcript', json({ text: 'Ärger 🍕', usage: { type: 'duration', seconds: 2 } })],
     ['null', json(null)],
-    ['JSON that breaks off', body('{"text": ', 'application/json')],
     ['a connection that breaks off', stream(['{"text": "Hel'], 'application/json', 'cut')],
     ['a connection that is refused', refuse()],
     ['a bad request', status(400, 'Audio file is too short', { 'x-request-id': 'req_1' })],
@@ -116,11 +117,48 @@ describe('a form posted to OpenAI', () => {
       'a gateway’s page',
       (_, response) => void response.writeHead(502, { 'content-type': 'text/html' }).end('<html>bad'),
     ],
+    ['an error of another server', refused(422, '{"detail": "no file"}')],
+    ['an error of another server, with a word for it', refused(422, '{"error": "no file"}')],
+    ['an error whose message breaks off', refused(401, '{"error": {"mess', {}, 'cut')],
     ['an error that says nothing', (_, response) => void response.writeHead(503).end()],
   ])('has the client’s end with %s', async (_, answer) => {
     double.script(path, answer, answer);
     const end = await outcome(ours());
     expect(end).toEqual(await outcome(theirs()));
+  });
+
+  it('counts the status of an answer that never ends, breaks off, or is too long', async () => {
+    double.script(
+      path,
+      refused(429, '{', asked, 'hang'),
+      refused(429, '{"error": {"mess', asked, 'cut'),
+      refused(502, 'x'.repeat(2_000_000)),
+    );
+    const limited = { failure: 'rate_limited', status: 429, retryAfterMs: 7_000 };
+    const fetching = vi.spyOn(globalThis, 'fetch');
+    const late = outcome(ours({ timeoutMs: 900 }));
+    await fetching.mock.results[0]!.value;
+    fetching.mockRestore();
+    await clock.advance(900);
+    expect(await late).toMatchObject(limited);
+    await double.requests[0]!.gone;
+    expect(await outcome(ours())).toMatchObject(limited);
+    expect(await outcome(ours())).toMatchObject({ failure: 'unavailable', status: 502 });
+  });
+
+  it.each([
+    ['JSON that breaks off', '{"text": "4111 1111', 'application/json'],
+    ['a text', 'my card is 4111 1111', 'text/plain'],
+    ['nothing', '', 'application/json'],
+  ])('does not repeat %s', async (_, content, type) => {
+    double.script(path, body(content, type));
+    const message = `${provider}: answered with no JSON`;
+    expect(await outcome(ours())).toMatchObject({ failure: 'malformed', message });
+  });
+
+  it('tells nothing of a base address that cannot be asked', async () => {
+    const baseUrl = double.baseUrl.replace('://', '://user:secret@');
+    expect(await outcome(ours({ baseUrl }))).toMatchObject({ message: `${provider}: Connection error.` });
   });
 
   it.each<[string, Answer]>([
@@ -149,8 +187,28 @@ describe('a form posted to OpenAI', () => {
     expect(await outcome(ours())).toMatchObject({ failure: 'malformed' });
   });
 
-  it('takes a base address with a slash at its end', async () => {
-    double.script(path, json({ text: 'a' }));
-    expect(await ours({ baseUrl: `${double.baseUrl}/` })).toEqual({ text: 'a' });
-  });
+  it.each(['/', '?api-version=preview', '/?api-version=preview'])(
+    'takes a base address that ends in %s',
+    async (end) => {
+      const baseUrl = `${double.baseUrl}${end}`;
+      double.script(`${path}${end.replace('/', '')}`, json({ text: 'a' }), json({ text: 'a' }));
+      expect(await ours({ baseUrl })).toEqual({ text: 'a' });
+      expect(await theirs({ baseUrl })).toEqual({ text: 'a' });
+      expect(double.requests).toHaveLength(2);
+    },
+  );
 });
+
+/** An error whose body is cut, or hangs, after what there is of it. */
+function refused(
+  code: number,
+  content: string,
+  headers: Record<string, string> = {},
+  end: StreamEnd = 'complete',
+): Answer {
+  return (_, response) => {
+    response.writeHead(code, { 'content-type': 'application/json', ...headers });
+    if (end === 'complete') response.end(content);
+    else response.write(content, () => end === 'cut' && response.destroy());
+  };
+}
