@@ -16,7 +16,7 @@ export interface ClientAttemptOptions extends AttemptOptions {
 }
 
 /**
- * A request by one of the official clients, `openai` or `@anthropic-ai/sdk`, which are generated from one template. Their own retries
+ * A request that fails with the errors of one of the official clients, `openai` or `@anthropic-ai/sdk`, which are generated from one template. Their own retries
  * must be off: they wait for as long as a vendor tells them to, while a caller hears nothing, where {@link withAttempts} gives up at
  * once. Like them, it heeds `x-should-retry`, by which the vendor itself says whether another attempt is of use.
  *

@@ -48,7 +48,7 @@ export interface OpenAiRequests {
   random: Random;
 }
 
-/** One request by the client, until its answer begins, with its retries: see `withClientAttempts`. */
+/** One request, until its answer begins or, if it is not streamed, is there, with its retries: see `withClientAttempts`. */
 export function requestOpenAi<T>(
   { provider, settings, clock, random }: OpenAiRequests,
   signal: AbortSignal,
