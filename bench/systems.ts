@@ -81,6 +81,8 @@ export function serviceOptions(
       RATE_LIMIT_PER_IP: '0',
       MAX_CONCURRENT_CALLS_PER_USER: '10000',
       AUTH: 'none',
+      // A bench says itself how long its calls are.
+      WEBSOCKET_TIMEOUT: '14400000',
       SILENCE_PROMPT_MS: '3600000',
       SILENCE_HANGUP_MS: '3600000',
       ...settings,
