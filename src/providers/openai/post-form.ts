@@ -14,7 +14,7 @@ const USER_AGENT = 'ai-call-handler';
 
 /**
  * Posts a form to OpenAI, once, and reads the JSON that is answered. A call that listens makes such a request at each pause, and the
- * official client takes nearly twice the CPU for it: it composes signals, and works out lines for its log though that is off. So this is
+ * official client takes much more of the CPU for it: it composes signals, and works out lines for its log though that is off. So this is
  * not the client, but sends what it sends, less what it tells of itself, and fails with its errors
  * (`test/unit/providers/openai-post-form.test.ts` holds the two against each other).
  *
