@@ -143,11 +143,12 @@ class ToneFilter implements VoiceActivityDetector {
    * it, which are most, only if that one is a tone. What comes of it is the same as if each had been judged.
    */
   #takeTrusted(frame: Int16Array, ms: number): boolean {
-    // Lines have frames of one length. Of others, a tone that begins with the change is found a little later.
-    if (frame.length !== this.#frameLength) this.#unjudged = 0;
+    // Lines have frames of one length. One of another is judged at once, and those before it no more: a tone is found a little later.
+    const sameLength = frame.length === this.#frameLength;
+    if (!sameLength) this.#unjudged = 0;
     this.#frameLength = frame.length;
     this.#unjudged++;
-    if (this.#tonalMs + this.#unjudged * ms < toneMs) return true;
+    if (sameLength && this.#tonalMs + this.#unjudged * ms < toneMs) return true;
     const limit = this.#toneBefore(0);
     let tonal = limit === null ? 0 : 1;
     while (tonal > 0 && tonal < this.#unjudged && this.#toneBefore(tonal * frame.length) !== null) tonal++;
