@@ -16,9 +16,10 @@ export interface ClientAttemptOptions extends AttemptOptions {
 }
 
 /**
- * A request that fails with the errors of one of the official clients, `openai` or `@anthropic-ai/sdk`, which are generated from one template. Their own retries
- * must be off: they wait for as long as a vendor tells them to, while a caller hears nothing, where {@link withAttempts} gives up at
- * once. Like them, it heeds `x-should-retry`, by which the vendor itself says whether another attempt is of use.
+ * A request that fails with the errors of one of the official clients, `openai` or `@anthropic-ai/sdk`, which are generated from one
+ * template. Their own retries must be off: they wait for as long as a vendor tells them to, while a caller hears nothing, where
+ * {@link withAttempts} gives up at once. Like them, it heeds `x-should-retry`, by which the vendor itself says whether another attempt is
+ * of use.
  *
  * Throws `ProviderError`, or the signal's reason once it has fired.
  */
